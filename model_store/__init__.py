@@ -1,0 +1,1 @@
+"""hypocenter, offline: where a model comes from and how it is proven."""

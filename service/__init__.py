@@ -1,0 +1,1 @@
+"""hypocenter, the online service: alerts in, ranked root causes out."""

@@ -1,0 +1,69 @@
+from dataclasses import dataclass
+from enum import StrEnum
+
+from service.domain.component import Component
+
+
+class Signal(StrEnum):
+    """Where telemetry comes from."""
+
+    TRACES = "traces"
+    METRICS = "metrics"
+    LOGS = "logs"
+    CHANGES = "changes"
+
+
+class EvidenceKind(StrEnum):
+    """What a row of evidence speaks of. Rows of one kind can be compared; their units are the same."""
+
+    LATENCY = "latency"  # an operation's duration, p95, µs
+    SELF_TIME = "self-time"  # the part of it that no child covers, p95, µs
+    GAP = "gap"  # an edge: the wait on a call that the callee's own span does not cover, median, µs
+    ERROR_SHARE = "error-share"  # share of an operation's executions with status error
+    LOST_CALL = "lost-call"  # share of a parent's executions that are followed by this operation: fallen
+    NEW_CALL = "new-call"  # the same: risen
+    CALLS = "calls"  # how often the parent calls it in one execution: retries, loops
+    TRAFFIC = "traffic"  # executions per second at an entry
+    SILENCE = "silence"  # a component that spoke before and is silent now
+    METRIC = "metric"  # a fluctuating time series
+    LOG_NEW = "log-new"  # a template never seen in the baseline
+    LOG_GONE = "log-gone"
+    LOG_MORE = "log-more"
+    LOG_LESS = "log-less"
+    CHANGE = "change"  # a deployment, configuration or scaling event near the onset
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One comparison of now with the baseline, computed from telemetry; every number of an answer comes from such rows.
+
+    ``score`` is the strength in robust standard deviations, 0 to 99, whatever the direction. ``before`` is None where
+    there is no baseline. ``given`` says what the comparison is conditioned on (the operation that led here), "" if
+    nothing. ``began_s`` counts from the alert, negative before it. ``example`` is redacted and truncated.
+    """
+
+    id: str
+    signal: Signal
+    kind: EvidenceKind
+    component: Component
+    subject: str
+    score: float
+    now: float
+    before: float | None = None
+    unit: str = ""
+    given: str = ""
+    n_now: int = 0
+    n_before: int = 0
+    began_s: float | None = None
+    severity: str = ""
+    example: str = ""
+
+    @property
+    def rising(self) -> bool:
+        """Whether it is above its baseline; True without one."""
+        return self.before is None or self.now >= self.before
+
+    @property
+    def ratio(self) -> float | None:
+        """Now over before; None without a baseline or when it was zero."""
+        return self.now / self.before if self.before else None

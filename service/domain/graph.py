@@ -1,0 +1,71 @@
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from service.domain.component import EDGE_ARROW, Component, ComponentKind, edge_ends, service
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceGraph:
+    """Who calls whom and what runs where. The order of ``services`` is the data's own and numbers their aliases.
+
+    ``pods`` maps a pod to its service, ``hosts`` a service to the nodes that it runs on. A service is in the graph
+    as soon as any telemetry names it, called by somebody or not.
+    """
+
+    services: tuple[str, ...]
+    calls: frozenset[tuple[str, str]] = frozenset()
+    pods: Mapping[str, str] = field(default_factory=dict[str, str])
+    hosts: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+
+    def callees(self, name: str) -> tuple[str, ...]:
+        """Services that this one calls, in the graph's order."""
+        return tuple(s for s in self.services if (name, s) in self.calls)
+
+    def callers(self, name: str) -> tuple[str, ...]:
+        """Services that call this one, in the graph's order."""
+        return tuple(s for s in self.services if (s, name) in self.calls)
+
+    def nodes(self) -> tuple[str, ...]:
+        """All hosts, in the order of the services that run on them."""
+        return tuple(dict.fromkeys(n for s in self.services for n in sorted(self.hosts.get(s, ()))))
+
+    def knows(self, component: Component) -> bool:
+        """Whether the component exists here."""
+        match component.kind:
+            case ComponentKind.SERVICE:
+                return component.name in self.services
+            case ComponentKind.POD:
+                return component.name in self.pods
+            case ComponentKind.NODE:
+                return component.name in self.nodes()
+            case ComponentKind.EDGE:
+                return edge_ends(component) in self.calls
+
+    def owner(self, component: Component) -> Component:
+        """The component collapsed to what is ranked: a pod to its service, an edge to its callee, a node stays."""
+        match component.kind:
+            case ComponentKind.POD:
+                return service(self.pods.get(component.name, component.name))
+            case ComponentKind.EDGE:
+                return service(component.name.rpartition(EDGE_ARROW)[2])
+            case ComponentKind.SERVICE | ComponentKind.NODE:
+                return component
+
+    def path(self, sources: Iterable[str], target: str) -> tuple[str, ...]:
+        """The shortest way along calls from any of the sources to the target; only the target if there is none."""
+        starts = [s for s in dict.fromkeys(sources) if s in self.services]
+        came_from: dict[str, str | None] = dict.fromkeys(starts)
+        queue = deque(starts)
+        while queue:
+            here = queue.popleft()
+            if here == target:
+                way = [here]
+                while (previous := came_from[way[-1]]) is not None:
+                    way.append(previous)
+                return tuple(reversed(way))
+            for callee in self.callees(here):
+                if callee not in came_from:
+                    came_from[callee] = here
+                    queue.append(callee)
+        return (target,)

@@ -1,0 +1,25 @@
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of time, both ends aware; its start belongs to it, its end does too (recordings end on their last row)."""
+
+    start: datetime
+    end: datetime
+
+    def __post_init__(self) -> None:
+        if self.start.tzinfo is None or self.end.tzinfo is None:
+            raise ValueError("a window's ends carry a time zone")
+        if self.end <= self.start:
+            raise ValueError(f"a window ends after it starts: {self.start.isoformat()} to {self.end.isoformat()}")
+
+    @property
+    def length(self) -> timedelta:
+        """How long it is."""
+        return self.end - self.start
+
+    def overlaps(self, other: "Window") -> bool:
+        """Whether any moment lies in both."""
+        return self.start <= other.end and other.start <= self.end
