@@ -1,0 +1,139 @@
+"""The webhook body of Alertmanager (version "4") and of Grafana, which sends the same envelope as version "1"."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from service.domain.alert import Alert
+from service.errors import CallerError
+from service.stores.validation import first_fault, printable
+
+OPEN_END_YEAR = 1
+"""An alert that has not ended carries Go's zero time, 0001-01-01T00:00:00Z."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlertGroup:
+    """Alerts that were notified together, firing and resolved mixed.
+
+    ``status`` is "firing" or "resolved" (all of them). ``truncated`` counts alerts that the sender left out.
+    """
+
+    group_key: str
+    status: str
+    alerts: tuple[Alert, ...]
+    group_labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    truncated: int = 0
+
+
+def parse_alert_body(body: object) -> AlertGroup:
+    """The alerts of a decoded webhook body; what is unknown in it is ignored, times become UTC.
+
+    Raises `CallerError` with one line that names the field if it is not such a body.
+    """
+    try:
+        read = _Body.model_validate(body)
+    except ValidationError as error:
+        raise CallerError(f"alert body: {first_fault(error)}") from None
+    return AlertGroup(
+        group_key=printable(read.group_key),
+        status=read.status,
+        alerts=tuple(_alert(alert, read.status) for alert in read.alerts),
+        group_labels=_printable_map(read.group_labels),
+        truncated=read.truncated_alerts,
+    )
+
+
+def _need_text(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError(f"is a {type(value).__name__}, should be an RFC 3339 time")
+    return value
+
+
+def _none_is_empty(value: object) -> object:
+    return {} if value is None else value
+
+
+def _none_is_zero(value: object) -> object:
+    return 0 if value is None else value
+
+
+def _known_version(value: object) -> object:
+    if value not in ("4", "1"):
+        raise ValueError('should be "4" (Alertmanager) or "1" (Grafana)')
+    return value
+
+
+def _in_utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("lies outside the calendar") from None
+
+
+def _began(value: datetime) -> datetime:
+    if value.year == OPEN_END_YEAR:
+        raise ValueError("is the zero time, should be when the alert began")
+    return value
+
+
+_Time = Annotated[AwareDatetime, BeforeValidator(_need_text), AfterValidator(_in_utc)]
+_Labels = Annotated[dict[str, str], BeforeValidator(_none_is_empty)]
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True, alias_generator=to_camel)
+
+
+class _Alert(_Wire):
+    starts_at: Annotated[_Time, AfterValidator(_began)]
+    ends_at: _Time | None = None
+    status: Literal["firing", "resolved"] | None = None
+    labels: _Labels
+    annotations: _Labels = Field(default_factory=dict)
+    generator_url: str | None = Field(default=None, alias="generatorURL")
+    fingerprint: str | None = None
+
+
+class _Body(_Wire):
+    version: Annotated[str, BeforeValidator(_known_version)]
+    status: Literal["firing", "resolved"]
+    alerts: Annotated[list[_Alert], Field(min_length=1)]
+    group_key: str = ""
+    group_labels: _Labels = Field(default_factory=dict)
+    truncated_alerts: Annotated[int, Field(ge=0), BeforeValidator(_none_is_zero)] = 0
+
+
+def _alert(read: _Alert, group_status: str) -> Alert:
+    labels = _printable_map(read.labels)
+    return Alert(
+        fingerprint=printable(read.fingerprint or "") or _fingerprint(labels),
+        starts_at=read.starts_at,
+        ends_at=_end(read, group_status),
+        labels=labels,
+        annotations=_printable_map(read.annotations),
+        generator_url=printable(read.generator_url or ""),
+    )
+
+
+def _end(read: _Alert, group_status: str) -> datetime | None:
+    """The status decides: a firing alert may carry the future moment at which it would expire."""
+    if (read.status or group_status) == "firing":
+        return None
+    if read.ends_at is None or read.ends_at.year == OPEN_END_YEAR:
+        return read.starts_at
+    return read.ends_at
+
+
+def _fingerprint(labels: Mapping[str, str]) -> str:
+    return hashlib.sha256(json.dumps(sorted(labels.items())).encode()).hexdigest()[:16]
+
+
+def _printable_map(labels: Mapping[str, str]) -> dict[str, str]:
+    return {printable(name): printable(value) for name, value in labels.items()}
