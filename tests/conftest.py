@@ -1,0 +1,59 @@
+import functools
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+from service.domain.fault import Fault
+
+if TYPE_CHECKING:
+    from model_store.simulate.generate import SyntheticCase
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+class CaseFactory(Protocol):
+    """Makes a synthetic case; the same arguments give the same one."""
+
+    def __call__(
+        self,
+        seed: int = 1,
+        *,
+        services: int = 8,
+        traces: int = 60,
+        fault: Fault | None = None,
+        healthy: bool = False,
+    ) -> "SyntheticCase": ...
+
+
+@pytest.fixture(scope="session")
+def synthetic_case() -> CaseFactory:
+    """A factory of small synthetic incidents, each made once per session."""
+
+    @functools.cache
+    def make(
+        seed: int = 1, *, services: int = 8, traces: int = 60, fault: Fault | None = None, healthy: bool = False
+    ) -> "SyntheticCase":
+        from model_store.simulate.generate import generate
+
+        return generate(seed, services=services, traces=traces, fault=fault, healthy=healthy)
+
+    return make
+
+
+@pytest.fixture
+def case_dir(synthetic_case: CaseFactory, tmp_path: Path) -> Path:
+    """One synthetic incident as a case directory that the test may spoil."""
+    directory = tmp_path / "case"
+    synthetic_case(fault=Fault.NETWORK_DELAY).write(directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def cases_root() -> Path:
+    """Where the recorded development cases lie (HYPOCENTER_CASES, else beside the repository); skips without them."""
+    root = Path(os.environ.get("HYPOCENTER_CASES", REPOSITORY.parent / "shared" / "cases"))
+    if not root.is_dir():
+        pytest.skip(f"no recorded development cases at {root}: set HYPOCENTER_CASES")
+    return root
