@@ -1,0 +1,68 @@
+# A newcomer types `make demo` or `make test`; everything else follows from these files.
+#   make demo [CASE=dir]    localize a recorded incident and print how the answer came about
+#   make test               check, then the test suite
+#   make test-all           the same with the long drills
+#   make check              ruff, pyright, import contracts
+#   make bench [CASES=dir]  seconds and memory of evidence and rank
+#   make lock               resolve the dependencies anew
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+SUITABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do \
+	$$p -c '$(SUITABLE)' 2>/dev/null && { echo $$p; break; }; done)
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+RUNTIME := $(VENV)/.installed-runtime
+DEV := $(VENV)/.installed-dev
+
+.PHONY: demo test test-all check bench lock clean
+.DELETE_ON_ERROR:
+
+demo: $(RUNTIME)
+	@$(BIN)/hypocenter $(if $(CASE),localize "$(CASE)",demo)
+
+test: check
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: check
+	$(BIN)/python -m pytest
+
+check: $(DEV)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+bench: $(RUNTIME)
+	@$(BIN)/hypocenter-models bench $(CASES)
+
+# Hashes pin what is installed; no address of an index is written, so that everybody's own index serves.
+# The constraint keeps both locks at one version of everything that they share.
+lock: $(VENV)/pyvenv.cfg
+	$(INSTALL) uv
+	$(BIN)/uv pip compile pyproject.toml $(LOCK_FLAGS) --output-file requirements.lock
+	$(BIN)/uv pip compile pyproject.toml $(LOCK_FLAGS) --extra evaluation --group dev \
+		--constraint requirements.lock --output-file requirements-dev.lock
+	@! grep -nE '://|^-|torch' requirements.lock requirements-dev.lock
+
+LOCK_FLAGS := --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-header --no-annotate
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+$(VENV)/pyvenv.cfg:
+	@test -n "$(PYTHON)" || { echo "hypocenter needs Python 3.11 or newer with venv (Debian: python3-venv);" \
+		"none was found. Name one: make PYTHON=/path/to/python3" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(RUNTIME): requirements.lock pyproject.toml | $(VENV)/pyvenv.cfg
+	$(INSTALL) --require-hashes -r requirements.lock
+	$(INSTALL) --no-deps -e .
+	@touch $@
+
+$(DEV): requirements-dev.lock requirements.lock pyproject.toml | $(VENV)/pyvenv.cfg
+	$(INSTALL) --require-hashes -r requirements-dev.lock
+	$(INSTALL) --no-deps -e .
+	@touch $@ $(RUNTIME)
