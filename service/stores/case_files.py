@@ -1,0 +1,166 @@
+"""A case directory on disk: case.json, the tables beside it, and, written only, truth.json."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from service.domain.evidence import Signal
+from service.domain.incident import Incident
+from service.domain.window import Window
+from service.errors import CallerError, CaseError
+from service.stores.alert_body import parse_alert_body
+from service.stores.case_tables import SCHEMAS, CaseTables
+from service.stores.columns import check_schema, conform, first_line
+from service.stores.validation import first_fault
+
+_parquet: Any = pq  # its stubs are partial
+
+FORMAT = "case/1"
+SIGNALS = {"spans": Signal.TRACES, "logs": Signal.LOGS, "metrics": Signal.METRICS}
+"""What case.json calls the signals that have a baseline."""
+
+
+def read_incident(directory: Path) -> Incident:
+    """What case.json tells a responder. Raises `CaseError` with one line that names the file."""
+    path = directory / "case.json"
+    told = _read_json(path)
+    if (found := told.get("format")) != FORMAT:
+        raise CaseError(f"{path}: format is {json.dumps(found)[:40]}, should be {json.dumps(FORMAT)}")
+    try:
+        read = _CaseFile.model_validate(told)
+        group = parse_alert_body(read.alert)
+        baselines = {
+            SIGNALS[name]: _window(ends, path, f"baseline.{name}") for name, ends in (read.baseline or {}).items()
+        }
+        window = _window((read.window.start, read.window.end), path, "window")
+    except ValidationError as error:
+        raise CaseError(f"{path}: {first_fault(error)}") from None
+    except CaseError:
+        raise
+    except CallerError as error:
+        raise CaseError(f"{path}: {error}") from None
+    return Incident(id=read.id, system=read.system, alerts=group.alerts, window=window, baselines=baselines)
+
+
+def check_table(path: Path, schema: pa.Schema) -> None:
+    """Raises `CaseError` if the file is no parquet or lacks columns of the schema; reads only its footer."""
+    try:
+        found = _parquet.read_schema(path, memory_map=True)
+    except (OSError, pa.ArrowException) as error:
+        raise _unreadable(path, error) from None
+    check_schema(found, schema, str(path))
+
+
+def read_table(path: Path, schema: pa.Schema) -> pa.Table:
+    """The table in that file with exactly the columns of the schema. Raises `CaseError` if it cannot be had."""
+    check_table(path, schema)
+    try:
+        with _parquet.ParquetFile(path, memory_map=True) as file:
+            table: pa.Table = file.read(columns=schema.names)
+    except (OSError, pa.ArrowException) as error:
+        raise _unreadable(path, error) from None
+    return conform(table, schema, str(path))
+
+
+def write_case(
+    directory: Path,
+    incident: Incident,
+    alert_body: Mapping[str, object],
+    tables: CaseTables,
+    truth: Mapping[str, object] | None = None,
+) -> None:
+    """Writes a case/1 directory; case.json comes last, so that what has one is whole.
+
+    Raises `CaseError` if the directory holds something already, or the tables are not those of the format.
+    """
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise CaseError(f"{directory}: is already there and not empty")
+    present = {name: conform(table, SCHEMAS[name], name) for name, table in tables.present().items()}
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, table in present.items():
+        _parquet.write_table(table, directory / f"{name}.parquet", compression="zstd")
+    if truth is not None:
+        _write_json(directory / "truth.json", truth)
+    _write_json(directory / "case.json", _told(incident, alert_body))
+
+
+def rfc3339(moment: datetime) -> str:
+    """The moment as case files write it: UTC, microseconds, ``Z``."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _need_text(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError(f"is a {type(value).__name__}, should be an RFC 3339 time")
+    return value
+
+
+_Time = Annotated[AwareDatetime, BeforeValidator(_need_text)]
+
+
+class _Ends(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+    start: _Time
+    end: _Time
+
+
+class _CaseFile(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+    id: Annotated[str, Field(min_length=1)]
+    system: str = ""
+    alert: dict[str, object]
+    window: _Ends
+    baseline: dict[Literal["spans", "logs", "metrics"], tuple[_Time, _Time]] | None = None
+
+
+def _read_json(path: Path) -> dict[str, object]:
+    if not path.parent.is_dir():
+        raise CaseError(f"{path.parent}: is {'not a directory' if path.parent.exists() else 'not there'}")
+    try:
+        told: object = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise CaseError(f"{path}: is missing, so this is no case directory") from None
+    except OSError as error:
+        raise CaseError(f"{path}: cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        raise CaseError(f"{path}: is not JSON") from None
+    if not isinstance(told, dict):
+        raise CaseError(f"{path}: is a JSON {type(told).__name__}, should be an object")
+    return {str(key): value for key, value in told.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+
+
+def _window(ends: tuple[datetime, datetime], path: Path, field: str) -> Window:
+    try:
+        return Window(ends[0].astimezone(UTC), ends[1].astimezone(UTC))
+    except (ValueError, OverflowError) as error:
+        raise CaseError(f"{path}: {field}: {error}") from None
+
+
+def _unreadable(path: Path, error: Exception) -> CaseError:
+    return CaseError(f"{path}: cannot be read as parquet: {first_line(error)}")
+
+
+def _told(incident: Incident, alert_body: Mapping[str, object]) -> dict[str, object]:
+    names = {signal: name for name, signal in SIGNALS.items()}
+    return {
+        "format": FORMAT,
+        "id": incident.id,
+        "system": incident.system,
+        "alert": dict(alert_body),
+        "window": {"start": rfc3339(incident.window.start), "end": rfc3339(incident.window.end)},
+        "baseline": {
+            names[signal]: [rfc3339(window.start), rfc3339(window.end)]
+            for signal, window in incident.baselines.items()
+            if signal in names
+        },
+    }
+
+
+def _write_json(path: Path, content: Mapping[str, object]) -> None:
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,85 @@
+"""The boundary at which tables from outside become tables of `service.ports`.
+
+The stubs of pyarrow leave most of it unknown, so columns and types are spoken to as Any, here and nowhere else.
+"""
+
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from service.errors import CaseError
+
+_compute: Any = pc
+_TEXT: tuple[Any, ...] = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
+
+
+def conform(table: pa.Table, schema: pa.Schema, where: str) -> pa.Table:
+    """The table with exactly the columns of the schema: other encodings of text, widths of numbers and units of time
+    are converted, missing text becomes "", samples that are no number are dropped, further columns too.
+
+    Raises `CaseError` with one line that begins with ``where`` if a column is missing or holds something else.
+    """
+    check_schema(table.schema, schema, where)
+    columns = [_column(table.column(name), name, wanted, where) for name, wanted in _types(schema)]
+    conformed = pa.table(columns, schema=schema)
+    try:
+        conformed.validate(full=True)
+    except pa.ArrowInvalid as error:
+        raise CaseError(f"{where}: {first_line(error)}") from None
+    return _without_gaps(conformed)
+
+
+def check_schema(found: pa.Schema, schema: pa.Schema, where: str) -> None:
+    """Raises `CaseError` if a column of the schema is not among those found, or is of another kind."""
+    for name, wanted in _types(schema):
+        if (count := found.names.count(name)) != 1:
+            raise CaseError(f"{where}: column '{name}' is {'missing' if count == 0 else f'there {count} times'}")
+        actual = dict(_types(found))[name]
+        if not _convertible(actual, wanted):
+            raise CaseError(f"{where}: column '{name}' is {actual}, should be {wanted}")
+
+
+def first_line(error: Exception) -> str:
+    """The first line of what a library says, cut where it rambles."""
+    return str(error).partition("\n")[0][:200]
+
+
+def _types(schema: Any) -> list[tuple[str, Any]]:
+    return list(zip(schema.names, schema.types, strict=True))
+
+
+def _convertible(actual: Any, wanted: Any) -> bool:
+    if pa.types.is_dictionary(actual):
+        actual = actual.value_type
+    if pa.types.is_string(wanted):
+        return any(is_text(actual) for is_text in _TEXT)
+    if pa.types.is_timestamp(wanted):
+        return pa.types.is_timestamp(actual) and actual.tz is not None
+    if pa.types.is_integer(wanted):
+        return pa.types.is_integer(actual)
+    return pa.types.is_integer(actual) or pa.types.is_floating(actual)
+
+
+def _column(column: Any, name: str, wanted: Any, where: str) -> Any:
+    options = pc.CastOptions(wanted, allow_time_truncate=True)
+    try:
+        cast = column if column.type == wanted else column.cast(options=options)
+    except pa.ArrowException as error:
+        raise CaseError(f"{where}: column '{name}' does not fit {wanted}: {first_line(error)}") from None
+    if not cast.null_count:
+        return cast
+    if pa.types.is_string(wanted):
+        return _compute.fill_null(cast, "")
+    if pa.types.is_floating(wanted):
+        return _compute.fill_null(cast, float("nan"))
+    raise CaseError(f"{where}: column '{name}' has {cast.null_count} nulls, should have none")
+
+
+def _without_gaps(table: pa.Table) -> pa.Table:
+    """A sample that is no number (a gap, a staleness marker) says nothing: its row goes."""
+    for name, kind in _types(table.schema):
+        if pa.types.is_floating(kind):
+            finite = _compute.is_finite(table.column(name))
+            table = table if _compute.all(finite, min_count=0).as_py() else table.filter(finite)
+    return table

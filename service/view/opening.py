@@ -1,0 +1,111 @@
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import pyarrow as pa
+
+from service.domain.evidence import Signal
+from service.domain.incident import Incident
+from service.domain.window import Window
+from service.errors import BackendError
+from service.evidence.assess import assess
+from service.evidence.tables import Compared, Tables
+from service.ports import CHANGES, LOGS, METRICS, SPANS, TOPOLOGY, Telemetry
+from service.stores.case_tables import outside, within
+from service.view.topology import build_graph
+from service.view.view import View
+
+QUESTIONS_AT_ONCE = 2
+"""How many questions one store is asked at the same time: its window and its baseline."""
+
+CHANGES_BEFORE = timedelta(hours=1)
+"""How far before the window a change still matters: a deployment may need that long to do its harm."""
+
+Ask = Callable[[Window], Awaitable[pa.Table]]
+
+
+async def open_view(incident: Incident, telemetry: Telemetry, timeout_s: float = 10.0) -> View:
+    """Fetches what the incident can see, all signals at once, and computes its evidence.
+
+    A store that fails, answers with other columns than the port promises, or needs longer than ``timeout_s`` for an
+    answer costs its signal and leaves a note; so does a signal without a source or a baseline.
+    """
+    tables, notes = await _fetch(incident, telemetry, timeout_s)
+    graph = build_graph(tables)
+    # In a thread: it computes for long enough to keep a server from answering anybody else.
+    assessment = await asyncio.to_thread(assess, tables, graph)
+    return View(incident, tables, graph, assessment.evidence, assessment.onset, notes)
+
+
+async def _fetch(incident: Incident, telemetry: Telemetry, timeout_s: float) -> tuple[Tables, tuple[str, ...]]:
+    traces, logs, metrics, changes, topology = (
+        _Source("traces", telemetry.traces and telemetry.traces.spans, SPANS, timeout_s),
+        _Source("logs", telemetry.logs and telemetry.logs.logs, LOGS, timeout_s),
+        _Source("metrics", telemetry.metrics and telemetry.metrics.metrics, METRICS, timeout_s),
+        _Source("changes", telemetry.changes and telemetry.changes.changes, CHANGES, timeout_s),
+        _Source("topology", telemetry.topology and telemetry.topology.topology, TOPOLOGY, timeout_s),
+    )
+    window, baselines = incident.window, incident.baselines
+    changed = Window(window.start - CHANGES_BEFORE, window.end)
+    async with asyncio.TaskGroup() as group:
+        spans_task = group.create_task(traces.compared(window, baselines.get(Signal.TRACES)))
+        logs_task = group.create_task(logs.compared(window, baselines.get(Signal.LOGS)))
+        metrics_task = group.create_task(metrics.compared(window, baselines.get(Signal.METRICS)))
+        changes_task = group.create_task(changes.rows(changed))
+        topology_task = group.create_task(topology.rows(window))
+    alerted_at = incident.alerted_at
+    tables = Tables(
+        alerted_at=alerted_at if window.start <= alerted_at <= window.end else window.end,
+        spans=spans_task.result(),
+        logs=logs_task.result(),
+        metrics=metrics_task.result(),
+        changes=changes_task.result(),
+        topology=topology_task.result(),
+        alerting=incident.alerting_services,
+    )
+    return tables, tuple(note for source in (traces, logs, metrics, changes, topology) for note in source.notes)
+
+
+@dataclass(slots=True)
+class _Source:
+    """One store of one incident: asked with a limit, it answers with rows or with a note."""
+
+    name: str
+    ask: Ask | None
+    schema: pa.Schema
+    timeout_s: float
+    notes: list[str] = field(default_factory=list[str])
+    limit: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(QUESTIONS_AT_ONCE))
+
+    async def compared(self, window: Window, baseline: Window | None) -> Compared | None:
+        """Rows now and before; a row of both times belongs to now."""
+        if self.ask is None or baseline is None:
+            now, before = await self.rows(window), None
+        else:
+            now, before = await asyncio.gather(self.rows(window), self.rows(baseline, "its baseline: "))
+        if now is None:
+            return None
+        if before is None:
+            self.notes.append(f"{self.name}: no baseline, nothing can be called new")
+            return Compared(now)
+        return Compared(now, outside(before, window))
+
+    async def rows(self, window: Window, what: str = "") -> pa.Table | None:
+        """The store's rows of that time, None (and a note) if they cannot be had."""
+        if self.ask is None:
+            self.notes.append(f"{self.name}: no source")
+            return None
+        try:
+            async with self.limit, asyncio.timeout(self.timeout_s):
+                answer = await self.ask(window)
+        except TimeoutError:
+            self.notes.append(f"{self.name}: {what}did not answer within {self.timeout_s:g} s")
+            return None
+        except BackendError as error:
+            self.notes.append(f"{self.name}: {what}{error}")
+            return None
+        if not answer.schema.equals(self.schema):
+            self.notes.append(f"{self.name}: {what}answered with other columns than asked for")
+            return None
+        return answer if self.schema is TOPOLOGY else within(answer, window)

@@ -1,0 +1,139 @@
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from service.domain.component import EDGE_ARROW
+from service.domain.graph import ServiceGraph
+from service.evidence.tables import Compared, Tables
+
+Codes = npt.NDArray[np.int64]
+Pairs = list[tuple[str, str]]
+
+
+def build_graph(tables: Tables) -> ServiceGraph:
+    """Who calls whom and what runs where, as far as any telemetry tells.
+
+    Services are in the order in which the data first names them: topology, spans by their start, metrics, logs, last
+    those that only an alert names. A name never decides its place, so that aliases do not depend on names.
+    """
+    spans, metrics, logs = _rows(tables.spans), _rows(tables.metrics), _rows(tables.logs)
+    spans = None if spans is None else spans.sort_by("start")
+    calls, runs_on = _relations(tables.topology, "calls"), _relations(tables.topology, "runs_on")
+    edges = calls + _span_calls(spans) + _edge_calls(metrics)
+    pods = _pods(spans, metrics, logs)
+    named = [
+        *(name for pair in calls for name in pair),
+        *(service for service, _ in _pairs(spans, "service", "node")),
+        *_metric_services(metrics),
+        *(service for service, _ in _pairs(logs, "service", "node")),
+    ]
+    known = dict.fromkeys(name for name in named if name)
+    hosted = [(_hosted_service(source, pods, known), node) for source, node in runs_on]
+    hosted += _pairs(spans, "service", "node") + _pairs(logs, "service", "node")
+    services = dict.fromkeys([*known, *(service for service, _ in hosted), *tables.alerting])
+    return ServiceGraph(
+        services=tuple(name for name in services if name),
+        calls=frozenset((a, b) for a, b in edges if a and b and a != b),
+        pods=pods,
+        hosts=_grouped((service, node) for service, node in hosted if service and node),
+    )
+
+
+def _rows(compared: Compared | None) -> pa.Table | None:
+    """Rows of now and before together: who calls whom does not change with the fault, and more is seen."""
+    if compared is None:
+        return None
+    return compared.now if compared.before is None else pa.concat_tables([compared.now, compared.before])
+
+
+def _relations(topology: pa.Table | None, relation: str) -> Pairs:
+    if topology is None:
+        return []
+    source, target, relations = (topology.column(name).to_pylist() for name in ("source", "target", "relation"))
+    return [(str(a), str(b)) for a, b, r in zip(source, target, relations, strict=True) if r == relation]
+
+
+def _span_calls(spans: pa.Table | None) -> Pairs:
+    """A span whose parent belongs to another service is a call from that one to this one."""
+    if spans is None or spans.num_rows == 0:
+        return []
+    parent = _parent_rows(spans)
+    services, names = _codes(spans.column("service"))
+    child_rows = np.flatnonzero(parent >= 0)
+    return _distinct(services[parent[child_rows]], services[child_rows], names, names)
+
+
+def _parent_rows(spans: pa.Table) -> Codes:
+    """For each span the row of its parent, -1 where there is none among the rows."""
+    traces, _ = _codes(spans.column("trace_id"))
+    ids, names = _codes(pa.chunked_array([*spans.column("span_id").chunks, *spans.column("parent_span_id").chunks]))
+    own, parents = np.split(ids, 2)
+    keys, wanted = traces * len(names) + own, traces * len(names) + parents
+    order = np.argsort(keys, kind="stable")
+    place = np.minimum(np.searchsorted(keys[order], wanted), len(keys) - 1)
+    return np.where(keys[order[place]] == wanted, order[place], -1)
+
+
+def _edge_calls(metrics: pa.Table | None) -> Pairs:
+    ends = (name.partition(EDGE_ARROW) for name in _components(metrics, "edge"))
+    return [(caller, callee) for caller, _, callee in ends]
+
+
+def _components(metrics: pa.Table | None, kind: str) -> list[str]:
+    return [component for component, its_kind in _pairs(metrics, "component", "kind") if its_kind == kind]
+
+
+def _metric_services(metrics: pa.Table | None) -> list[str]:
+    """Services that series belong to, speak of, or lie between."""
+    belong = [service for service, _ in _pairs(metrics, "service", "kind")]
+    between = [end for pair in _edge_calls(metrics) for end in pair]
+    return [*belong, *_components(metrics, "service"), *between]
+
+
+def _pods(spans: pa.Table | None, metrics: pa.Table | None, logs: pa.Table | None) -> dict[str, str]:
+    pods = set(_components(metrics, "pod"))
+    of_metrics = [(pod, service) for pod, service in _pairs(metrics, "component", "service") if pod in pods]
+    told = [*_pairs(spans, "pod", "service"), *of_metrics, *_pairs(logs, "pod", "service")]
+    return {pod: service for pod, service in reversed(told) if pod and service}
+
+
+def _hosted_service(source: str, pods: dict[str, str], known: dict[str, None]) -> str:
+    """What runs on a node is a service or one of its pods, which orchestrators name ``service-…``."""
+    if source in known:
+        return source
+    if source in pods:
+        return pods[source]
+    owners = [name for name in known if source.startswith(f"{name}-")]
+    return max(owners, key=len, default=source)
+
+
+def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, frozenset[str]]:
+    groups: dict[str, set[str]] = {}
+    for key, value in pairs:
+        groups.setdefault(key, set()).add(value)
+    return {key: frozenset(values) for key, values in groups.items()}
+
+
+def _pairs(table: pa.Table | None, first: str, second: str) -> Pairs:
+    """Distinct pairs of two text columns, in the order of their first rows."""
+    if table is None or table.num_rows == 0:
+        return []
+    (a, a_names), (b, b_names) = _codes(table.column(first)), _codes(table.column(second))
+    return _distinct(a, b, a_names, b_names)
+
+
+def _distinct(a: Codes, b: Codes, a_names: list[str], b_names: list[str]) -> Pairs:
+    keys, first_rows = np.unique(a * len(b_names) + b, return_index=True)
+    in_order = keys[np.argsort(first_rows)]
+    return [(a_names[key // len(b_names)], b_names[key % len(b_names)]) for key in in_order.tolist()]
+
+
+def _codes(column: Any) -> tuple[Codes, list[str]]:
+    """The column as numbers into its distinct values."""
+    encoded = column.combine_chunks().dictionary_encode()
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.combine_chunks()
+    return encoded.indices.to_numpy().astype(np.int64), encoded.dictionary.to_pylist()
