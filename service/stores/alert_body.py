@@ -14,8 +14,9 @@ from service.domain.alert import Alert
 from service.errors import CallerError
 from service.stores.validation import first_fault, printable
 
+OPEN_END = "0001-01-01T00:00:00Z"
+"""Go's zero time: an alert that carries it as its end has not ended."""
 OPEN_END_YEAR = 1
-"""An alert that has not ended carries Go's zero time, 0001-01-01T00:00:00Z."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,3 +138,36 @@ def _fingerprint(labels: Mapping[str, str]) -> str:
 
 def _printable_map(labels: Mapping[str, str]) -> dict[str, str]:
     return {printable(name): printable(value) for name, value in labels.items()}
+
+
+def alert_body(group: AlertGroup) -> dict[str, object]:
+    """The group as the body that Alertmanager would send; parsed again, it is the same group."""
+    return {
+        "version": "4",
+        "groupKey": group.group_key,
+        "truncatedAlerts": group.truncated,
+        "receiver": "hypocenter",
+        "status": group.status,
+        "groupLabels": dict(group.group_labels),
+        "commonLabels": {},
+        "commonAnnotations": {},
+        "externalURL": "",
+        "alerts": [_wire(alert) for alert in group.alerts],
+    }
+
+
+def rfc3339(moment: datetime) -> str:
+    """The moment as bodies and case files write it: UTC, microseconds, ``Z``."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _wire(alert: Alert) -> dict[str, object]:
+    return {
+        "status": "firing" if alert.ends_at is None else "resolved",
+        "labels": dict(alert.labels),
+        "annotations": dict(alert.annotations),
+        "startsAt": rfc3339(alert.starts_at),
+        "endsAt": OPEN_END if alert.ends_at is None else rfc3339(alert.ends_at),
+        "generatorURL": alert.generator_url,
+        "fingerprint": alert.fingerprint,
+    }

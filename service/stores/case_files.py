@@ -14,7 +14,7 @@ from service.domain.evidence import Signal
 from service.domain.incident import Incident
 from service.domain.window import Window
 from service.errors import CallerError, CaseError
-from service.stores.alert_body import parse_alert_body
+from service.stores.alert_body import parse_alert_body, rfc3339
 from service.stores.case_tables import SCHEMAS, CaseTables
 from service.stores.columns import check_schema, conform, first_line
 from service.stores.validation import first_fault
@@ -88,11 +88,6 @@ def write_case(
     if truth is not None:
         _write_json(directory / "truth.json", truth)
     _write_json(directory / "case.json", _told(incident, alert_body))
-
-
-def rfc3339(moment: datetime) -> str:
-    """The moment as case files write it: UTC, microseconds, ``Z``."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _need_text(value: object) -> object:

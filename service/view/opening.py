@@ -40,11 +40,11 @@ async def open_view(incident: Incident, telemetry: Telemetry, timeout_s: float =
 
 async def _fetch(incident: Incident, telemetry: Telemetry, timeout_s: float) -> tuple[Tables, tuple[str, ...]]:
     traces, logs, metrics, changes, topology = (
-        _Source("traces", telemetry.traces and telemetry.traces.spans, SPANS, timeout_s),
-        _Source("logs", telemetry.logs and telemetry.logs.logs, LOGS, timeout_s),
-        _Source("metrics", telemetry.metrics and telemetry.metrics.metrics, METRICS, timeout_s),
-        _Source("changes", telemetry.changes and telemetry.changes.changes, CHANGES, timeout_s),
-        _Source("topology", telemetry.topology and telemetry.topology.topology, TOPOLOGY, timeout_s),
+        _Source("traces", telemetry.traces.spans if telemetry.traces else None, SPANS, timeout_s),
+        _Source("logs", telemetry.logs.logs if telemetry.logs else None, LOGS, timeout_s),
+        _Source("metrics", telemetry.metrics.metrics if telemetry.metrics else None, METRICS, timeout_s),
+        _Source("changes", telemetry.changes.changes if telemetry.changes else None, CHANGES, timeout_s),
+        _Source("topology", telemetry.topology.topology if telemetry.topology else None, TOPOLOGY, timeout_s),
     )
     window, baselines = incident.window, incident.baselines
     changed = Window(window.start - CHANGES_BEFORE, window.end)

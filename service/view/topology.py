@@ -19,20 +19,19 @@ def build_graph(tables: Tables) -> ServiceGraph:
     Services are in the order in which the data first names them: topology, spans by their start, metrics, logs, last
     those that only an alert names. A name never decides its place, so that aliases do not depend on names.
     """
-    spans, metrics, logs = _rows(tables.spans), _rows(tables.metrics), _rows(tables.logs)
-    spans = None if spans is None else spans.sort_by("start")
+    spans, metrics, logs = _by_start(_rows(tables.spans)), _rows(tables.metrics), _rows(tables.logs)
     calls, runs_on = _relations(tables.topology, "calls"), _relations(tables.topology, "runs_on")
     edges = calls + _span_calls(spans) + _edge_calls(metrics)
     pods = _pods(spans, metrics, logs)
+    in_spans, in_logs = _pairs(spans, "service", "node"), _pairs(logs, "service", "node")
     named = [
         *(name for pair in calls for name in pair),
-        *(service for service, _ in _pairs(spans, "service", "node")),
+        *(service for service, _ in in_spans),
         *_metric_services(metrics),
-        *(service for service, _ in _pairs(logs, "service", "node")),
+        *(service for service, _ in in_logs),
     ]
     known = dict.fromkeys(name for name in named if name)
-    hosted = [(_hosted_service(source, pods, known), node) for source, node in runs_on]
-    hosted += _pairs(spans, "service", "node") + _pairs(logs, "service", "node")
+    hosted = [(_hosted_service(source, pods, known), node) for source, node in runs_on] + in_spans + in_logs
     services = dict.fromkeys([*known, *(service for service, _ in hosted), *tables.alerting])
     return ServiceGraph(
         services=tuple(name for name in services if name),
@@ -47,6 +46,17 @@ def _rows(compared: Compared | None) -> pa.Table | None:
     if compared is None:
         return None
     return compared.now if compared.before is None else pa.concat_tables([compared.now, compared.before])
+
+
+def _by_start(spans: pa.Table | None) -> pa.Table | None:
+    if spans is None:
+        return None
+    starts: Any = spans.column("start")
+    order = np.argsort(starts.cast(pa.int64()).to_numpy(), kind="stable")
+    return spans.select(_TOLD_BY_SPANS).take(order)
+
+
+_TOLD_BY_SPANS = ["trace_id", "span_id", "parent_span_id", "service", "pod", "node"]
 
 
 def _relations(topology: pa.Table | None, relation: str) -> Pairs:
@@ -133,7 +143,5 @@ def _distinct(a: Codes, b: Codes, a_names: list[str], b_names: list[str]) -> Pai
 
 def _codes(column: Any) -> tuple[Codes, list[str]]:
     """The column as numbers into its distinct values."""
-    encoded = column.combine_chunks().dictionary_encode()
-    if isinstance(encoded, pa.ChunkedArray):
-        encoded = encoded.combine_chunks()
+    encoded: Any = pa.concat_arrays(column.chunks).dictionary_encode()
     return encoded.indices.to_numpy().astype(np.int64), encoded.dictionary.to_pylist()
