@@ -1,0 +1,37 @@
+"""Every constant of the evidence, each with its reason. None is tuned on one incident."""
+
+SCORE_LIMIT = 99.0
+"""Scores end here: beyond it, "more" says nothing."""
+
+SCORE_SHOWN = 2.0
+"""A row below two standard deviations is noise more often than not, and is not kept."""
+
+ROWS_PER_SUBJECT = 6
+"""Rows kept for one component and one kind: the worst say what there is to say."""
+
+MIN_EXECUTIONS = 5
+"""A quantile of fewer executions than this says nothing; a coarser context is taken instead."""
+
+DRIFT_OF_LOG_TIME = 0.25
+"""Standard deviation of the logarithm of a median between two healthy stretches of time (±28 %): load and mix move it."""
+
+DRIFT_OF_SHARE = 0.03
+"""The same for shares of executions: sampling and traces cut at the window's end move a share by a few points."""
+
+DRIFT_OF_RATE = 0.5
+"""The same for the logarithm of rates per second (±65 %): traffic is never the same twice."""
+
+DRIFT_OF_METRIC = 0.05
+"""A series that never moved still may by this part of its level without meaning anything."""
+
+TAIL_QUANTILE = 0.9
+"""The tail that is looked at beside the median: a fault of one replica, or of one kind of request, shows only there."""
+
+CHANGE_HORIZON_S = 3600.0
+"""A change longer than an hour before the alert is not near it."""
+
+EXAMPLE_LENGTH = 160
+"""Characters of a log line that are shown as an example."""
+
+SUBJECT_LENGTH = 120
+"""Characters of an operation, metric or template name that are shown."""

@@ -1,0 +1,147 @@
+"""Time series that left the range of their baseline: how far, which way, and since when."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from service.domain.component import Component, ComponentKind
+from service.domain.evidence import Evidence, EvidenceKind, Signal
+from service.evidence.constants import DRIFT_OF_METRIC, SCORE_LIMIT, SCORE_SHOWN
+from service.evidence.spans import Floats, Ints, codes
+from service.evidence.tables import Compared
+
+_COUNTER_SUFFIXES = ("_total", "_count", "_sum", "_bucket")
+
+
+@dataclass(frozen=True)
+class Series:
+    """One time series: seconds relative to the alert and values, now and before, in the order of time."""
+
+    component: str
+    kind: str
+    service: str
+    metric: str
+    unit: str
+    now_s: Floats
+    now: Floats
+    before_s: Floats
+    before: Floats
+
+
+@dataclass(frozen=True)
+class Fluctuation:
+    """How a series moved: level now (in its worst stretch) and before, the score (signed), and the start of the stretch."""
+
+    now: float
+    before: float
+    score: float
+    began_s: float
+
+
+def read_series(compared: Compared, alerted_at_us: int) -> Iterator[Series]:
+    """The series that have values in the window, in the order of their first appearance; counters become rates."""
+    table = pa.concat_tables([compared.now] + ([compared.before] if compared.before is not None else []))
+    finite = cast(pa.ChunkedArray, pc.is_finite(table["value"]))  # pyright: ignore[reportUnknownMemberType]
+    is_now = np.arange(len(table)) < len(compared.now)
+    keep = np.asarray(finite)
+    columns = {name: codes(table[name]) for name in ("component", "kind", "metric", "service", "unit")}
+    key = columns["component"][0] * len(columns["metric"][1]) + columns["metric"][0]
+    seconds = (np.asarray(table["time"].cast(pa.int64())) - alerted_at_us) / 1e6
+    values = np.asarray(table["value"], dtype=np.float64)
+    order = np.lexsort((seconds, key))
+    order = order[keep[order]]
+    for rows in np.split(order, np.flatnonzero(np.diff(key[order])) + 1):
+        now, before = rows[is_now[rows]], rows[~is_now[rows]]
+        if len(now):
+            first = rows[0]
+            texts = {name: names[code[first]] for name, (code, names) in columns.items()}
+            series = Series(
+                **texts, now_s=seconds[now], now=values[now], before_s=seconds[before], before=values[before]
+            )
+            yield _rated(series) if series.metric.endswith(_COUNTER_SUFFIXES) else series
+
+
+def _rate(seconds: Floats, values: Floats) -> tuple[Floats, Floats]:
+    steps, rises = np.diff(seconds), np.diff(values)
+    rises = np.where(rises < 0, values[1:], rises)  # a counter that restarted counts from zero
+    return seconds[1:], rises / np.maximum(steps, 1e-3)
+
+
+def _rated(series: Series) -> Series:
+    """A counter as its rate per second."""
+    now_s, now = _rate(series.now_s, series.now)
+    before_s, before = _rate(series.before_s, series.before)
+    unit = f"{series.unit or '1'}/s"
+    return Series(
+        series.component, series.kind, series.service, series.metric, unit, now_s, now, before_s, before
+    )
+
+
+def _smooth(values: Floats, width: int) -> Floats:
+    """Means of ``width`` neighbours; shorter input gives its whole mean."""
+    width = min(width, len(values))
+    return np.convolve(values, np.ones(width) / width, mode="valid")
+
+
+def fluctuation(series: Series) -> Fluctuation | None:
+    """The worst stretch of the window against the baseline's median, in robust standard deviations.
+
+    The scale is the largest of: the median absolute deviation, the excursion that a fifth of the baseline exceeds
+    (noise with heavy tails), and a part of the level. A stretch is at least two samples where there are two: one
+    sample alone is often wrong. None without samples on both sides.
+    """
+    if len(series.before) < 3 or not len(series.now):
+        return None
+    width = max(2, len(series.now) // 8)
+    centre = float(np.median(series.before))
+    deviations = np.abs(_smooth(series.before, min(width, 3)) - centre)
+    level = max(abs(centre), float(np.abs(series.before).max()) * 0.1)
+    scale = max(
+        1.4826 * float(np.median(deviations)),
+        float(np.quantile(deviations, 0.8)) / 1.2816,
+        DRIFT_OF_METRIC * level,
+        1e-9,
+    )
+    smooth = _smooth(series.now, width)
+    worst = int(np.argmax(np.abs(smooth - centre)))
+    score = float((smooth[worst] - centre) / scale)
+    return Fluctuation(
+        float(smooth[worst]), centre, float(np.clip(score, -SCORE_LIMIT, SCORE_LIMIT)), _began(series, centre, scale)
+    )
+
+
+def _began(series: Series, centre: float, scale: float) -> float:
+    """Seconds from the alert to the first sample out of range (three standard deviations, or the farthest of all)."""
+    distance = np.abs(series.now - centre)
+    out = np.flatnonzero(distance > min(3 * scale, float(distance.max()) * 0.999))
+    return float(series.now_s[out[0]]) if len(out) else float(series.now_s[0])
+
+
+def metric_evidence(compared: Compared, alerted_at_us: int) -> list[Evidence]:
+    """A row for each series that left the range of its baseline."""
+    rows: list[Evidence] = []
+    for series in read_series(compared, alerted_at_us):
+        found = fluctuation(series)
+        if found is None or abs(found.score) < SCORE_SHOWN:
+            continue
+        rows.append(
+            Evidence(
+                id="",
+                signal=Signal.METRICS,
+                kind=EvidenceKind.METRIC,
+                component=Component(ComponentKind(series.kind), series.component),
+                subject=series.metric,
+                score=abs(found.score),
+                now=found.now,
+                before=found.before,
+                unit=series.unit,
+                n_now=len(series.now),
+                n_before=len(series.before),
+                began_s=found.began_s,
+            )
+        )
+    return rows

@@ -1,0 +1,110 @@
+"""Log templates that are new, gone, more or fewer, given the operation that they belong to."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from service.domain.component import Component, service
+from service.domain.evidence import Evidence, EvidenceKind, Signal
+from service.evidence.constants import EXAMPLE_LENGTH, MIN_EXECUTIONS, SUBJECT_LENGTH
+from service.evidence.following import followed
+from service.evidence.redaction import redact
+from service.evidence.rows import shift_rows
+from service.evidence.spans import Bools, Ints, Spans, codes
+from service.evidence.strata import Shift, share_shift
+from service.evidence.tables import Compared
+from service.evidence.templates import Templates, mine_templates
+
+_compute = cast(Any, pc)
+
+
+def log_evidence(compared: Compared, spans: Spans | None) -> list[Evidence]:
+    """A row for each template whose share moved: of the executions of the operation whose span wrote it, or, for lines
+    that belong to no known span, of all lines of its service. Severity is error, warn, info, debug or "".
+    """
+    lines = pa.concat_tables([compared.now] + ([compared.before] if compared.before is not None else []))
+    if not len(lines):
+        return []
+    is_now = np.arange(len(lines)) < len(compared.now)
+    templates = mine_templates(lines)
+    owner = _owner(lines, spans, is_now)
+    rows = list(_given_operation(lines, templates, spans, owner)) if spans is not None else []
+    return rows + list(_given_service(lines, templates, is_now, np.flatnonzero(owner < 0)))
+
+
+def _owner(lines: pa.Table, spans: Spans | None, is_now: Bools) -> Ints:
+    """The row of the span that wrote each line, -1 where none is known (or only one of the other stretch of time)."""
+    if spans is None or not len(spans):
+        return np.full(len(lines), -1, np.int64)
+    found = _compute.index_in(lines["span_id"], value_set=spans.table["span_id"].combine_chunks())
+    owner = np.asarray(_compute.fill_null(found, -1), dtype=np.int64)
+    same_trace = _compute.equal(lines["trace_id"], spans.table["trace_id"].take(pa.array(np.maximum(owner, 0))))
+    return np.where((owner >= 0) & np.asarray(same_trace) & (spans.now[owner] == is_now), owner, -1)
+
+
+def _kind(shift: Shift, position: int, score: float) -> EvidenceKind | None:
+    """What happened to the template; new and gone only where there was enough to see it in before, or now."""
+    if score > 0:
+        unseen = shift.before[position] * shift.n_before[position] < 0.5
+        if unseen and shift.n_before[position] < MIN_EXECUTIONS:
+            return None
+        return EvidenceKind.LOG_NEW if unseen else EvidenceKind.LOG_MORE
+    gone = shift.now[position] * shift.n_now[position] < 0.5
+    return EvidenceKind.LOG_GONE if gone else EvidenceKind.LOG_LESS
+
+
+def _given_operation(lines: pa.Table, templates: Templates, spans: Spans, owner: Ints) -> Iterator[Evidence]:
+    linked = np.flatnonzero(owner >= 0)
+    if not len(linked):
+        return
+    found = followed(spans, owner[linked], templates.code[linked])
+
+    def describe(pair: int, score: float) -> tuple[EvidenceKind, Component, str, str] | None:
+        row = int(owner[linked[found.event[pair]]])
+        kind = _kind(found.shift, pair, score)
+        named = str(linked[found.event[pair]])
+        return kind and (kind, service(spans.services[spans.service[row]]), named, spans.name(row))
+
+    yield from _with_text(shift_rows(found.shift, Signal.LOGS, describe, "share"), lines, templates)
+
+
+def _given_service(lines: pa.Table, templates: Templates, is_now: Bools, free: Ints) -> Iterator[Evidence]:
+    """Lines without a span: each template's share of what its service writes."""
+    if not len(free) or is_now[free].all():
+        return
+    service_code, services = codes(lines["service"].take(pa.array(free)))
+    template = templates.code[free]
+    known, first = np.unique(template, return_index=True)
+    for code in np.unique(service_code):
+        of_service = np.flatnonzero(service_code == code)
+        own = np.intersect1d(known, template[of_service])
+        group = np.repeat(np.arange(len(own)), len(of_service))
+        hit = (template[of_service][None, :] == own[:, None]).ravel()
+        shift = share_shift(np.tile(is_now[free][of_service], len(own)), hit, group, [group])
+
+        def describe(
+            position: int, score: float, shift: Shift = shift, own: Ints = own, name: str = services[int(code)]
+        ) -> tuple[EvidenceKind, Component, str, str] | None:
+            kind = _kind(shift, position, score)
+            line = int(free[first[np.searchsorted(known, own[position])]])
+            return kind and (kind, service(name), str(line), "")
+
+        yield from _with_text(shift_rows(shift, Signal.LOGS, describe, "share"), lines, templates)
+
+
+def _with_text(rows: Iterator[Evidence], lines: pa.Table, templates: Templates) -> Iterator[Evidence]:
+    """Rows whose subject is a line's number get the text: the template as subject, the line as example, redacted."""
+    for row in rows:
+        line = int(row.subject)
+        code = int(templates.code[line])
+        body = cast(str, lines["body"][line].as_py())
+        yield replace(
+            row,
+            subject=redact(templates.texts[code], SUBJECT_LENGTH),
+            severity=templates.severities[code],
+            example=redact(body, EXAMPLE_LENGTH),
+        )

@@ -1,0 +1,206 @@
+"""Spans as numpy columns, now and before together, with what the comparison needs: parents, entries, exclusive time."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from service.evidence.tables import Compared
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+_compute = cast(Any, pc)
+MAX_DEPTH = 64
+"""Deeper traces are cut here when their root is looked for; also what ends a cycle of parents in broken data."""
+
+
+def codes(column: Any) -> tuple[Ints, list[str]]:
+    """A string column as integer codes (in the order of first appearance) and their names."""
+    encoded = column.combine_chunks().dictionary_encode()
+    return np.asarray(encoded.indices, dtype=np.int64), cast(list[str], encoded.dictionary.to_pylist())
+
+
+def combine(*codes: Ints) -> Ints:
+    """One code for each distinct tuple of codes, dense from 0 (not in the order of appearance)."""
+    key = codes[0]
+    for code in codes[1:]:
+        key = np.unique(key, return_inverse=True)[1].astype(np.int64) * (int(code.max(initial=0)) + 2) + code + 1
+    return np.unique(key, return_inverse=True)[1].astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Spans:
+    """All spans of one incident, a row each; every array has one entry a span.
+
+    ``service`` and ``operation`` are codes into ``services`` and ``operations``; an operation is a pair (service, name).
+    ``parent`` is the row of the parent or -1; ``entry`` the operation of the trace's root; ``now`` tells the window from
+    its baseline. ``seconds`` is how long spans were recorded, now and before; ``table`` has the rows as they came.
+    """
+
+    services: list[str]
+    operations: list[tuple[int, str]]
+    pods: list[str]
+    now: Bools
+    trace: Ints
+    service: Ints
+    pod: Ints
+    operation: Ints
+    parent: Ints
+    entry: Ints
+    start_us: Ints
+    duration_us: Ints
+    error: Bools
+    client: Bools
+    seconds: tuple[float, float]
+    table: pa.Table
+
+    def __len__(self) -> int:
+        return len(self.now)
+
+    @cached_property
+    def crossing(self) -> Bools:
+        """Whether the span's parent belongs to another service: the callee's end of a remote call."""
+        return (self.parent >= 0) & (self.service[self.parent] != self.service)
+
+    @cached_property
+    def covered_us(self) -> Ints:
+        """How much of each span its children cover: the length of the union of their intervals, clipped to it."""
+        child = np.flatnonzero(self.parent >= 0)
+        parent = self.parent[child]
+        begin = np.clip(self.start_us[child] - self.start_us[parent], 0, self.duration_us[parent])
+        end = np.clip(begin + self.duration_us[child], 0, self.duration_us[parent])
+        order = np.lexsort((begin, parent))
+        child, parent, begin, end = child[order], parent[order], begin[order], end[order]
+        # One running maximum over all families: each family is lifted above the one before it.
+        family = np.cumsum(np.concatenate(([0], np.diff(parent) != 0))) if len(parent) else parent
+        lift = family * (int(self.duration_us.max(initial=0)) + 1)
+        reached = np.maximum.accumulate(end + lift) - lift if len(parent) else end
+        before = np.concatenate(([0], reached[:-1])) if len(parent) else reached
+        first = np.concatenate(([True], np.diff(family) != 0)) if len(parent) else np.zeros(0, bool)
+        fresh = np.maximum(0, end - np.maximum(begin, np.where(first, 0, before)))
+        covered = np.zeros(len(self), np.int64)
+        np.add.at(covered, parent, fresh)
+        return covered
+
+    @cached_property
+    def self_us(self) -> Ints:
+        """The part of each span that no child covers (exclusive time)."""
+        return self.duration_us - self.covered_us
+
+    @cached_property
+    def callee(self) -> Ints:
+        """The row of the one remote child of a span that does nothing but call: a client span, or one whose only child
+        belongs to another service. -1 for all others.
+        """
+        children = np.bincount(self.parent[self.parent >= 0], minlength=len(self))
+        remote = np.flatnonzero(self.crossing)
+        callers = self.parent[remote]
+        only = (children[callers] == 1) | (self.client[callers] & (np.bincount(callers, minlength=len(self))[callers] == 1))
+        callee = np.full(len(self), -1, np.int64)
+        callee[callers[only]] = remote[only]
+        return callee
+
+    @cached_property
+    def step(self) -> Ints:
+        """The operation, told apart by whom it calls: names such as "HTTP GET" say nothing without their callee."""
+        target = np.where(self.callee >= 0, self.operation[self.callee], -1)
+        return combine(self.operation, target)
+
+    @cached_property
+    def above(self) -> Ints:
+        """The step of each span's parent, -1 for roots."""
+        return np.where(self.parent >= 0, self.step[self.parent], -1)
+
+    @cached_property
+    def resolution_us(self) -> float:
+        """Differences below this do not matter to a user: a hundredth of what a request takes when all is well."""
+        roots = (self.parent < 0) & ~self.now
+        roots = roots if roots.any() else self.parent < 0
+        return float(np.median(self.duration_us[roots])) / 100 + 1 if roots.any() else 1.0
+
+    def trace_id(self, row: int) -> str:
+        """The id of the trace that a row belongs to."""
+        return cast(str, self.table["trace_id"][row].as_py())
+
+    def name(self, row: int) -> str:
+        """The operation's name at a row; for a bare call with what it calls."""
+        name = self.operations[self.operation[row]][1]
+        if (callee := self.callee[row]) < 0:
+            return name
+        target = self.operations[self.operation[callee]][1]
+        return name if target.endswith(name) or name.endswith(target) else f"{name} → {target}"
+
+
+def _parents(table: pa.Table, trace: Ints) -> Ints:
+    """The row of each span's parent within its trace, -1 for roots and for parents that were not recorded."""
+    found = _compute.index_in(table["parent_span_id"], value_set=table["span_id"].combine_chunks())
+    parent = np.asarray(_compute.fill_null(found, -1), dtype=np.int64)
+    rows = np.arange(len(parent))
+    alien = (parent >= 0) & (trace[parent] != trace)
+    if alien.any():  # span ids are unique within a trace only
+        joined = _compute.binary_join_element_wise
+        own = joined(table["trace_id"], table["span_id"], "/").combine_chunks()
+        wanted = joined(table["trace_id"], table["parent_span_id"], "/")
+        parent = np.asarray(_compute.fill_null(_compute.index_in(wanted, value_set=own), -1), dtype=np.int64)
+    return np.where(parent == rows, -1, parent)
+
+
+def _roots(parent: Ints) -> Ints:
+    """The row of each span's topmost recorded ancestor."""
+    root = np.arange(len(parent))
+    for _ in range(MAX_DEPTH):
+        above = parent[root]
+        climbing = above >= 0
+        if not climbing.any():
+            break
+        root = np.where(climbing, above, root)
+    return root
+
+
+def read_spans(compared: Compared) -> Spans:
+    """The columns of a compared pair of span tables."""
+    tables = [compared.now] + ([compared.before] if compared.before is not None else [])
+    table = pa.concat_tables(tables)
+    service, services = codes(table["service"])
+    name, names = codes(table["operation"])
+    kind, kinds = codes(table["kind"])
+    status, statuses = codes(table["status"])
+    pod, pods = codes(table["pod"])
+    trace, _ = codes(table["trace_id"])
+    pair = service * (len(names) + 1) + name
+    unique, operation = np.unique(pair, return_inverse=True)
+    parent = _parents(table, trace)
+    start = np.asarray(table["start"].cast(pa.int64()))
+    now = np.arange(len(table)) < len(compared.now)
+    return Spans(
+        services=services,
+        operations=[(int(p // (len(names) + 1)), names[int(p % (len(names) + 1))]) for p in unique],
+        pods=pods,
+        now=now,
+        trace=trace,
+        service=service,
+        pod=pod,
+        operation=operation.astype(np.int64),
+        parent=parent,
+        entry=operation.astype(np.int64)[_roots(parent)],
+        start_us=start,
+        duration_us=np.maximum(np.asarray(table["duration_us"], dtype=np.int64), 0),
+        error=status == (statuses.index("error") if "error" in statuses else -1),
+        client=kind == (kinds.index("client") if "client" in kinds else -1),
+        seconds=(_span_seconds(start[now]), _span_seconds(start[~now])),
+        table=table,
+    )
+
+
+def _span_seconds(start_us: Ints) -> float:
+    """Seconds in which spans were recorded; gaps of over a minute are gaps of the recording and do not count."""
+    if len(start_us) < 2:
+        return 0.0
+    steps = np.diff(np.sort(start_us)) / 1e6
+    return float(steps[steps < 60].sum())

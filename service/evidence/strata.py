@@ -1,0 +1,156 @@
+"""Comparisons of now with before *given what led to it*, so that a change in the mix of requests is not taken for a fault.
+
+Rows are compared within strata (same entry, same parent); where a stratum was hardly seen before, within a coarser one.
+A group is what a statement is made about (an operation, an edge); it has many strata.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from service.evidence.constants import DRIFT_OF_LOG_TIME, DRIFT_OF_SHARE, MIN_EXECUTIONS, SCORE_LIMIT, TAIL_QUANTILE
+from service.evidence.spans import Bools, Floats, Ints
+
+
+@dataclass(frozen=True)
+class Shift:
+    """One comparison for each group (arrays of length ``groups``): nan where nothing can be compared.
+
+    ``score`` is signed: positive where now is above before. ``n_now`` and ``n_before`` are numbers of executions.
+    """
+
+    now: Floats
+    before: Floats
+    score: Floats
+    n_now: Ints
+    n_before: Ints
+
+
+def sums(codes: Ints, weights: npt.NDArray[np.generic], size: int) -> Floats:
+    """The sum of the weights of each code."""
+    return np.bincount(codes, weights=weights.astype(np.float64), minlength=size)
+
+
+def quantiles(codes: Ints, values: Floats, size: int, q: float) -> tuple[Floats, Ints]:
+    """The q-quantile (nearest rank) of each code's values, nan without any, and how many there are."""
+    order = np.lexsort((values, codes))
+    ordered, counts = values[order], np.bincount(codes, minlength=size)
+    begin = np.cumsum(counts) - counts
+    at = begin + np.minimum((counts * q).astype(np.int64), np.maximum(counts - 1, 0))
+    return np.where(counts > 0, ordered[np.minimum(at, len(ordered) - 1)], np.nan) if len(values) else (
+        np.full(size, np.nan)
+    ), counts
+
+
+def _enough(q: float) -> int:
+    """Executions without which a quantile says nothing: the median some, the tail more than are beyond it."""
+    return max(MIN_EXECUTIONS, round(2 / (1 - q)))
+
+
+def _baseline_quantiles(now: Bools, strata: Sequence[Ints], values: Floats, q: float) -> tuple[Floats, Ints]:
+    """For every row the baseline quantile of its finest stratum with enough executions, and how many those were."""
+    found, support = np.full(len(values), np.nan), np.zeros(len(values), np.int64)
+    for stratum in strata:
+        size = int(stratum.max(initial=-1)) + 1
+        level, counts = quantiles(stratum[~now], values[~now], size, q)
+        take = np.isnan(found) & (counts[stratum] >= _enough(q))
+        found[take], support[take] = level[stratum][take], counts[stratum][take]
+    return found, support
+
+
+def time_shift(now: Bools, group: Ints, strata: Sequence[Ints], values: Floats, floor: float) -> Shift:
+    """How the duration of each group moved, at the median or at the tail, whichever moved more.
+
+    The score is the shift of the logarithm over the standard error of both quantiles and the drift between healthy
+    stretches; ``floor`` (same unit as the values) is added to both sides, so that what is small beside it counts little.
+    """
+    size = int(group.max(initial=-1)) + 1
+    median, tail = (_quantile_shift(now, group, strata, values, floor, q, size) for q in (0.5, TAIL_QUANTILE))
+    worse = np.nan_to_num(np.abs(tail.score)) > np.nan_to_num(np.abs(median.score))
+    pick = {name: np.where(worse, getattr(tail, name), getattr(median, name)) for name in ("now", "before", "score")}
+    return Shift(pick["now"], pick["before"], pick["score"], median.n_now, median.n_before)
+
+
+# Standard error of a sample quantile of a normal variable, in standard deviations times the square root of n.
+_QUANTILE_ERROR = {0.5: 1.2533, TAIL_QUANTILE: 1.7094}
+
+
+def _quantile_shift(
+    now: Bools, group: Ints, strata: Sequence[Ints], values: Floats, floor: float, q: float, size: int
+) -> Shift:
+    base, support = _baseline_quantiles(now, strata, values, q)
+    fine = strata[0]
+    level, counts = quantiles(fine[now], values[now], int(fine.max(initial=-1)) + 1, q)
+    usable = now & ~np.isnan(base) & (counts[fine] >= _enough(q) // 2)
+    n_now = np.bincount(group[usable], minlength=size)
+    weight = np.maximum(n_now, 1)
+    mean_now = sums(group[usable], level[fine[usable]], size) / weight
+    mean_before = sums(group[usable], base[usable], size) / weight
+    n_before = _distinct_support(group[usable], fine[usable], support[usable], size)
+    spread = _log_spread(now, group, fine, values, floor, size)
+    error2 = (_QUANTILE_ERROR[q] * spread) ** 2 * (1 / np.maximum(n_now, 1) + 1 / np.maximum(n_before, 1))
+    score = np.log((mean_now + floor) / (mean_before + floor)) / np.sqrt(DRIFT_OF_LOG_TIME**2 + error2)
+    empty = n_now == 0
+    return Shift(
+        np.where(empty, np.nan, mean_now),
+        np.where(empty, np.nan, mean_before),
+        np.where(empty, np.nan, np.clip(score, -SCORE_LIMIT, SCORE_LIMIT)),
+        n_now,
+        n_before,
+    )
+
+
+def _distinct_support(group: Ints, stratum: Ints, support: Ints, size: int) -> Ints:
+    """Baseline executions behind each group: every stratum counted once."""
+    _, first = np.unique(stratum, return_index=True)
+    return sums(group[first], support[first], size).astype(np.int64)
+
+
+def _log_spread(now: Bools, group: Ints, stratum: Ints, values: Floats, floor: float, size: int) -> Floats:
+    """Standard deviation of the logarithm within strata of the baseline, from its quartiles (a normal's are 1.349 apart)."""
+    logs = np.log(np.maximum(values, 0) + floor)
+    centre, _ = quantiles(stratum[~now], logs[~now], int(stratum.max(initial=-1)) + 1, 0.5)
+    residual = logs[~now] - centre[stratum[~now]]
+    low, _ = quantiles(group[~now], residual, size, 0.25)
+    high, _ = quantiles(group[~now], residual, size, 0.75)
+    return np.nan_to_num((high - low) / 1.349, nan=1.0)
+
+
+def share_shift(now: Bools, hit: Bools, group: Ints, strata: Sequence[Ints]) -> Shift:
+    """How the share of executions with a hit moved in each group: an observed count against what the baseline's shares
+    within the same strata lead one to expect (a stratified two-proportion score, after Mantel and Haenszel), plus the
+    drift of shares between healthy stretches.
+    """
+    size = int(group.max(initial=-1)) + 1
+    share, support = _baseline_shares(now, hit, strata)
+    usable = now & ~np.isnan(share)
+    rows = group[usable]
+    n_now = np.bincount(rows, minlength=size)
+    hits = sums(rows, hit[usable], size)
+    expected = sums(rows, share[usable], size)
+    n_before = _distinct_support(rows, strata[0][usable], support[usable], size)
+    pooled = (hits + expected + 0.5) / np.maximum(2 * n_now + 1, 1)
+    variance = pooled * (1 - pooled) * n_now * (1 + n_now / np.maximum(n_before, 1)) + 0.25
+    score = (hits - expected) / np.sqrt(variance + (DRIFT_OF_SHARE * n_now) ** 2)
+    empty = n_now == 0
+    weight = np.maximum(n_now, 1)
+    return Shift(
+        np.where(empty, np.nan, hits / weight),
+        np.where(empty, np.nan, expected / weight),
+        np.where(empty, np.nan, np.clip(score, -SCORE_LIMIT, SCORE_LIMIT)),
+        n_now,
+        n_before,
+    )
+
+
+def _baseline_shares(now: Bools, hit: Bools, strata: Sequence[Ints]) -> tuple[Floats, Ints]:
+    found, support = np.full(len(hit), np.nan), np.zeros(len(hit), np.int64)
+    for stratum in strata:
+        size = int(stratum.max(initial=-1)) + 1
+        counts = np.bincount(stratum[~now], minlength=size)
+        share = sums(stratum[~now], hit[~now], size) / np.maximum(counts, 1)
+        take = np.isnan(found) & (counts[stratum] >= MIN_EXECUTIONS)
+        found[take], support[take] = share[stratum][take], counts[stratum][take]
+    return found, support

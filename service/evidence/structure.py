@@ -1,0 +1,173 @@
+"""What is called, how often, and what fails: the shape of executions against the baseline, given what led to them."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from service.domain.component import Component, edge, service
+from service.domain.evidence import Evidence, EvidenceKind, Signal
+from service.evidence.constants import DRIFT_OF_RATE, MIN_EXECUTIONS, SCORE_LIMIT
+from service.evidence.following import followed
+from service.evidence.rows import shift_rows
+from service.evidence.spans import Bools, Floats, Ints, Spans, combine
+from service.evidence.strata import Shift, share_shift, sums
+
+
+def structure_evidence(spans: Spans) -> Iterator[Evidence]:
+    """Rows of kind lost-call and new-call, calls (repeats), error-share, silence and traffic."""
+    yield from _calls_that_follow(spans)
+    yield from _unanswered(spans)
+    yield from _repeats(spans)
+    yield from _errors(spans)
+    yield from _silence(spans)
+    yield from _traffic(spans)
+
+
+def _calls_that_follow(spans: Spans) -> Iterator[Evidence]:
+    """Operations that no longer follow, or newly follow, another."""
+    child = np.flatnonzero(spans.parent >= 0)
+    if not len(child):
+        return
+    found = followed(spans, spans.parent[child], spans.step[child])
+
+    def describe(pair: int, score: float) -> tuple[EvidenceKind, Component, str, str]:
+        row = int(child[found.event[pair]])
+        parent = int(spans.parent[row])
+        kind = EvidenceKind.NEW_CALL if score > 0 else EvidenceKind.LOST_CALL
+        return kind, service(spans.services[spans.service[parent]]), spans.name(row), spans.name(parent)
+
+    yield from shift_rows(found.shift, Signal.TRACES, describe, "share")
+
+
+def _unanswered(spans: Spans) -> Iterator[Evidence]:
+    """Calls that go out but of which the callee has no span: lost on the way, or the callee is not there.
+
+    Calls are told apart by the caller's operation and the name of the call; the callee is the one that answers it most.
+    """
+    call = combine(spans.above + 1, spans.operation)
+    callee = np.where(spans.callee >= 0, spans.service[spans.callee], -1)
+    answered = callee >= 0
+    remote = np.bincount(call[answered], minlength=int(call.max(initial=0)) + 1) > 0
+    rows = np.flatnonzero(remote[call])
+    if not len(rows):
+        return
+    calls, first, group = np.unique(call[rows], return_index=True, return_inverse=True)
+    shift = share_shift(spans.now[rows], ~answered[rows], group, [combine(spans.entry[rows], group), group])
+    usual = _most_frequent(group[answered[rows]], callee[rows][answered[rows]], len(calls))
+
+    def describe(position: int, score: float) -> tuple[EvidenceKind, Component, str, str] | None:
+        row = int(rows[first[position]])
+        if score < 0:
+            return None
+        ends = spans.services[spans.service[row]], spans.services[usual[position]]
+        return EvidenceKind.LOST_CALL, edge(*ends), "unanswered " + spans.operations[spans.operation[row]][1], ""
+
+    yield from shift_rows(shift, Signal.TRACES, describe, "share")
+
+
+def _most_frequent(group: Ints, value: Ints, size: int) -> Ints:
+    """The value that occurs most in each group, -1 for a group without any."""
+    pairs, counts = np.unique(np.stack([group, value]), axis=1, return_counts=True)
+    order = np.argsort(counts, kind="stable")
+    most = np.full(size, -1, np.int64)
+    most[pairs[0][order]] = pairs[1][order]
+    return most
+
+
+def _repeats(spans: Spans) -> Iterator[Evidence]:
+    """How often an execution that makes a call makes it: retries and loops. Only rises are kept."""
+    child = np.flatnonzero(spans.parent >= 0)
+    if not len(child):
+        return
+    operations = len(spans.operations)
+    each, times = np.unique(spans.parent[child] * operations + spans.operation[child], return_counts=True)
+    parent, operation = each // operations, each % operations
+    pairs, group = np.unique(spans.step[parent] * operations + operation, return_inverse=True)
+    shift = _mean_shift(spans.now[parent], group, times.astype(np.float64), len(pairs))
+    representative = np.zeros(len(pairs), np.int64)
+    representative[group] = parent
+
+    def describe(pair: int, score: float) -> tuple[EvidenceKind, Component, str, str] | None:
+        if score < 0:
+            return None
+        owner, name = spans.operations[int(pairs[pair]) % operations]
+        caller = int(representative[pair])
+        return EvidenceKind.CALLS, service(spans.services[spans.service[caller]]), name, spans.name(caller)
+
+    yield from shift_rows(shift, Signal.TRACES, describe, "per execution")
+
+
+def _mean_shift(now: Bools, group: Ints, values: Floats, size: int) -> Shift:
+    """How the mean of each group moved; its score allows for a tenth of drift between healthy stretches."""
+    n_now, n_before = np.bincount(group[now], minlength=size), np.bincount(group[~now], minlength=size)
+    mean_now = sums(group[now], values[now], size) / np.maximum(n_now, 1)
+    mean_before = sums(group[~now], values[~now], size) / np.maximum(n_before, 1)
+    residual = (values - mean_before[group]) ** 2
+    variance = sums(group[~now], residual[~now], size) / np.maximum(n_before, 1) + 0.01
+    error2 = variance * (1 / np.maximum(n_now, 1) + 1 / np.maximum(n_before, 1)) + (0.1 * mean_before) ** 2
+    score = np.clip((mean_now - mean_before) / np.sqrt(error2), -SCORE_LIMIT, SCORE_LIMIT)
+    enough = (n_now >= MIN_EXECUTIONS) & (n_before >= MIN_EXECUTIONS)
+    return Shift(mean_now, mean_before, np.where(enough, score, np.nan), n_now, n_before)
+
+
+def _errors(spans: Spans) -> Iterator[Evidence]:
+    """Errors where they arise: a failed execution none of whose children failed. A failed bare call speaks of its edge."""
+    if not spans.error.any():
+        return
+    failed_child = np.zeros(len(spans), bool)
+    failed_child[spans.parent[spans.error & (spans.parent >= 0)]] = True
+    origin = spans.error & ~failed_child
+    callee = np.where(spans.callee >= 0, spans.service[spans.callee], -1)
+    group_key = combine(spans.operation, callee + 1)
+    groups, first, group = np.unique(group_key, return_index=True, return_inverse=True)
+    fine = combine(spans.entry, spans.above + 1, group)
+    shift = share_shift(spans.now, origin, group, [fine, combine(spans.above + 1, group), group])
+
+    def describe(position: int, _score: float) -> tuple[EvidenceKind, Component, str, str]:
+        row = int(first[position])
+        owner = spans.services[spans.service[row]]
+        component = service(owner) if callee[row] < 0 else edge(owner, spans.services[callee[row]])
+        return EvidenceKind.ERROR_SHARE, component, spans.name(row), ""
+
+    yield from shift_rows(shift, Signal.TRACES, describe, "share")
+
+
+def _silence(spans: Spans) -> Iterator[Evidence]:
+    """Services that the same requests reached before and hardly reach now."""
+    reach, row = np.unique(spans.trace * len(spans.services) + spans.service, return_index=True)
+    trace, reached = reach // len(spans.services), reach % len(spans.services)
+    traces, first = np.unique(spans.trace, return_index=True)
+    size = len(spans.services)
+    hit = np.zeros((len(traces), size), bool)
+    hit[np.searchsorted(traces, trace), reached] = True
+    now, entry = spans.now[first], spans.entry[first]
+    group = np.tile(np.arange(size), len(traces))
+    stratum = combine(np.repeat(entry, size), group)
+    shift = share_shift(np.repeat(now, size), hit.ravel(), group, [stratum, group])
+
+    def describe(position: int, _score: float) -> tuple[EvidenceKind, Component, str, str] | None:
+        if shift.now[position] > 0.5 * shift.before[position]:
+            return None
+        return EvidenceKind.SILENCE, service(spans.services[position]), "requests that reach it", ""
+
+    yield from shift_rows(shift, Signal.TRACES, describe, "share")
+
+
+def _traffic(spans: Spans) -> Iterator[Evidence]:
+    """Requests per second at each entry."""
+    seconds_now, seconds_before = spans.seconds
+    if seconds_now <= 0 or seconds_before <= 0:
+        return
+    roots = np.flatnonzero(spans.parent < 0)
+    entries, first, group = np.unique(spans.entry[roots], return_index=True, return_inverse=True)
+    n_now = np.bincount(group[spans.now[roots]], minlength=len(entries))
+    n_before = np.bincount(group[~spans.now[roots]], minlength=len(entries))
+    rate_now, rate_before = n_now / seconds_now, n_before / seconds_before
+    error2 = DRIFT_OF_RATE**2 + 1 / (n_now + 0.5) + 1 / (n_before + 0.5)
+    score = np.log((rate_now + 0.5 / seconds_now) / (rate_before + 0.5 / seconds_before)) / np.sqrt(error2)
+
+    def describe(position: int, _score: float) -> tuple[EvidenceKind, Component, str, str]:
+        row = int(roots[first[position]])
+        return EvidenceKind.TRAFFIC, service(spans.services[spans.service[row]]), spans.name(row), ""
+
+    yield from shift_rows(Shift(rate_now, rate_before, score, n_now, n_before), Signal.TRACES, describe, "1/s")
