@@ -1,0 +1,106 @@
+"""The one way from a view to an answer: online, in the evaluation, in training."""
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+
+from service.agent.budget import Budget, Clock
+from service.agent.causes import causes
+from service.agent.claims import claims, shown
+from service.agent.rounds import OnStep, Played, play
+from service.domain.component import Component, ComponentKind, service
+from service.domain.localization import Localization, RankedBy, Stop, Suspect, Usage
+from service.domain.transcript import Transcript
+from service.domain.window import Window
+from service.errors import ModelError
+from service.ports import ChatModel
+from service.rank import statistical
+from service.rank.fusion import confidences, fuse, in_model_order, unresolved
+from service.rank.verification import Checked, verify
+from service.tools.rendering import rendering_of
+from service.view.view import View
+
+_STANDARD = Budget()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """An answer and the way to it; the transcript has no frames where no model played."""
+
+    localization: Localization
+    transcript: Transcript
+    window: Window
+    onset: datetime | None = None
+
+
+async def localize(
+    view: View,
+    model: ChatModel | None,
+    budget: Budget = _STANDARD,
+    *,
+    rank: RankedBy = RankedBy.FUSED,
+    on_step: OnStep | None = None,
+    clock: Clock = time.monotonic,
+) -> Outcome:
+    """Localize one incident. Without a model, or where it does not answer, the statistical rank stands.
+
+    ``rank`` chooses which part orders the causes. Nothing that the model does raises; cancellation goes through.
+    """
+    started = clock()
+    prior = statistical.rank(view)
+    played, checked = Played(Transcript(view.incident.id, "", "", ""), Stop.ANSWERED, Usage()), Checked((), 0)
+    if model is not None and rank is not RankedBy.STATISTICAL:
+        played, checked = await _ask(view, model, budget, clock, on_step)
+    ranking, ranked_by = _ranked(view, prior, checked, rank)
+    confident = confidences(ranking, view)
+    localization = Localization(
+        stop=played.stop,
+        ranked_by=ranked_by,
+        unresolved=unresolved(confident),
+        causes=causes(view, ranking, confident),
+        seconds=clock() - started,
+        model=None if model is None or rank is RankedBy.STATISTICAL else model.identity,
+        usage=played.usage,
+        notes=view.notes,
+        dropped=checked.dropped,
+    )
+    return Outcome(localization, played.transcript, view.incident.window, view.onset)
+
+
+async def _ask(
+    view: View, model: ChatModel, budget: Budget, clock: Clock, on_step: OnStep | None
+) -> tuple[Played, Checked]:
+    """What the model says, checked."""
+    entry = entry_of(view)
+    if entry is None:
+        return Played(Transcript(view.incident.id, model.identity.name, "", ""), Stop.ANSWERED, Usage()), Checked((), 0)
+    try:
+        naming = rendering_of(model.rendering, view).naming
+    except ModelError:
+        down = Played(Transcript(view.incident.id, model.identity.name, "", ""), Stop.MODEL_DOWN, Usage())
+        return down, Checked((), 0)
+    played = await play(view, model, entry, budget, clock, on_step)
+    return played, verify(claims(played.transcript, naming), shown(played.transcript), view)
+
+
+def entry_of(view: View) -> Component | None:
+    """Where the root frame stands: the first alerting service that exists, else a service that nobody calls and that
+    calls the most, else any component at all.
+    """
+    graph = view.graph
+    if alerting := [s for s in view.incident.alerting_services if s in graph.services]:
+        return service(alerting[0])
+    if graph.services:
+        return service(max(graph.services, key=lambda s: (not graph.callers(s), len(graph.callees(s)))))
+    return next((Component(ComponentKind.NODE, n) for n in graph.nodes()), None)
+
+
+def _ranked(
+    view: View, prior: tuple[Suspect, ...], checked: Checked, rank: RankedBy
+) -> tuple[tuple[Suspect, ...], RankedBy]:
+    """The order of the causes and who made it: a model that says nothing that holds leaves it to the statistics."""
+    if not checked.suspects:
+        return prior, RankedBy.STATISTICAL
+    if rank is RankedBy.MODEL:
+        return in_model_order(checked.suspects), RankedBy.MODEL
+    return fuse(prior, checked.suspects, view), RankedBy.FUSED

@@ -1,0 +1,45 @@
+"""The words in which one incident is put to a model, start to end."""
+
+import re
+from dataclasses import dataclass
+
+from service.errors import ModelError
+from service.tools.naming import Naming, aliases, names
+from service.tools.rows import Row, alias_rows, named_rows
+from service.view.view import View
+
+ALIASES = "aliases"
+NAMES = "names"
+
+RENDERING_VERSION = {ALIASES: "1", NAMES: "1"}
+"""Raised with every change of wording: it enters the prompt id that a model's manifest names."""
+
+_PIECES = re.compile(r"[^\W\d_]+|\d+|[^\w\s]")
+_LETTERS_PER_TOKEN = 6  # of a long word, in common byte-pair vocabularies
+
+
+def estimated_tokens(text: str) -> int:
+    """About how many tokens a text costs: one a sign, number or piece of a word; on the safe side of real tokenizers."""
+    return sum(1 + len(piece) // _LETTERS_PER_TOKEN for piece in _PIECES.findall(text))
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """One rendering of one incident: how components are called, how a row reads, and how long an answer may be."""
+
+    name: str
+    naming: Naming
+    row: Row
+    max_rows: int  # of what was asked for; as many again for its neighbourhood
+    max_tokens: int  # of one answer
+
+
+def rendering_of(name: str, view: View) -> Rendering:
+    """The rendering of that name; `ModelError` if there is none such, since a model asked for it."""
+    if name == ALIASES:
+        naming = aliases(view.graph)
+        return Rendering(name, naming, alias_rows(view.evidence, naming), max_rows=6, max_tokens=200)
+    if name == NAMES:
+        naming = names(view.graph)
+        return Rendering(name, naming, named_rows(naming), max_rows=12, max_tokens=1600)
+    raise ModelError(f"no rendering is called {name!r}: a model's rendering is {ALIASES} or {NAMES}")
