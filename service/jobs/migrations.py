@@ -1,0 +1,111 @@
+"""The schema of the SQLite store, as the steps that lead to it. A step that was released is never changed.
+
+``PRAGMA user_version`` counts the steps that a file has taken. Times are microseconds since 1970 (UTC), documents JSON.
+"""
+
+import sqlite3
+
+from service.errors import StoreError
+
+FIRST = """
+CREATE TABLE incidents (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    tenant TEXT NOT NULL,
+    group_key TEXT NOT NULL,
+    status TEXT NOT NULL,
+    window_start INTEGER,
+    window_end INTEGER,
+    opened_at INTEGER NOT NULL,
+    heard_at INTEGER NOT NULL,
+    resolved_at INTEGER
+);
+CREATE INDEX incidents_by_group ON incidents (tenant, group_key, status);
+
+CREATE TABLE alerts (
+    tenant TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    starts_at INTEGER NOT NULL,
+    incident_id TEXT NOT NULL REFERENCES incidents (id),
+    position INTEGER NOT NULL,
+    service TEXT NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (tenant, fingerprint, starts_at)
+);
+CREATE INDEX alerts_by_incident ON alerts (incident_id, position);
+CREATE INDEX alerts_by_service ON alerts (tenant, service);
+
+CREATE TABLE localizations (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    tenant TEXT NOT NULL,
+    incident_id TEXT NOT NULL REFERENCES incidents (id),
+    reason TEXT NOT NULL,
+    status TEXT NOT NULL,
+    priority INTEGER NOT NULL,
+    deadline_s REAL,
+    created_at INTEGER NOT NULL,
+    not_before INTEGER NOT NULL,
+    started_at INTEGER,
+    finished_at INTEGER,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    failures INTEGER NOT NULL DEFAULT 0,
+    token INTEGER NOT NULL DEFAULT 0,
+    owner TEXT NOT NULL DEFAULT '',
+    lease_until INTEGER NOT NULL DEFAULT 0,
+    error TEXT NOT NULL DEFAULT '',
+    result TEXT NOT NULL DEFAULT '',
+    transcript TEXT NOT NULL DEFAULT '',
+    graph TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX localizations_by_incident ON localizations (incident_id, seq);
+CREATE INDEX localizations_to_do ON localizations (status, priority DESC, seq) WHERE status IN ('queued', 'running');
+
+CREATE TABLE steps (
+    localization_id TEXT NOT NULL REFERENCES localizations (id),
+    number INTEGER NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (localization_id, number)
+) WITHOUT ROWID;
+
+CREATE TABLE changes (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    tenant TEXT NOT NULL,
+    time INTEGER NOT NULL,
+    service TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    summary TEXT NOT NULL,
+    UNIQUE (tenant, time, service, kind, summary)
+);
+
+CREATE TABLE verdicts (
+    localization_id TEXT PRIMARY KEY REFERENCES localizations (id),
+    verdict TEXT NOT NULL,
+    grade TEXT NOT NULL,
+    given_at INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE checks (name TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+MIGRATIONS: tuple[str, ...] = (FIRST,)
+
+
+def migrate(connection: sqlite3.Connection, migrations: tuple[str, ...] = MIGRATIONS) -> None:
+    """Take the steps that the file lacks, all or none of them. Safe where several processes start at once.
+
+    Raises `StoreError` for a file that a newer hypocenter wrote.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        if version > len(migrations):
+            raise StoreError(f"the store has schema {version}, this hypocenter knows up to {len(migrations)}")
+        for script in migrations[version:]:
+            for statement in script.split(";\n"):  # not executescript: it would commit first
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {len(migrations)}")
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")

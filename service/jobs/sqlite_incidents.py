@@ -1,0 +1,214 @@
+"""Incidents in SQLite: what happens inside one transaction. Each function is the work of one `Database` call."""
+
+import secrets
+import sqlite3
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from service.errors import CallerError
+from service.jobs.grouping import Notification, Placement, place
+from service.jobs.records import (
+    IncidentPage,
+    IncidentQuery,
+    IncidentRecord,
+    IncidentStatus,
+    Priority,
+    Question,
+    Reason,
+    Receipt,
+)
+from service.jobs.sqlite_rows import alert_body, incident_of, maybe_us, to_us
+
+
+def new_id(kind: str) -> str:
+    """A fresh id that says what it is the id of."""
+    return f"{kind}-{secrets.token_hex(8)}"
+
+
+def accept(connection: sqlite3.Connection, notification: Notification, now: datetime) -> tuple[Receipt, ...]:
+    """Place a notification, write what it changes, queue what it makes necessary."""
+    known = _concerned(connection, notification)
+    placements = place(notification, known, new_id("inc"), now)
+    return tuple(_write(connection, placement, now) for placement in placements)
+
+
+def ask(connection: sqlite3.Connection, tenant: str, question: Question, now: datetime) -> Receipt:
+    """Queue a localization of the incident that the question's alerts belong to, or of a new one."""
+    if question.window is not None:
+        incident = IncidentRecord(
+            id=new_id("inc"),
+            tenant=tenant,
+            group_key="",
+            alerts=question.alerts,
+            opened_at=now,
+            heard_at=now,
+            status=IncidentStatus.RESOLVED,
+            resolved_at=now,
+            window=question.window,
+        )
+        _insert(connection, incident)
+    else:
+        notification = Notification(tenant, question.group_key, question.alerts)
+        placements = place(notification, _concerned(connection, notification), new_id("inc"), now)
+        for placement in placements:
+            _store(connection, placement)
+        incident = placements[0].incident
+    localization = queue(connection, incident, Reason.ASKED, Priority.ASKED, now, question.deadline_s)
+    return Receipt(incident.id, localization, queued=True)
+
+
+def queue(
+    connection: sqlite3.Connection,
+    incident: IncidentRecord,
+    reason: Reason,
+    priority: Priority,
+    now: datetime,
+    deadline_s: float | None = None,
+) -> str:
+    """Queue a localization and return its id."""
+    id_ = new_id("loc")
+    connection.execute(
+        "INSERT INTO localizations"
+        " (id, tenant, incident_id, reason, status, priority, deadline_s, created_at, not_before)"
+        " VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?)",
+        (id_, incident.tenant, incident.id, reason, priority, deadline_s, to_us(now), to_us(now)),
+    )
+    return id_
+
+
+def incident(connection: sqlite3.Connection, tenant: str, incident_id: str) -> IncidentRecord | None:
+    """The incident of that id."""
+    row = connection.execute("SELECT * FROM incidents WHERE id = ? AND tenant = ?", (incident_id, tenant)).fetchone()
+    return None if row is None else _filled(connection, row)
+
+
+def incidents(connection: sqlite3.Connection, query: IncidentQuery) -> IncidentPage:
+    """A page of incidents, newest first."""
+    conditions, arguments = ["tenant = ?"], [query.tenant]
+    if query.status is not None:
+        conditions.append("status = ?")
+        arguments.append(query.status)
+    if query.service:
+        conditions.append("id IN (SELECT incident_id FROM alerts WHERE tenant = ? AND service = ?)")
+        arguments += [query.tenant, query.service]
+    if query.cursor:
+        conditions.append("seq < CAST(? AS INTEGER)")
+        arguments.append(_cursor(query.cursor))
+    rows = connection.execute(
+        f"SELECT * FROM incidents WHERE {' AND '.join(conditions)} ORDER BY seq DESC LIMIT ?",  # noqa: S608 (constants)
+        (*arguments, query.limit + 1),
+    ).fetchall()
+    page = rows[: query.limit]
+    more = len(rows) > query.limit
+    return IncidentPage(tuple(_filled(connection, row) for row in page), str(page[-1]["seq"]) if more else "")
+
+
+def _cursor(cursor: str) -> str:
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
+        raise CallerError("cursor: is none that a page of incidents ended with")
+    return cursor
+
+
+def _concerned(connection: sqlite3.Connection, notification: Notification) -> list[IncidentRecord]:
+    """Incidents that own a pair of the notification, and the open ones of its group, newest first."""
+    rows: dict[int, sqlite3.Row] = {}
+    for alert in notification.alerts:
+        row = connection.execute(
+            "SELECT incidents.* FROM alerts JOIN incidents ON incidents.id = incident_id"
+            " WHERE alerts.tenant = ? AND fingerprint = ? AND starts_at = ?",
+            (notification.tenant, alert.fingerprint, to_us(alert.starts_at)),
+        ).fetchone()
+        if row is not None:
+            rows[row["seq"]] = row
+    if notification.group_key:
+        of_group = connection.execute(
+            "SELECT * FROM incidents WHERE tenant = ? AND group_key = ? AND status = 'open' ORDER BY seq DESC LIMIT 1",
+            (notification.tenant, notification.group_key),
+        )
+        rows |= {row["seq"]: row for row in of_group}
+    return [_filled(connection, rows[seq]) for seq in sorted(rows, reverse=True)]
+
+
+def _filled(connection: sqlite3.Connection, row: sqlite3.Row) -> IncidentRecord:
+    alerts = connection.execute("SELECT * FROM alerts WHERE incident_id = ? ORDER BY position", (row["id"],))
+    localizations = connection.execute(
+        "SELECT id, status, reason FROM localizations WHERE incident_id = ? ORDER BY seq", (row["id"],)
+    )
+    return incident_of(row, alerts.fetchall(), localizations.fetchall())
+
+
+def _write(connection: sqlite3.Connection, placement: Placement, now: datetime) -> Receipt:
+    _store(connection, placement)
+    incident = placement.incident
+    if incident.status is IncidentStatus.RESOLVED:
+        connection.execute(
+            "UPDATE localizations SET priority = ? WHERE incident_id = ? AND status = 'queued' AND reason != ?",
+            (placement.priority, incident.id, Reason.ASKED),
+        )
+    if placement.reason is not None:
+        localization = queue(connection, incident, placement.reason, placement.priority, now)
+        return Receipt(incident.id, localization, queued=True)
+    return Receipt(incident.id, _answering(incident), queued=False)
+
+
+def _answering(incident: IncidentRecord) -> str:
+    """The localization that answers the incident by now: the last that was not asked for apart."""
+    own = [ref.id for ref in incident.localizations if ref.reason is not Reason.ASKED]
+    return own[-1] if own else incident.localizations[-1].id
+
+
+def _store(connection: sqlite3.Connection, placement: Placement) -> None:
+    if placement.new:
+        _insert(connection, placement.incident)
+    else:
+        _update(connection, placement.incident)
+
+
+def _insert(connection: sqlite3.Connection, incident: IncidentRecord) -> None:
+    window = incident.window
+    connection.execute(
+        "INSERT INTO incidents"
+        " (id, tenant, group_key, status, window_start, window_end, opened_at, heard_at, resolved_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            incident.id,
+            incident.tenant,
+            incident.group_key,
+            incident.status,
+            window and to_us(window.start),
+            window and to_us(window.end),
+            to_us(incident.opened_at),
+            to_us(incident.heard_at),
+            maybe_us(incident.resolved_at),
+        ),
+    )
+    _write_alerts(connection, incident)
+
+
+def _update(connection: sqlite3.Connection, incident: IncidentRecord) -> None:
+    connection.execute(
+        "UPDATE incidents SET status = ?, heard_at = ?, resolved_at = ? WHERE id = ?",
+        (incident.status, to_us(incident.heard_at), maybe_us(incident.resolved_at), incident.id),
+    )
+    _write_alerts(connection, incident)
+
+
+def _write_alerts(connection: sqlite3.Connection, incident: IncidentRecord) -> None:
+    rows: Iterable[Sequence[object]] = (
+        (
+            incident.tenant,
+            alert.fingerprint,
+            to_us(alert.starts_at),
+            incident.id,
+            position,
+            alert.service,
+            alert_body(alert),
+        )
+        for position, alert in enumerate(incident.alerts)
+    )
+    connection.executemany(
+        "INSERT INTO alerts (tenant, fingerprint, starts_at, incident_id, position, service, body)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (tenant, fingerprint, starts_at) DO UPDATE SET service = excluded.service, body = excluded.body",
+        rows,
+    )
