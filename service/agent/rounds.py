@@ -158,7 +158,7 @@ class _Rounds:
                 assert_never(move)
 
     def _descend(self, frame: Frame, move: Investigate) -> Answer:
-        """Open a child for each component that has not been investigated, and sleep; say of the others what is known."""
+        """Open a child for each component not yet investigated, and sleep; say of the others what is known."""
         lines: dict[Component | str, str | Frame] = {}
         for target in move.targets:
             component = self.desk.component(target)

@@ -19,7 +19,7 @@ from service.view.view import View
 # What a fully supported first place of the model is worth against the statistical first place. Below 1: where the
 # statistics see nothing at all in a component, the model alone does not carry it to the top.
 TRUST = 0.8
-# Confidence is a share of squared scores: squaring lets one that stands out stand out. To be calibrated on held-back cases.
+# Confidence is a share of squared scores, so that what stands out stands out. To be calibrated on held-back cases.
 SHARPNESS = 2.0
 # Nobody is certain.
 MOST_CONFIDENT = 0.99
@@ -50,7 +50,7 @@ def in_model_order(claimed: Sequence[Suspect]) -> tuple[Suspect, ...]:
 
 
 def confidences(ranking: Sequence[Suspect], view: View) -> tuple[float, ...]:
-    """How sure each place of a ranking is, 0 to 0.99: its share of the scores, less where little evidence speaks for it."""
+    """How sure each place of a ranking is, 0 to 0.99: its share of the scores, less where little proves it."""
     sharp = [max(s.score, 0.0) ** SHARPNESS for s in ranking]
     total = sum(sharp) or 1.0
     proofs = [_proof(s, view) for s in ranking]

@@ -2,8 +2,7 @@ from collections.abc import Callable, Sequence
 
 from service.domain.component import Component, ComponentKind, edge_ends
 from service.domain.evidence import Evidence, EvidenceKind
-from service.evidence.statement import statement
-
+from service.evidence.statement import quantity, statement
 
 
 def reason(component: Component, evidence: Sequence[Evidence]) -> str:
@@ -21,21 +20,14 @@ def _who(e: Evidence) -> str:
     return e.component.name
 
 
-def _duration(microseconds: float) -> str:
-    magnitude = abs(microseconds)
-    if magnitude >= 1e6:
-        return f"{microseconds / 1e6:.1f} s"
-    return f"{microseconds / 1e3:.0f} ms" if magnitude >= 1e4 else f"{microseconds / 1e3:.1f} ms"
-
-
 def _more(e: Evidence) -> str:
     grown = e.now - (e.before or 0.0)
-    return f"{_duration(abs(grown))} {'longer' if grown >= 0 else 'less'} than before"
+    return f"{quantity(abs(grown), e.unit)} {'longer' if grown >= 0 else 'less'} than before"
 
 
 def _gap(e: Evidence) -> str:
     callee = edge_ends(e.component)[1] if e.component.kind is ComponentKind.EDGE else e.component.name
-    return f"calls to {callee} wait {_duration(e.now)} that {callee} itself does not account for"
+    return f"calls to {callee} wait {quantity(e.now, e.unit)} that {callee} itself does not account for"
 
 
 def _self_time(e: Evidence) -> str:
@@ -47,11 +39,11 @@ def _latency(e: Evidence) -> str:
 
 
 def _errors(e: Evidence) -> str:
-    return f"{e.now:.0%} of the executions of {_who(e)} fail"
+    return f"{quantity(e.now, e.unit)} of the executions of {_who(e)} begin to fail there"
 
 
 def _silence(e: Evidence) -> str:
-    return f"{_who(e)} has fallen silent"
+    return f"{_who(e)} is reached by {quantity(e.now, e.unit)} of the requests that should reach it"
 
 
 _SENTENCES: dict[EvidenceKind, Callable[[Evidence], str]] = {

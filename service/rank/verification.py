@@ -12,7 +12,7 @@ from service.view.view import View
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A component that a model holds for a cause; None where what it wrote stands for nothing. Rows as it cited them."""
+    """A component that a model holds for a cause (None: what it wrote stands for nothing) and the rows it cited."""
 
     component: Component | None
     fault: Fault

@@ -17,7 +17,7 @@ def score(e: Evidence) -> str:
 
 
 def change(e: Evidence) -> str:
-    """Direction and ratio: u4 is four times more, d4 a quarter (half a doubling a digit); new, gone, flat; ? unknown."""
+    """Direction and ratio: u4 is four times more, d4 a quarter (half a doubling a digit), new, gone, flat, ?."""
     if e.before is None:
         return "?"
     if not e.before:
@@ -28,14 +28,14 @@ def change(e: Evidence) -> str:
     return "flat" if round(2 * abs(doublings)) == 0 else f"{'u' if doublings > 0 else 'd'}{_digit(2 * abs(doublings))}"
 
 
-def size(e: Evidence, *, is_share: bool) -> str:
+def size(e: Evidence) -> str:
     """How much it changed in absolute terms: t0 to t9 from 0.1 ms to 3 s and more, half a decade a digit; p0 to p9 of a
     share in tenths; "" where the unit says neither.
     """
     moved = abs(e.now - (e.before or 0.0))
-    if is_share:
+    if e.unit == "share":
         return f"p{min(_TOP, int(10 * min(moved, 1.0)))}"
-    return f"t{_digit(2 * (math.log10(moved) - 2)) if moved > 1 else 0}" if e.unit in ("us", "µs") else ""
+    return f"t{_digit(2 * (math.log10(moved) - 2)) if moved > 1 else 0}" if e.unit == "us" else ""
 
 
 def support(e: Evidence) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from service.domain.evidence import Evidence, EvidenceKind, Signal
+from service.domain.evidence import Evidence, Signal
 from service.evidence.metric_class import about_host, good_when_high, metric_class
 from service.evidence.statement import statement
 from service.tools import buckets
@@ -11,19 +11,6 @@ from service.tools.naming import Naming
 from service.tools.quoting import plain, quoted
 
 Row = Callable[[Evidence], str]
-
-SHARES = frozenset(
-    {
-        EvidenceKind.ERROR_SHARE,
-        EvidenceKind.LOST_CALL,
-        EvidenceKind.NEW_CALL,
-        EvidenceKind.LOG_NEW,
-        EvidenceKind.LOG_GONE,
-        EvidenceKind.LOG_MORE,
-        EvidenceKind.LOG_LESS,
-    }
-)
-"""Kinds whose numbers are shares of executions, 0 to 1."""
 
 _LETTER = {Signal.TRACES: "o", Signal.LOGS: "l"}  # of an operation and a log template; a metric is its class
 
@@ -64,9 +51,8 @@ class AliasRows:
 
     def row(self, e: Evidence) -> str:
         """The evidence as a row of codes."""
-        is_share = e.kind in SHARES
         words = [e.id, e.kind.value, self.naming.of(e.component), buckets.score(e), buckets.change(e)]
-        words += [buckets.size(e, is_share=is_share), buckets.support(e), self.subject(e), e.severity[:5].upper()]
+        words += [buckets.size(e), buckets.support(e), self.subject(e), e.severity[:5].upper()]
         words += [f"@{self.numbers['o', e.given]}" if ("o", e.given) in self.numbers else "", buckets.began(e)]
         return " ".join(word for word in words if word)
 
@@ -89,6 +75,4 @@ class NamedRows:
         columns = [e.id, e.kind.value, self.naming.of(e.component), f"score {e.score:.1f}", quoted(statement(e))]
         if e.severity:
             columns.append(plain(e.severity, 12))
-        if e.example and e.example != e.subject:
-            columns.append(f"example {quoted(e.example)}")
         return " | ".join(columns)

@@ -1,0 +1,100 @@
+"""The answer and its steps as the JSON that goes over the wire; the answer's schema lies beside this file."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from service.agent.localize import Outcome
+from service.agent.transcript_json import move_dict
+from service.domain.component import Component
+from service.domain.evidence import Evidence
+from service.domain.localization import Cause, ModelIdentity, Usage
+from service.domain.transcript import Frame, Step
+from service.domain.window import Window
+from service.evidence.statement import statement
+
+SCHEMA_VERSION = "1"
+
+
+def localization_document(outcome: Outcome, *, id: str, incident_id: str, status: str = "done") -> dict[str, object]:
+    """The answer; ``query`` and ``link`` are empty until a store says how its evidence can be looked at."""
+    said = outcome.localization
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "id": id,
+        "incident_id": incident_id,
+        "status": status,
+        "stop": said.stop.value,
+        "ranked_by": said.ranked_by.value,
+        "model": None if said.model is None else _model(said.model),
+        "unresolved": said.unresolved,
+        "causes": [_cause(place, cause, outcome.window) for place, cause in enumerate(said.causes, start=1)],
+        "seconds": round(said.seconds, 3),
+        "usage": _usage(said.usage),
+        "notes": list(said.notes),
+        "onset": None if outcome.onset is None else _time(outcome.onset),
+        "dropped": said.dropped,
+    }
+
+
+def step_document(frame: Frame, step: Step) -> dict[str, object]:
+    """One step, as it is streamed while the localization runs; its number is the event's id."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "number": step.number,
+        "round": step.round,
+        "frame": {
+            "id": frame.id,
+            "parent": frame.parent,
+            "depth": frame.depth,
+            "component": _component(frame.component),
+        },
+        **move_dict(step.move),
+        "observation": step.observation,
+        "rows": list(step.rows),
+        "forced": step.forced,
+    }
+
+
+def _component(component: Component) -> dict[str, object]:
+    return {"kind": component.kind.value, "name": component.name}
+
+
+def _cause(place: int, cause: Cause, window: Window) -> dict[str, object]:
+    return {
+        "rank": place,
+        "component": _component(cause.component),
+        "fault": cause.fault.value,
+        "confidence": round(cause.confidence, 3),
+        "reason": cause.reason,
+        "path": list(cause.path),
+        "evidence": [_evidence(e, window) for e in cause.evidence],
+    }
+
+
+def _evidence(e: Evidence, window: Window) -> dict[str, object]:
+    return {
+        "signal": e.signal.value,
+        "component": e.component.name,
+        "statement": statement(e),
+        "window": [_time(window.start), _time(window.end)],
+        "query": "",
+        "link": "",
+    }
+
+
+def _model(model: ModelIdentity) -> Mapping[str, str]:
+    return {"name": model.name, "version": model.version, "sha256": model.sha256}
+
+
+def _usage(usage: Usage) -> Mapping[str, int]:
+    return {
+        "frames": usage.frames,
+        "turns": usage.turns,
+        "tool_calls": usage.tool_calls,
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+    }
+
+
+def _time(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
