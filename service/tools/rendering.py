@@ -30,7 +30,8 @@ class Rendering:
     name: str
     naming: Naming
     row: Row
-    max_rows: int  # of what was asked for; as many again for its neighbourhood
+    max_rows: int  # of one component; as many again of its neighbours on each side
+    max_rows_anywhere: int  # of the whole system
     max_tokens: int  # of one answer
 
 
@@ -38,8 +39,10 @@ def rendering_of(name: str, view: View) -> Rendering:
     """The rendering of that name; `ModelError` if there is none such, since a model asked for it."""
     if name == ALIASES:
         naming = aliases(view.graph)
-        return Rendering(name, naming, alias_rows(view.evidence, naming), max_rows=6, max_tokens=200)
+        return Rendering(
+            name, naming, alias_rows(view.evidence, naming), max_rows=6, max_rows_anywhere=10, max_tokens=260
+        )
     if name == NAMES:
         naming = names(view.graph)
-        return Rendering(name, naming, named_rows(naming), max_rows=12, max_tokens=1600)
+        return Rendering(name, naming, named_rows(naming), max_rows=12, max_rows_anywhere=20, max_tokens=1600)
     raise ModelError(f"no rendering is called {name!r}: a model's rendering is {ALIASES} or {NAMES}")

@@ -1,16 +1,16 @@
 """The search tools: what one signal says about a component, or about all of them."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from service.domain.component import Component, ComponentKind, service
 from service.domain.evidence import Evidence, Signal
+from service.evidence.metric_class import metric_class
 from service.tools.naming import WHOLE_SYSTEM
 from service.tools.rendering import Rendering, estimated_tokens
 from service.view.view import View
 
-# Over the whole system, breadth is worth more than a fifth row about the same component.
+# Over the whole system, breadth is worth more than a third row about the same component, or a second of one kind.
 ROWS_A_COMPONENT = 2
 
 
@@ -31,11 +31,12 @@ def search(view: View, rendering: Rendering, signal: Signal, target: Component |
     page = _Page(rendering)
     if target is None:
         page.line(f"{signal.value} {WHOLE_SYSTEM}{_caveat(view, signal)}")
-        page.worst(_spread(view, signal), total=sum(e.signal is signal for e in view.evidence))
+        everything = sum(e.signal is signal for e in view.evidence)
+        page.worst(_spread(view, signal), everything, rendering.max_rows_anywhere)
         return page.answer()
     page.line(f"{signal.value} {rendering.naming.of(target)}{_caveat(view, signal)}")
     own = view.of(target, signal)
-    page.worst(own, total=len(own))
+    page.worst(own, len(own), rendering.max_rows)
     for title, neighbours in _neighbourhood(view, target, signal):
         page.neighbours(title, neighbours, view, signal)
     return page.answer()
@@ -53,13 +54,14 @@ def _caveat(view: View, signal: Signal) -> str:
 
 
 def _spread(view: View, signal: Signal) -> list[Evidence]:
-    """Worst first, at most `ROWS_A_COMPONENT` of each component."""
-    seen: Counter[Component] = Counter()
+    """Worst first, at most `ROWS_A_COMPONENT` of each component, each of another kind (of metrics, another class)."""
+    seen: dict[Component, set[str]] = {}
     chosen: list[Evidence] = []
     for e in view.evidence:
-        owner = view.graph.owner(e.component)
-        if e.signal is signal and seen[owner] < ROWS_A_COMPONENT:
-            seen[owner] += 1
+        kinds = seen.setdefault(view.graph.owner(e.component), set())
+        kind = metric_class(e.subject, e.unit) if signal is Signal.METRICS else f"{e.kind} {e.severity}"
+        if e.signal is signal and kind not in kinds and len(kinds) < ROWS_A_COMPONENT:
+            kinds.add(kind)
             chosen.append(e)
     return chosen
 
@@ -95,9 +97,9 @@ class _Page:
     def has_room_for(self, text: str) -> bool:
         return self.spent + estimated_tokens(text) <= self.rendering.max_tokens
 
-    def worst(self, evidence: Sequence[Evidence], total: int) -> None:
+    def worst(self, evidence: Sequence[Evidence], total: int, limit: int) -> None:
         """Rows worst first, and how many were left out of ``total``."""
-        written = self._rows(evidence, self.rendering.max_rows)
+        written = self._rows(evidence, limit)
         if total == 0:
             self.line("nothing unusual")
         elif total > written:
