@@ -1,14 +1,12 @@
 import functools
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import pytest
 
+from model_store.simulate.generate import SyntheticCase, generate
 from service.domain.fault import Fault
-
-if TYPE_CHECKING:
-    from model_store.simulate.generate import SyntheticCase
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -24,7 +22,7 @@ class CaseFactory(Protocol):
         traces: int = 60,
         fault: Fault | None = None,
         healthy: bool = False,
-    ) -> "SyntheticCase": ...
+    ) -> SyntheticCase: ...
 
 
 @pytest.fixture(scope="session")
@@ -34,9 +32,7 @@ def synthetic_case() -> CaseFactory:
     @functools.cache
     def make(
         seed: int = 1, *, services: int = 8, traces: int = 60, fault: Fault | None = None, healthy: bool = False
-    ) -> "SyntheticCase":
-        from model_store.simulate.generate import generate
-
+    ) -> SyntheticCase:
         return generate(seed, services=services, traces=traces, fault=fault, healthy=healthy)
 
     return make

@@ -34,7 +34,7 @@ def read_incident(directory: Path) -> Incident:
         raise CaseError(f"{path}: format is {json.dumps(found)[:40]}, should be {json.dumps(FORMAT)}")
     try:
         read = _CaseFile.model_validate(told)
-        group = parse_alert_body(read.alert)
+        alerts = () if read.alert.get("alerts") == [] else parse_alert_body(read.alert).alerts
         baselines = {
             SIGNALS[name]: _window(ends, path, f"baseline.{name}") for name, ends in (read.baseline or {}).items()
         }
@@ -45,7 +45,7 @@ def read_incident(directory: Path) -> Incident:
         raise
     except CallerError as error:
         raise CaseError(f"{path}: {error}") from None
-    return Incident(id=read.id, system=read.system, alerts=group.alerts, window=window, baselines=baselines)
+    return Incident(id=read.id, system=read.system, alerts=alerts, window=window, baselines=baselines)
 
 
 def check_table(path: Path, schema: pa.Schema) -> None:

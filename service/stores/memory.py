@@ -1,50 +1,47 @@
-from dataclasses import dataclass
-
 import pyarrow as pa
 
 from service.domain.window import Window
-from service.ports import CHANGES, LOGS, METRICS, SPANS, TOPOLOGY, Telemetry
-from service.stores.case_tables import CaseTables, within
+from service.ports import Telemetry
+from service.stores.case_tables import SCHEMAS, CaseTables, within
 from service.stores.columns import conform
 
 
-@dataclass(frozen=True, slots=True)
 class InMemoryTelemetry:
-    """Answers every telemetry port from tables in memory; a missing table makes its port None in `telemetry`."""
+    """Answers every telemetry port from tables in memory: the fake beside the real stores.
 
-    tables: CaseTables
+    Raises `service.errors.CaseError` if the tables are not those of `service.ports`.
+    """
+
+    def __init__(self, tables: CaseTables) -> None:
+        self._tables = {name: conform(table, SCHEMAS[name], name) for name, table in tables.present().items()}
 
     @property
     def telemetry(self) -> Telemetry:
-        """The ports that these tables can answer."""
+        """The ports that these tables can answer; None where one is missing."""
         return Telemetry(
-            traces=None if self.tables.spans is None else self,
-            logs=None if self.tables.logs is None else self,
-            metrics=None if self.tables.metrics is None else self,
-            changes=None if self.tables.changes is None else self,
-            topology=None if self.tables.topology is None else self,
+            traces=self if "spans" in self._tables else None,
+            logs=self if "logs" in self._tables else None,
+            metrics=self if "metrics" in self._tables else None,
+            changes=self if "changes" in self._tables else None,
+            topology=self if "topology" in self._tables else None,
         )
 
     async def spans(self, window: Window) -> pa.Table:
         """Spans that start in the window."""
-        return within(_held(self.tables.spans, SPANS), window)
+        return within(self._tables["spans"], window)
 
     async def logs(self, window: Window) -> pa.Table:
         """Log records of the window."""
-        return within(_held(self.tables.logs, LOGS), window)
+        return within(self._tables["logs"], window)
 
     async def metrics(self, window: Window) -> pa.Table:
         """Samples of the window."""
-        return within(_held(self.tables.metrics, METRICS), window)
+        return within(self._tables["metrics"], window)
 
     async def changes(self, window: Window) -> pa.Table:
         """Changes of the window."""
-        return within(_held(self.tables.changes, CHANGES), window)
+        return within(self._tables["changes"], window)
 
     async def topology(self, window: Window) -> pa.Table:
         """Who calls whom and what runs where, the same at all times."""
-        return _held(self.tables.topology, TOPOLOGY)
-
-
-def _held(table: pa.Table | None, schema: pa.Schema) -> pa.Table:
-    return schema.empty_table() if table is None else conform(table, schema, "memory")
+        return self._tables["topology"]
