@@ -70,5 +70,3 @@ def _worst(rows: Iterable[Evidence]) -> list[Evidence]:
         if counts[row.component, row.kind] <= ROWS_PER_SUBJECT:
             kept.append(row)
     return kept
-
-

@@ -12,6 +12,9 @@ ROWS_PER_SUBJECT = 6
 MIN_EXECUTIONS = 5
 """A quantile of fewer executions than this says nothing; a coarser context is taken instead."""
 
+MIN_FOR_SHARE = 2
+"""The same for a share; it may be smaller, as the score of a share allows for how few they were."""
+
 DRIFT_OF_LOG_TIME = 0.25
 """Standard deviation of the logarithm of a median between two healthy stretches of time (±28 %): load and mix move it."""
 
@@ -23,6 +26,9 @@ DRIFT_OF_RATE = 0.5
 
 DRIFT_OF_METRIC = 0.05
 """A series that never moved still may by this part of its level without meaning anything."""
+
+MIN_PEERS = 5
+"""Components that must have a metric before what they do together says what is usual for it."""
 
 TAIL_QUANTILE = 0.9
 """The tail that is looked at beside the median: a fault of one replica, or of one kind of request, shows only there."""

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from service.domain.component import Component, ComponentKind
 from service.domain.evidence import Evidence, EvidenceKind, Signal
-from service.evidence.constants import DRIFT_OF_METRIC, SCORE_LIMIT, SCORE_SHOWN
+from service.evidence.constants import DRIFT_OF_METRIC, MIN_PEERS, SCORE_LIMIT, SCORE_SHOWN
 from service.evidence.spans import Floats, Ints, codes
 from service.evidence.tables import Compared
 
@@ -76,9 +76,7 @@ def _rated(series: Series) -> Series:
     now_s, now = _rate(series.now_s, series.now)
     before_s, before = _rate(series.before_s, series.before)
     unit = f"{series.unit or '1'}/s"
-    return Series(
-        series.component, series.kind, series.service, series.metric, unit, now_s, now, before_s, before
-    )
+    return Series(series.component, series.kind, series.service, series.metric, unit, now_s, now, before_s, before)
 
 
 def _smooth(values: Floats, width: int) -> Floats:
@@ -122,26 +120,39 @@ def _began(series: Series, centre: float, scale: float) -> float:
 
 
 def metric_evidence(compared: Compared, alerted_at_us: int) -> list[Evidence]:
-    """A row for each series that left the range of its baseline."""
-    rows: list[Evidence] = []
+    """A row for each series that left the range of its baseline further than the same metric did elsewhere.
+
+    ``impact`` is the change in units of what is usual for the metric among its peers: a cpu that rises from nothing to a
+    tenth of what others use is a large ratio and a small matter.
+    """
+    moved: dict[tuple[str, str], list[tuple[Series, Fluctuation]]] = {}
     for series in read_series(compared, alerted_at_us):
-        found = fluctuation(series)
-        if found is None or abs(found.score) < SCORE_SHOWN:
+        if found := fluctuation(series):
+            moved.setdefault((series.kind, series.metric), []).append((series, found))
+    return [row for peers in moved.values() for row in _peer_rows(peers)]
+
+
+def _peer_rows(peers: list[tuple[Series, Fluctuation]]) -> Iterator[Evidence]:
+    """Rows of one metric, against what its peers did at the same time (with few peers nothing is held in common)."""
+    enough = len(peers) >= MIN_PEERS
+    common = float(np.median([f.score for _, f in peers])) if enough else 0.0
+    usual = float(np.median([abs(f.before) for _, f in peers])) if enough else 0.0
+    for series, found in peers:
+        score = found.score - float(np.clip(common, -abs(found.score), abs(found.score)))
+        if abs(score) < SCORE_SHOWN or (score > 0) != (found.now > found.before):
             continue
-        rows.append(
-            Evidence(
-                id="",
-                signal=Signal.METRICS,
-                kind=EvidenceKind.METRIC,
-                component=Component(ComponentKind(series.kind), series.component),
-                subject=series.metric,
-                score=abs(found.score),
-                now=found.now,
-                before=found.before,
-                unit=series.unit,
-                n_now=len(series.now),
-                n_before=len(series.before),
-                began_s=found.began_s,
-            )
+        yield Evidence(
+            id="",
+            signal=Signal.METRICS,
+            kind=EvidenceKind.METRIC,
+            component=Component(ComponentKind(series.kind), series.component),
+            subject=series.metric,
+            score=min(abs(score), SCORE_LIMIT),
+            now=found.now,
+            before=found.before,
+            unit=series.unit,
+            n_now=len(series.now),
+            n_before=len(series.before),
+            impact=abs(found.now - found.before) / usual if usual > 0 else None,
+            began_s=found.began_s,
         )
-    return rows

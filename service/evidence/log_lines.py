@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from service.domain.component import Component, service
 from service.domain.evidence import Evidence, EvidenceKind, Signal
-from service.evidence.constants import EXAMPLE_LENGTH, MIN_EXECUTIONS, SUBJECT_LENGTH
+from service.evidence.constants import EXAMPLE_LENGTH, MIN_FOR_SHARE, SUBJECT_LENGTH
 from service.evidence.following import followed
 from service.evidence.redaction import redact
 from service.evidence.rows import shift_rows
@@ -50,7 +50,7 @@ def _kind(shift: Shift, position: int, score: float) -> EvidenceKind | None:
     """What happened to the template; new and gone only where there was enough to see it in before, or now."""
     if score > 0:
         unseen = shift.before[position] * shift.n_before[position] < 0.5
-        if unseen and shift.n_before[position] < MIN_EXECUTIONS:
+        if unseen and shift.n_before[position] < MIN_FOR_SHARE:
             return None
         return EvidenceKind.LOG_NEW if unseen else EvidenceKind.LOG_MORE
     gone = shift.now[position] * shift.n_now[position] < 0.5
@@ -69,7 +69,7 @@ def _given_operation(lines: pa.Table, templates: Templates, spans: Spans, owner:
         named = str(linked[found.event[pair]])
         return kind and (kind, service(spans.services[spans.service[row]]), named, spans.name(row))
 
-    yield from _with_text(shift_rows(found.shift, Signal.LOGS, describe, "share"), lines, templates)
+    yield from _with_text(shift_rows(found.shift, Signal.LOGS, describe, "share", spans.requests), lines, templates)
 
 
 def _given_service(lines: pa.Table, templates: Templates, is_now: Bools, free: Ints) -> Iterator[Evidence]:
@@ -93,7 +93,7 @@ def _given_service(lines: pa.Table, templates: Templates, is_now: Bools, free: I
             line = int(free[first[np.searchsorted(known, own[position])]])
             return kind and (kind, service(name), str(line), "")
 
-        yield from _with_text(shift_rows(shift, Signal.LOGS, describe, "share"), lines, templates)
+        yield from _with_text(shift_rows(shift, Signal.LOGS, describe, "share", len(of_service)), lines, templates)
 
 
 def _with_text(rows: Iterator[Evidence], lines: pa.Table, templates: Templates) -> Iterator[Evidence]:

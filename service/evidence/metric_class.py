@@ -37,6 +37,7 @@ _WORDS: tuple[tuple[str, frozenset[str]], ...] = (
     (TRAFFIC, frozenset("requests request rps qps throughput calls count hits invocations ops".split())),
 )
 _GOOD_WHEN_HIGH = frozenset("success availability available up ready free idle".split())
+_CALLING_END = frozenset("client upstream outgoing outbound egress".split())
 _HOST_WORDS = frozenset("node host machine instance".split())
 _SPLIT = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])")
 
@@ -57,6 +58,12 @@ def metric_class(name: str, unit: str = "") -> str:
 def good_when_high(name: str) -> bool:
     """Whether the series measures something that should be high: success, availability, what is free."""
     return bool(set(_words(name)) & _GOOD_WHEN_HIGH)
+
+
+@lru_cache(maxsize=4096)
+def about_callees(name: str) -> bool:
+    """Whether the series is measured at the calling end: it speaks of the calls that a component makes."""
+    return bool(set(_words(name)) & _CALLING_END)
 
 
 @lru_cache(maxsize=4096)

@@ -28,7 +28,9 @@ def _from_traces(spans: Spans) -> float | None:
     now, before = roots[spans.now[roots]], roots[~spans.now[roots]]
     if len(now) < MIN_EXECUTIONS or len(before) < MIN_EXECUTIONS:
         return None
-    usual = {int(e): np.quantile(spans.duration_us[before[spans.entry[before] == e]], 0.9) for e in _known(spans, before)}
+    usual = {
+        int(e): np.quantile(spans.duration_us[before[spans.entry[before] == e]], 0.9) for e in _known(spans, before)
+    }
     limit = np.array([usual.get(int(e), np.inf) for e in spans.entry[now]])
     bad = (spans.duration_us[now] > limit) | spans.error[now]
     return _first_sustained(spans.start_us[now], bad)
@@ -52,5 +54,3 @@ def _first_sustained(start_us: Ints, bad: np.typing.NDArray[np.bool_]) -> float 
     if share_after[best] < 0.2 or share_after[best] < 2 * share_before[best]:
         return None
     return float(start_us.min() + best * _BIN_S * 1e6)
-
-

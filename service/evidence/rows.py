@@ -16,10 +16,12 @@ def shift_rows(
     signal: Signal,
     describe: Callable[[int, float], tuple[EvidenceKind, Component, str, str] | None],
     unit: str,
+    whole: float,
 ) -> Iterator[Evidence]:
     """A row for each group of a shift that moved enough, worst first.
 
     ``describe(group, score)`` names kind, component, subject and what it is given, or None if the group says nothing.
+    ``whole`` is what impact is a part of: the time of all requests now, or their number.
     """
     scores = np.nan_to_num(shift.score)
     for group in np.argsort(-np.abs(scores), kind="stable"):
@@ -42,4 +44,5 @@ def shift_rows(
             unit=unit,
             n_now=int(shift.n_now[group]),
             n_before=int(shift.n_before[group]),
+            impact=abs(float(shift.now[group] - shift.before[group])) * int(shift.n_now[group]) / max(whole, 1.0),
         )

@@ -101,7 +101,9 @@ class Spans:
         children = np.bincount(self.parent[self.parent >= 0], minlength=len(self))
         remote = np.flatnonzero(self.crossing)
         callers = self.parent[remote]
-        only = (children[callers] == 1) | (self.client[callers] & (np.bincount(callers, minlength=len(self))[callers] == 1))
+        only = (children[callers] == 1) | (
+            self.client[callers] & (np.bincount(callers, minlength=len(self))[callers] == 1)
+        )
         callee = np.full(len(self), -1, np.int64)
         callee[callers[only]] = remote[only]
         return callee
@@ -123,6 +125,16 @@ class Spans:
         roots = (self.parent < 0) & ~self.now
         roots = roots if roots.any() else self.parent < 0
         return float(np.median(self.duration_us[roots])) / 100 + 1 if roots.any() else 1.0
+
+    @cached_property
+    def requests(self) -> float:
+        """How many requests there are now: spans without a recorded parent."""
+        return float(((self.parent < 0) & self.now).sum())
+
+    @cached_property
+    def requests_us(self) -> float:
+        """The time that all requests take now, together."""
+        return float(self.duration_us[(self.parent < 0) & self.now].sum())
 
     def trace_id(self, row: int) -> str:
         """The id of the trace that a row belongs to."""

@@ -10,7 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from service.evidence.constants import DRIFT_OF_LOG_TIME, DRIFT_OF_SHARE, MIN_EXECUTIONS, SCORE_LIMIT, TAIL_QUANTILE
+from service.evidence.constants import (
+    DRIFT_OF_LOG_TIME,
+    DRIFT_OF_SHARE,
+    MIN_EXECUTIONS,
+    MIN_FOR_SHARE,
+    SCORE_LIMIT,
+    TAIL_QUANTILE,
+)
 from service.evidence.spans import Bools, Floats, Ints
 
 
@@ -46,7 +53,7 @@ def quantiles(codes: Ints, values: Floats, size: int, q: float) -> tuple[Floats,
 
 def _enough(q: float) -> int:
     """Executions without which a quantile says nothing: the median some, the tail more than are beyond it."""
-    return max(MIN_EXECUTIONS, round(2 / (1 - q)))
+    return max(MIN_EXECUTIONS, round(1 / (1 - q)))
 
 
 def _baseline_quantiles(now: Bools, strata: Sequence[Ints], values: Floats, q: float) -> tuple[Floats, Ints]:
@@ -151,6 +158,6 @@ def _baseline_shares(now: Bools, hit: Bools, strata: Sequence[Ints]) -> tuple[Fl
         size = int(stratum.max(initial=-1)) + 1
         counts = np.bincount(stratum[~now], minlength=size)
         share = sums(stratum[~now], hit[~now], size) / np.maximum(counts, 1)
-        take = np.isnan(found) & (counts[stratum] >= MIN_EXECUTIONS)
+        take = np.isnan(found) & (counts[stratum] >= MIN_FOR_SHARE)
         found[take], support[take] = share[stratum][take], counts[stratum][take]
     return found, support

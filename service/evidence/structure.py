@@ -10,7 +10,7 @@ from service.evidence.constants import DRIFT_OF_RATE, MIN_EXECUTIONS, SCORE_LIMI
 from service.evidence.following import followed
 from service.evidence.rows import shift_rows
 from service.evidence.spans import Bools, Floats, Ints, Spans, combine
-from service.evidence.strata import Shift, share_shift, sums
+from service.evidence.strata import Shift, quantiles, share_shift, sums
 
 
 def structure_evidence(spans: Spans) -> Iterator[Evidence]:
@@ -36,13 +36,15 @@ def _calls_that_follow(spans: Spans) -> Iterator[Evidence]:
         kind = EvidenceKind.NEW_CALL if score > 0 else EvidenceKind.LOST_CALL
         return kind, service(spans.services[spans.service[parent]]), spans.name(row), spans.name(parent)
 
-    yield from shift_rows(found.shift, Signal.TRACES, describe, "share")
+    yield from shift_rows(found.shift, Signal.TRACES, describe, "share", spans.requests)
 
 
 def _unanswered(spans: Spans) -> Iterator[Evidence]:
     """Calls that go out but of which the callee has no span: lost on the way, or the callee is not there.
 
     Calls are told apart by the caller's operation and the name of the call; the callee is the one that answers it most.
+    A call without an answer that takes as long as answered ones do was answered: only the callee's span was not
+    recorded. It counts when it failed, or took longer or shorter than nearly all answered ones.
     """
     call = combine(spans.above + 1, spans.operation)
     callee = np.where(spans.callee >= 0, spans.service[spans.callee], -1)
@@ -52,7 +54,8 @@ def _unanswered(spans: Spans) -> Iterator[Evidence]:
     if not len(rows):
         return
     calls, first, group = np.unique(call[rows], return_index=True, return_inverse=True)
-    shift = share_shift(spans.now[rows], ~answered[rows], group, [combine(spans.entry[rows], group), group])
+    unusual = spans.error[rows] | _unusual_time(spans.duration_us[rows], group, answered[rows] & ~spans.now[rows])
+    shift = share_shift(spans.now[rows], ~answered[rows] & unusual, group, [combine(spans.entry[rows], group), group])
     usual = _most_frequent(group[answered[rows]], callee[rows][answered[rows]], len(calls))
 
     def describe(position: int, score: float) -> tuple[EvidenceKind, Component, str, str] | None:
@@ -62,7 +65,15 @@ def _unanswered(spans: Spans) -> Iterator[Evidence]:
         ends = spans.services[spans.service[row]], spans.services[usual[position]]
         return EvidenceKind.LOST_CALL, edge(*ends), "unanswered " + spans.operations[spans.operation[row]][1], ""
 
-    yield from shift_rows(shift, Signal.TRACES, describe, "share")
+    yield from shift_rows(shift, Signal.TRACES, describe, "share", spans.requests)
+
+
+def _unusual_time(duration_us: Ints, group: Ints, usual: Bools) -> Bools:
+    """Whether each duration lies outside the middle nine tenths of what is usual in its group."""
+    size = int(group.max(initial=-1)) + 1
+    low, _ = quantiles(group[usual], duration_us[usual].astype(np.float64), size, 0.05)
+    high, _ = quantiles(group[usual], duration_us[usual].astype(np.float64), size, 0.95)
+    return (duration_us < low[group]) | (duration_us > high[group])
 
 
 def _most_frequent(group: Ints, value: Ints, size: int) -> Ints:
@@ -94,7 +105,7 @@ def _repeats(spans: Spans) -> Iterator[Evidence]:
         caller = int(representative[pair])
         return EvidenceKind.CALLS, service(spans.services[spans.service[caller]]), name, spans.name(caller)
 
-    yield from shift_rows(shift, Signal.TRACES, describe, "per execution")
+    yield from shift_rows(shift, Signal.TRACES, describe, "per execution", spans.requests)
 
 
 def _mean_shift(now: Bools, group: Ints, values: Floats, size: int) -> Shift:
@@ -129,7 +140,7 @@ def _errors(spans: Spans) -> Iterator[Evidence]:
         component = service(owner) if callee[row] < 0 else edge(owner, spans.services[callee[row]])
         return EvidenceKind.ERROR_SHARE, component, spans.name(row), ""
 
-    yield from shift_rows(shift, Signal.TRACES, describe, "share")
+    yield from shift_rows(shift, Signal.TRACES, describe, "share", spans.requests)
 
 
 def _silence(spans: Spans) -> Iterator[Evidence]:
@@ -150,7 +161,7 @@ def _silence(spans: Spans) -> Iterator[Evidence]:
             return None
         return EvidenceKind.SILENCE, service(spans.services[position]), "requests that reach it", ""
 
-    yield from shift_rows(shift, Signal.TRACES, describe, "share")
+    yield from shift_rows(shift, Signal.TRACES, describe, "share", spans.requests)
 
 
 def _traffic(spans: Spans) -> Iterator[Evidence]:
@@ -170,4 +181,4 @@ def _traffic(spans: Spans) -> Iterator[Evidence]:
         row = int(roots[first[position]])
         return EvidenceKind.TRAFFIC, service(spans.services[spans.service[row]]), spans.name(row), ""
 
-    yield from shift_rows(Shift(rate_now, rate_before, score, n_now, n_before), Signal.TRACES, describe, "1/s")
+    yield from shift_rows(Shift(rate_now, rate_before, score, n_now, n_before), Signal.TRACES, describe, "1/s", spans.requests)

@@ -26,11 +26,16 @@ _MASKS = (
     (r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}", "<id>"),
     (r"\b(?:[0-9a-fA-F]{16,}|0x[0-9a-fA-F]+)\b", "<id>"),
     (r"\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b", "<address>"),
-    (r"\b\d+(?:[.,:]\d+)*(?:ms|us|ns|s|m|h|kb|mb|gb|%)?\b", "<n>"),
+    (r"(\.(?:go|py|java|js|ts|rs|cs|rb|c|cc|cpp|kt|scala|php)):(\d+)\b", r"\1#\2"),
+    # A number after "#" stays: it is the line of the statement that wrote it, which is what a template stands for.
+    (r"(^|[^\w#<])-?\d+(?:[.,:]\d+)*(?:ms|us|ns|s|m|h|kb|mb|gb|%)?\b", r"\1<n>"),
 )
 
 _LEVELS = (
-    ("error", r"\b(?:ERROR|FATAL|CRITICAL|SEVERE|PANIC|EMERG|ALERT|ERR)\b|\blevel\W{1,4}(?:error|fatal|critical|panic)\b"),
+    (
+        "error",
+        r"\b(?:ERROR|FATAL|CRITICAL|SEVERE|PANIC|EMERG|ALERT|ERR)\b|\blevel\W{1,4}(?:error|fatal|critical|panic)\b",
+    ),
     ("warn", r"\b(?:WARN|WARNING)\b|\blevel\W{1,4}warn(?:ing)?\b"),
     ("info", r"\b(?:INFO|NOTICE)\b|\blevel\W{1,4}(?:info|notice)\b"),
     ("debug", r"\b(?:DEBUG|TRACE)\b|\blevel\W{1,4}(?:debug|trace)\b"),

@@ -38,7 +38,7 @@ def _durations(spans: Spans, which: Bools, kind: EvidenceKind) -> Iterator[Evide
         owner, name = spans.operations[operations[position]]
         return kind, service(spans.services[owner]), name, ""
 
-    yield from shift_rows(shift, Signal.TRACES, describe, "us")
+    yield from shift_rows(shift, Signal.TRACES, describe, "us", spans.requests_us)
 
 
 def _gaps(spans: Spans) -> Iterator[Evidence]:
@@ -49,9 +49,7 @@ def _gaps(spans: Spans) -> Iterator[Evidence]:
     if not len(rows):
         return
     caller, callee = spans.service[rows], spans.service[spans.callee[rows]]
-    edges, first, group = np.unique(
-        caller * len(spans.services) + callee, return_index=True, return_inverse=True
-    )
+    edges, first, group = np.unique(caller * len(spans.services) + callee, return_index=True, return_inverse=True)
     shift = time_shift(
         spans.now[rows], group, _strata(spans, rows), spans.self_us[rows].astype(np.float64), spans.resolution_us
     )
@@ -61,4 +59,4 @@ def _gaps(spans: Spans) -> Iterator[Evidence]:
         named = spans.operations[spans.operation[spans.callee[rows[first[position]]]]][1]
         return EvidenceKind.GAP, edge(spans.services[a], spans.services[b]), named, ""
 
-    yield from shift_rows(shift, Signal.TRACES, describe, "us")
+    yield from shift_rows(shift, Signal.TRACES, describe, "us", spans.requests_us)

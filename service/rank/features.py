@@ -1,0 +1,104 @@
+"""Evidence as features of components: how strongly each kind of evidence speaks against each component."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from service.domain.evidence import Evidence, EvidenceKind
+from service.evidence import metric_class as series
+
+
+class Feature(StrEnum):
+    """A way in which evidence speaks against a component."""
+
+    GAP = "gap"
+    SELF_TIME = "self-time"
+    LATENCY = "latency"
+    CPU = "cpu"
+    MEMORY = "memory"
+    DISK = "disk"
+    NETWORK = "network"
+    TRAFFIC = "traffic"
+    POOL = "pool"
+    RESTART = "restart"
+    METRIC_LATENCY = "metric-latency"
+    METRIC_ERROR = "metric-error"
+    CALLEES = "callees"
+    OTHER_METRIC = "other-metric"
+    ERRORS = "errors"
+    UNANSWERED = "unanswered"
+    LOG_TROUBLE = "log-trouble"
+    LOG_OTHER = "log-other"
+    LOST_CALL = "lost-call"
+    NEW_CALL = "new-call"
+    CALLS = "calls"
+    SILENCE = "silence"
+    CHANGE = "change"
+
+
+_OF_CLASS = {
+    series.CPU: Feature.CPU,
+    series.MEMORY: Feature.MEMORY,
+    series.DISK: Feature.DISK,
+    series.NETWORK: Feature.NETWORK,
+    series.TRAFFIC: Feature.TRAFFIC,
+    series.POOL: Feature.POOL,
+    series.RESTART: Feature.RESTART,
+    series.LATENCY: Feature.METRIC_LATENCY,
+    series.ERROR: Feature.METRIC_ERROR,
+    series.OTHER: Feature.OTHER_METRIC,
+}
+_OF_KIND = {
+    EvidenceKind.GAP: Feature.GAP,
+    EvidenceKind.SELF_TIME: Feature.SELF_TIME,
+    EvidenceKind.LATENCY: Feature.LATENCY,
+    EvidenceKind.ERROR_SHARE: Feature.ERRORS,
+    EvidenceKind.NEW_CALL: Feature.NEW_CALL,
+    EvidenceKind.CALLS: Feature.CALLS,
+    EvidenceKind.SILENCE: Feature.SILENCE,
+    EvidenceKind.TRAFFIC: Feature.TRAFFIC,
+    EvidenceKind.CHANGE: Feature.CHANGE,
+}
+_EITHER_WAY = frozenset({Feature.LOST_CALL, Feature.SILENCE, Feature.LOG_OTHER, Feature.CHANGE, Feature.OTHER_METRIC})
+_LOG_KINDS = frozenset({EvidenceKind.LOG_NEW, EvidenceKind.LOG_MORE, EvidenceKind.LOG_GONE, EvidenceKind.LOG_LESS})
+
+
+def feature_of(row: Evidence) -> Feature | None:
+    """The feature that a row speaks for; None if it speaks against nobody (faster, fewer errors, less load)."""
+    if row.kind is EvidenceKind.METRIC:
+        good = series.good_when_high(row.subject)
+        feature = _OF_CLASS[series.metric_class(row.subject, row.unit)]
+        feature = Feature.CALLEES if series.about_callees(row.subject) else feature
+        bad = row.rising != good
+    elif row.kind in _LOG_KINDS:
+        trouble = row.severity in ("error", "warn")
+        feature, bad = (Feature.LOG_TROUBLE if trouble else Feature.LOG_OTHER), row.rising
+    elif row.kind is EvidenceKind.LOST_CALL:
+        feature, bad = (Feature.UNANSWERED, True) if row.rising else (Feature.LOST_CALL, True)
+    else:
+        feature, bad = _OF_KIND[row.kind], row.rising
+    return feature if bad or feature in _EITHER_WAY else None
+
+
+@dataclass(slots=True)
+class Symptoms:
+    """What speaks against one component: for each feature its strength (0 to 1) and its strongest rows, worst first."""
+
+    strengths: dict[Feature, float] = field(default_factory=dict[Feature, float])
+    rows: dict[Feature, list[Evidence]] = field(default_factory=lambda: defaultdict[Feature, list[Evidence]](list))
+
+    def add(self, feature: Feature, strength: float, row: Evidence) -> None:
+        """Count a row; the strongest of a feature stands for it, as rows of one feature tell the same story."""
+        rows = self.rows[feature]
+        if strength > self.strengths.get(feature, 0.0):
+            self.strengths[feature] = strength
+            rows.insert(0, row)
+        else:
+            rows.append(row)
+
+
+def worst(rows: Iterable[Evidence], limit: int) -> tuple[Evidence, ...]:
+    """The strongest rows, each subject once."""
+    distinct = {(row.kind, row.component, row.subject): row for row in sorted(rows, key=lambda r: r.score)}
+    return tuple(sorted(distinct.values(), key=lambda r: -r.score)[:limit])

@@ -1,0 +1,146 @@
+"""The statistical rank: orders components by all evidence, without a model. Fallback, prior, and the floor to beat.
+
+Each row of evidence speaks against one component with a strength between 0 and 1 (how significant times how large).
+The strongest row of each feature counts with the feature's weight, and the weighted sum is the component's suspicion.
+Two things are explained away: a gap belongs to the end of the edge whose other edges are bad too, and symptoms that a
+callee can cause count less where a callee has as much against it.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from math import log
+
+from service.domain.component import Component, ComponentKind, edge, edge_ends, service
+from service.domain.evidence import Evidence, EvidenceKind
+from service.domain.graph import ServiceGraph
+from service.domain.localization import Suspect
+from service.rank.constants import RankConstants
+from service.rank.faults import guess_fault
+from service.rank.features import Feature, Symptoms, feature_of, worst
+from service.view.view import View
+
+_TIMES = frozenset({EvidenceKind.GAP, EvidenceKind.SELF_TIME, EvidenceKind.LATENCY})
+
+# Symptoms that a callee can cause, by what kind of trouble they are; all other features are a component's own.
+_SLOWNESS = frozenset({Feature.GAP, Feature.SELF_TIME, Feature.LATENCY, Feature.METRIC_LATENCY, Feature.POOL})
+_FAILURE = frozenset(
+    {Feature.ERRORS, Feature.UNANSWERED, Feature.LOG_TROUBLE, Feature.LOG_OTHER, Feature.LOST_CALL, Feature.NEW_CALL}
+    | {Feature.METRIC_ERROR, Feature.CALLS, Feature.SILENCE, Feature.CALLEES}
+)
+_RESOURCES = frozenset({Feature.CPU, Feature.MEMORY, Feature.DISK})
+# What a callee shows when it causes them.
+_CAUSES_SLOWNESS = _SLOWNESS | _RESOURCES
+_CAUSES_FAILURE = _FAILURE | {Feature.RESTART}
+
+ROWS_OF_A_SUSPECT = 5
+
+
+def rank(view: View, constants: RankConstants | None = None) -> tuple[Suspect, ...]:
+    """Services and nodes with anything against them, most suspect first; ties in the graph's order."""
+    constants = constants or RankConstants()
+    symptoms = component_symptoms(view.graph, view.evidence, constants)
+    scores = _explained_away(view.graph, symptoms, constants)
+    order = {service(name): position for position, name in enumerate(view.graph.services)}
+    ranked = sorted(scores.items(), key=lambda item: (-item[1], order.get(item[0], len(order))))
+    return tuple(_suspect(component, score, symptoms[component], constants) for component, score in ranked if score > 0)
+
+
+def component_symptoms(
+    graph: ServiceGraph, evidence: Iterable[Evidence], constants: RankConstants
+) -> dict[Component, Symptoms]:
+    """What speaks against each service and node."""
+    rows = list(evidence)
+    blamed = _blame_edges(graph, rows, constants)
+    symptoms: defaultdict[Component, Symptoms] = defaultdict(Symptoms)
+    for row in rows:
+        if (feature := feature_of(row)) is None:
+            continue
+        owner = graph.owner(row.component)
+        component = blamed.get(row.component, owner) if feature is Feature.GAP else owner
+        symptoms[component].add(feature, strength(row, constants), row)
+    for found in symptoms.values():
+        if not any(found.strengths.get(feature, 0.0) > 0.1 for feature in _SLOWNESS):
+            for feature in _RESOURCES & found.strengths.keys():
+                found.strengths[feature] *= constants.idle_resource
+    return dict(symptoms)
+
+
+def strength(row: Evidence, constants: RankConstants) -> float:
+    """0 to 1: significance (a saturating function of the score) times size (impact of times, ratio of series)."""
+    if row.kind in _TIMES:
+        significance = row.score / (row.score + constants.half_time)
+        return significance if row.impact is None else significance * row.impact / (row.impact + constants.half_impact)
+    if row.kind is EvidenceKind.METRIC:
+        peers = 1.0 if row.impact is None else row.impact / (row.impact + constants.half_peer)
+        return row.score / (row.score + constants.half_series) * peers * _size(row, constants.full_ratio)
+    return row.score / (row.score + constants.half_share)
+
+
+def _size(row: Evidence, full_ratio: float) -> float:
+    """How large the change of a series is, on a logarithmic scale; from nothing to something is full size."""
+    if not row.before or not row.now:
+        return 1.0
+    return min(abs(log(abs(row.now / row.before))) / log(full_ratio), 1.0)
+
+
+def _blame_edges(graph: ServiceGraph, rows: list[Evidence], constants: RankConstants) -> Mapping[Component, Component]:
+    """For each edge with a gap the end that it is blamed on: the one more of whose edges are bad; else the callee.
+
+    A slow network at one pod, or a pod without cpu, shows on all its edges, in and out; the other ends have edges
+    that are well.
+    """
+    blamed: dict[Component, Component] = {}
+    gaps: dict[Component, float] = {}
+    for row in rows:
+        if feature_of(row) is Feature.GAP:
+            gaps[row.component] = max(gaps.get(row.component, 0.0), strength(row, constants))
+    top = max(gaps.values(), default=0.0) or 1.0
+    blame: defaultdict[str, float] = defaultdict(float)
+    for caller, callee in sorted(graph.calls):
+        bad = gaps.get(edge(caller, callee), 0.0) / top
+        for end in (caller, callee):
+            blame[end] += bad - constants.edge_penalty * (1 - bad)
+    for component in gaps:
+        caller, callee = edge_ends(component)
+        blamed[component] = service(caller if blame[caller] > blame[callee] else callee)
+    return blamed
+
+
+def _explained_away(
+    graph: ServiceGraph, symptoms: Mapping[Component, Symptoms], constants: RankConstants
+) -> dict[Component, float]:
+    """Suspicion of each component: the weighted sum of its features, less what its worst callee explains.
+
+    Slowness is explained by a callee that is slow or short of a resource, failure by one that fails. Who is no longer
+    asked explains nothing of its caller's failure: its own is the consequence.
+    """
+
+    def total(component: Component, features: frozenset[Feature]) -> float:
+        found = symptoms.get(component)
+        if found is None or (features is _CAUSES_FAILURE and _hardly_asked(found)):
+            return 0.0
+        return sum(constants.weights[f] * s for f, s in found.strengths.items() if f in features)
+
+    scores: dict[Component, float] = {}
+    for component, found in symptoms.items():
+        callees = graph.callees(component.name) if component.kind is ComponentKind.SERVICE else ()
+        score = total(component, frozenset(Feature))
+        for caused, cause in ((_SLOWNESS, _CAUSES_SLOWNESS), (_FAILURE, _CAUSES_FAILURE)):
+            below = max((total(service(name), cause) for name in callees), default=0.0)
+            below = max(below, total(component, caused)) if caused is _FAILURE and _hardly_asked(found) else below
+            score -= constants.explained * min(total(component, caused), below)
+        scores[component] = score
+    return scores
+
+
+def _hardly_asked(symptoms: Symptoms) -> bool:
+    """Whether requests do not get there any more, though nobody calls in vain: a caller has stopped asking."""
+    return Feature.SILENCE in symptoms.strengths and Feature.UNANSWERED not in symptoms.strengths
+
+
+def _suspect(component: Component, score: float, symptoms: Symptoms, constants: RankConstants) -> Suspect:
+    weighted = {f: constants.weights[f] * s for f, s in symptoms.strengths.items()}
+    telling = sorted(weighted, key=lambda f: -weighted[f])
+    rows = [symptoms.rows[feature][0] for feature in telling]
+    rows += worst((row for feature in telling for row in symptoms.rows[feature][1:]), ROWS_OF_A_SUSPECT)
+    return Suspect(component, guess_fault(weighted, symptoms), score, tuple(dict.fromkeys(rows))[:ROWS_OF_A_SUSPECT])
