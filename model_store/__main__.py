@@ -1,0 +1,97 @@
+"""``hypocenter-models``: where a model comes from and how it is proven."""
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from service.domain.localization import RankedBy
+from service.errors import HypocenterError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Evaluate localization on labelled cases, make synthetic cases, measure what an incident costs.",
+)
+
+Roots = Annotated[list[Path], typer.Argument(metavar="CASES_DIR...", help="Directories with cases at any depth.")]
+
+
+@app.command()
+def evaluate(
+    cases: Roots,
+    rank: Annotated[RankedBy | None, typer.Option(help="The part whose figures the JSON reports on top.")] = None,
+    model: Annotated[str, typer.Option(help='A model by name, or "none".')] = "",
+    limit: Annotated[int | None, typer.Option(min=1, help="Only so many cases, the first ones.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures there.")] = None,
+    baselines: Annotated[bool, typer.Option(help="Whether to run the trivial and published baselines too.")] = True,
+    ablate: Annotated[bool, typer.Option("--ablate", help="Also the rank without, and with only, each kind.")] = False,
+    permute_names: Annotated[
+        bool, typer.Option("--permute-names", help="Rename every component first: nothing may change.")
+    ] = False,
+) -> None:
+    """Run every method over labelled cases and print a table per system, with 95 % intervals."""
+    from model_store.evaluate.command import Wanted, run
+
+    run(Wanted(cases, rank, model, limit, json_file, baselines, ablate, permute_names), print)
+
+
+@app.command()
+def simulate(
+    out_dir: Annotated[Path, typer.Argument(metavar="OUT_DIR", help="Where the cases go; made if it is not there.")],
+    count: Annotated[int, typer.Option(min=1, help="How many cases.")] = 10,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same cases.")] = 1,
+    services: Annotated[int, typer.Option(min=1, help="About how many services each system has.")] = 12,
+) -> None:
+    """Make synthetic cases, labelled as such."""
+    from model_store.simulate.batch import simulate as simulate_batch
+
+    simulate_batch(out_dir, count, seed, services)
+    print(f"{count} synthetic cases in {out_dir}")
+
+
+@app.command()
+def bench(
+    cases: Annotated[list[Path] | None, typer.Argument(metavar="[CASES_DIR...]", help="Else synthetic cases.")] = None,
+    services: Annotated[int, typer.Option(min=1, help="How many services a synthetic system has.")] = 50,
+    count: Annotated[int, typer.Option(min=1, help="How many synthetic cases.")] = 10,
+) -> None:
+    """Seconds (p50, p95) and peak memory of evidence and statistical rank."""
+    from model_store.bench import measure
+    from model_store.cases import find_cases
+
+    if cases is not None and cases:
+        print(measure(find_cases(cases)).line())
+        return
+    with tempfile.TemporaryDirectory(prefix="hypocenter-bench-") as temporary:
+        # Made in a process of its own: what making them needs is not what localizing them needs.
+        _simulate_apart(Path(temporary), count, services)
+        print(f"synthetic, {services} services: {measure(find_cases([Path(temporary)])).line()}")
+
+
+def _simulate_apart(out_dir: Path, count: int, services: int) -> None:
+    import subprocess
+
+    command = [sys.executable, "-m", "model_store", "simulate", str(out_dir)]
+    command += ["--count", str(count), "--services", str(services)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=600)  # noqa: S603
+
+
+def main() -> None:
+    """The command; bad input is one line on standard error and exit code 2."""
+    try:
+        app()
+    except* HypocenterError as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        print(f"hypocenter-models: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""What ``hypocenter-models evaluate`` does."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from model_store.bench import peak_rss_mb
+from model_store.cases import find_cases
+from model_store.evaluate.baselines import baro
+from model_store.evaluate.baselines.registry import BARO, BASELINES
+from model_store.evaluate.methods import MODELS, NO_MODEL, STATISTICAL, ablations, methods, row_name
+from model_store.evaluate.permute import permuted
+from model_store.evaluate.report import document
+from model_store.evaluate.results import Evaluation
+from model_store.evaluate.run import as_recorded, evaluate
+from model_store.evaluate.table import comparison_table, system_tables
+from service.agent.budget import Budget
+from service.domain.localization import RankedBy
+from service.errors import CallerError, CaseError
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to evaluate. ``rank`` chooses the method that stands at the top of the JSON; None takes the best part that
+    the model allows. ``model`` "" takes the rules for their rows and the statistical rank for the top.
+    """
+
+    roots: Sequence[Path]
+    rank: RankedBy | None = None
+    model: str = ""
+    limit: int | None = None
+    json_file: Path | None = None
+    baselines: bool = True
+    ablate: bool = False
+    permute_names: bool = False
+
+
+def run(wanted: Wanted, say: Say) -> Evaluation:
+    """Evaluate, print the tables, write the JSON. Raises `CallerError` where there is nothing to evaluate."""
+    chosen = _chosen(wanted)
+    directories = find_cases(wanted.roots)[: wanted.limit]
+    ours = methods(_model(wanted), Budget())
+    absent = [BARO] if wanted.baselines and not baro.installed() else []
+    baselines = {n: b for n, b in BASELINES.items() if n not in absent} if wanted.baselines else {}
+    ablated = ablations(Budget()) if wanted.ablate else {}
+    evaluation = asyncio.run(
+        evaluate(
+            directories,
+            ours | ablated,
+            baselines,
+            on_broken=lambda _, reason: print(f"broken case: {reason}", file=sys.stderr),
+            source_of=permuted if wanted.permute_names else as_recorded,
+        )
+    )
+    peak_mb = peak_rss_mb()
+    if wanted.json_file is not None:
+        _write(wanted.json_file, document(evaluation, chosen, [*ours, *ablated], list(baselines), peak_mb))
+    if not evaluation.results:
+        raise CaseError(f"none of {len(directories)} cases could be read")
+    say(system_tables(evaluation, [*ours, *baselines], absent))
+    if ablated:
+        say("\nThe statistical rank by its kinds of evidence\n")
+        say(system_tables(evaluation, [STATISTICAL, *ablated]))
+    say("\nPaired, all cases\n")
+    say(comparison_table(evaluation.results, chosen, [n for n in (*ours, *baselines) if n != chosen]))
+    say(
+        f"\n{len(evaluation.results)} cases, {len(evaluation.broken)} broken. Ours: seconds from the first question to "
+        f"a store to the answer; baselines: their own. Peak memory of the whole run {peak_mb:.0f} MiB."
+    )
+    return evaluation
+
+
+def _chosen(wanted: Wanted) -> str:
+    """The row at the top of the JSON."""
+    rank = wanted.rank or (RankedBy.STATISTICAL if wanted.model in ("", NO_MODEL) else RankedBy.FUSED)
+    if rank is not RankedBy.STATISTICAL and wanted.model == NO_MODEL:
+        raise CallerError(f"--rank {rank} needs a model: --model {' or '.join(MODELS)}, not {NO_MODEL}")
+    return row_name(wanted.model or next(iter(MODELS)), rank)
+
+
+def _model(wanted: Wanted):
+    name = wanted.model or next(iter(MODELS))
+    if name == NO_MODEL:
+        return None
+    if name not in MODELS:
+        raise CallerError(f"--model {name}: no such model; there are {', '.join((*MODELS, NO_MODEL))}")
+    return MODELS[name]()
+
+
+def _write(path: Path, content: dict[str, object]) -> None:
+    try:
+        path.write_text(json.dumps(content, indent=1) + "\n")
+    except OSError as error:
+        raise CallerError(f"--json {path}: cannot be written: {error.strerror}") from None

@@ -1,0 +1,62 @@
+"""Our own rows of the table. All go through the one `localize`."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+
+from model_store.evaluate import ablation
+from service.agent.budget import Budget
+from service.agent.localize import localize
+from service.domain.localization import Localization, RankedBy
+from service.llm.rules import RulesModel
+from service.ports import ChatModel
+from service.view.view import View
+
+Method = Callable[[View], Awaitable[Localization]]
+
+STATISTICAL = "statistical"
+NO_MODEL = "none"
+MODELS: Mapping[str, Callable[[], ChatModel]] = {"rules": RulesModel}
+"""Models that can be asked for by name."""
+
+
+def methods(model: ChatModel | None, budget: Budget) -> dict[str, Method]:
+    """The statistical rank and, with a model, the model alone and both fused."""
+    ours: dict[str, Method] = {STATISTICAL: _by(None, budget, RankedBy.STATISTICAL)}
+    if model is not None:
+        for rank in (RankedBy.MODEL, RankedBy.FUSED):
+            ours[row_name(model.identity.name, rank)] = _by(model, budget, rank)
+    return ours
+
+
+def row_name(model: str, rank: RankedBy) -> str:
+    """What a method's row is called."""
+    return STATISTICAL if rank is RankedBy.STATISTICAL else f"{model}, {'alone' if rank is RankedBy.MODEL else 'fused'}"
+
+
+def ablations(budget: Budget) -> dict[str, Method]:
+    """The statistical rank without each kind of evidence, and with only it."""
+    statistical = _by(None, budget, RankedBy.STATISTICAL)
+    rows: dict[str, Method] = {}
+    for kind in ablation.KINDS:
+        rows[f"without {kind}"] = _on(statistical, ablation.without, kind)
+    for kind in ablation.KINDS:
+        rows[f"only {kind}"] = _on(statistical, ablation.only, kind)
+    return rows
+
+
+def _by(model: ChatModel | None, budget: Budget, rank: RankedBy) -> Method:
+    async def answer(view: View) -> Localization:
+        localization = (await localize(view, model, budget, rank=rank)).localization
+        if rank is RankedBy.MODEL and localization.ranked_by is not RankedBy.MODEL:
+            # It said nothing that holds; the statistical rank that stands in online is another row's merit.
+            return replace(localization, causes=(), unresolved=True)
+        return localization
+
+    return answer
+
+
+def _on(method: Method, change: Callable[[View, str], View], kind: str) -> Method:
+    async def answer(view: View) -> Localization:
+        return await method(change(view, kind))
+
+    return answer
