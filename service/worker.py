@@ -1,0 +1,251 @@
+"""Takes localizations from the store and answers them: one lease, one answer each, whatever dies in between."""
+
+import asyncio
+import json
+import os
+import secrets
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from opentelemetry.trace import Tracer
+
+from service.agent.budget import Budget
+from service.agent.document import localization_document, step_document
+from service.agent.localize import Outcome, localize
+from service.agent.transcript_json import to_dict
+from service.domain.localization import RankedBy
+from service.domain.transcript import Frame, Step
+from service.domain.window import Window
+from service.errors import HypocenterError, StoreError
+from service.jobs.graph_json import graph_json
+from service.jobs.records import Claim, Ending, IncidentQuery, IncidentRecord, IncidentStatus, Lease, StoredStep
+from service.jobs.store import QUEUE, IncidentStore, LeaseLost
+from service.ports import ChatModel, Telemetry
+from service.telemetry import Meters, logger
+from service.view.opening import open_view
+from service.view.view import View
+from service.view.windows import Sighting, WindowPolicy
+
+IDLE_S = 1.0
+"""How often the queue is looked at when nothing rings."""
+
+ERROR_LENGTH = 300
+NEIGHBOURS = 50
+"""Open incidents whose time is kept out of a baseline; more are hardly ever open at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What a localization is made with: where telemetry comes from, who decides, and what it may cost."""
+
+    telemetry: Telemetry
+    windows: WindowPolicy
+    model: ChatModel | None
+    rank: RankedBy
+    budget: Budget
+    deadline_s: float
+    telemetry_timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How many localizations at once, how long a lease holds, how long they may take to end when told to stop."""
+
+    at_once: int = 2
+    lease_s: float = 6.0
+    drain_s: float = 10.0
+
+
+class Worker:
+    """Works on the store's localizations. Any number of workers, in any processes, may share a store."""
+
+    def __init__(self, store: IncidentStore, bench: Bench, pace: Pace, meters: Meters, tracer: Tracer) -> None:
+        self._store = store
+        self._bench = bench
+        self._pace = pace
+        self._meters = meters
+        self._tracer = tracer
+        self._log = logger("worker")
+        self._owner = _new_owner()
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Work until told to stop; then end what is under way, or hand it back after ``drain_s``."""
+        async with asyncio.TaskGroup() as group:
+            slots = [group.create_task(self._slot(stopping)) for _ in range(self._pace.at_once)]
+            await stopping.wait()
+            _, late = await asyncio.wait(slots, timeout=self._pace.drain_s)
+            for slot in late:
+                slot.cancel()
+
+    async def _slot(self, stopping: asyncio.Event) -> None:
+        with self._store.watch(QUEUE) as queue:
+            while not stopping.is_set():
+                claim = await self._claim()
+                if claim is None:
+                    await queue.next(IDLE_S)
+                else:
+                    await self._attempt(claim)
+
+    async def _claim(self) -> Claim | None:
+        try:
+            return await self._store.claim(self._owner, self._pace.lease_s, datetime.now(UTC))
+        except StoreError as error:
+            self._log.error("no work can be taken: %s", error)
+            await asyncio.sleep(IDLE_S)
+            return None
+
+    async def _attempt(self, claim: Claim) -> None:
+        """One try at a localization. It ends in an answer, in a failure that is kept, or in other hands."""
+        work = asyncio.create_task(self._answer(claim))
+        keeper = asyncio.create_task(self._keep(claim.lease, work))
+        try:
+            await work
+        except asyncio.CancelledError:
+            if _told_to_stop():
+                await self._hand_back(claim)
+                raise
+            self._log.info("taken away: it was cancelled, or is in other hands", extra=_fields(claim))
+        except LeaseLost as lost:
+            self._log.info("%s", lost, extra=_fields(claim))
+        except Exception as error:  # noqa: BLE001
+            # The one place of the house that catches everything: whatever one incident does to us, it must not take
+            # the worker with it, and it must be kept with the localization, where somebody will look for it.
+            await self._failed(claim, error)
+        finally:
+            keeper.cancel()
+
+    async def _keep(self, lease: Lease, work: "asyncio.Task[None]") -> None:
+        """Renew the lease while the work goes on; without it, the work stops."""
+        while True:
+            await asyncio.sleep(self._pace.lease_s / 3)
+            try:
+                await self._store.renew(lease, self._pace.lease_s, datetime.now(UTC))
+            except LeaseLost:
+                work.cancel()
+                return
+            except StoreError as error:
+                self._log.warning("lease not renewed: %s", error)
+
+    async def _answer(self, claim: Claim) -> None:
+        """Localize, and store the answer under the lease."""
+        attributes = {"gen_ai.operation.name": "invoke_agent", "hypocenter.localization.id": claim.localization.id}
+        with self._tracer.start_as_current_span("invoke_agent hypocenter", attributes=attributes):
+            steps = StepLog(self._store, claim.lease)
+            view, outcome = await self._localize(claim, steps)
+            await steps.written()
+            await self._store.finish(claim.lease, _ending(claim, view, outcome), datetime.now(UTC))
+        said = outcome.localization
+        self._meters.ended.labels("done", said.stop.value).inc()
+        self._meters.seconds.observe(said.seconds)
+        self._meters.steps.inc(said.usage.turns)
+        fields = {"stop": said.stop, "ranked_by": said.ranked_by, "seconds": round(said.seconds, 3)}
+        self._log.info("localized", extra=_fields(claim, **fields))
+
+    async def _localize(self, claim: Claim, steps: "StepLog") -> tuple[View, Outcome]:
+        """The one way from an incident to its answer. The deadline counts from here: telemetry and model share it."""
+        bench, started = self._bench, time.monotonic()
+        deadline_s = min(claim.localization.deadline_s or bench.deadline_s, bench.deadline_s)
+        sighting = await self._sighting(claim.incident)
+        incident = bench.windows.incident(sighting, datetime.now(UTC))
+        view = await open_view(incident, bench.telemetry, min(bench.telemetry_timeout_s, deadline_s))
+        left_s = max(0.0, deadline_s - (time.monotonic() - started))
+        outcome = await localize(
+            view, bench.model, replace(bench.budget, deadline_s=left_s), rank=bench.rank, on_step=steps.note
+        )
+        said = replace(outcome.localization, seconds=time.monotonic() - started)
+        return view, replace(outcome, localization=said)
+
+    async def _sighting(self, incident: IncidentRecord) -> Sighting:
+        now = datetime.now(UTC)
+        query = IncidentQuery(tenant=incident.tenant, status=IncidentStatus.OPEN, limit=NEIGHBOURS)
+        neighbours = (await self._store.incidents(query)).incidents
+        began = [min(a.starts_at for a in other.alerts) for other in neighbours if other.id != incident.id]
+        return Sighting(
+            incident_id=incident.id,
+            tenant=incident.tenant,
+            alerts=incident.alerts,
+            window=incident.window,
+            others=tuple(Window(start, now) for start in began if start < now),
+        )
+
+    async def _hand_back(self, claim: Claim) -> None:
+        try:
+            await self._store.hand_back(claim.lease, datetime.now(UTC))
+            self._log.info("handed back", extra=_fields(claim))
+        except HypocenterError as error:
+            self._log.warning("not handed back, its lease will run out: %s", error, extra=_fields(claim))
+
+    async def _failed(self, claim: Claim, error: Exception) -> None:
+        """Keep the failure; it is tried again after a while that grows, until it has failed too often."""
+        self._meters.failures.inc()
+        self._log.error("failed", exc_info=error, extra=_fields(claim))
+        now = datetime.now(UTC)
+        retry_at = now + timedelta(seconds=claim.localization.attempts**2)
+        try:
+            kept = await self._store.fail(claim.lease, _one_line(error), now, retry_at)
+        except HypocenterError as unkept:
+            self._log.error("failure not kept, its lease will run out: %s", unkept, extra=_fields(claim))
+            self._owner = _new_owner()  # a worker does not take over from itself
+            return
+        if kept.status.ended:
+            self._meters.ended.labels(kept.status.value, "").inc()
+
+
+class StepLog:
+    """Writes steps to the store in the order in which they are made, without holding up who makes them."""
+
+    def __init__(self, store: IncidentStore, lease: Lease) -> None:
+        self._store = store
+        self._lease = lease
+        self._waiting: list[StoredStep] = []
+        self._writing: asyncio.Task[None] | None = None
+
+    def note(self, frame: Frame, step: Step) -> None:
+        """Take a step; it is written soon."""
+        self._waiting.append(StoredStep(step.number, json.dumps(step_document(frame, step))))
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write_soon())
+
+    async def written(self) -> None:
+        """Return when all of them are in the store. Raises `LeaseLost` and `StoreError`."""
+        if self._writing is not None:
+            await self._writing
+        await self._write()
+
+    async def _write_soon(self) -> None:
+        try:
+            await self._write()
+        except (StoreError, LeaseLost) as error:  # `written` will try again, and say so if it is in vain
+            logger("worker").warning("steps wait: %s", error)
+
+    async def _write(self) -> None:
+        while self._waiting:
+            steps = tuple(self._waiting)
+            await self._store.add_steps(self._lease, steps)
+            del self._waiting[: len(steps)]
+
+
+def _ending(claim: Claim, view: View, outcome: Outcome) -> Ending:
+    document = localization_document(outcome, id=claim.localization.id, incident_id=claim.incident.id)
+    return Ending(json.dumps(document), json.dumps(to_dict(outcome.transcript)), graph_json(view.graph))
+
+
+def _fields(claim: Claim, **more: object) -> dict[str, object]:
+    ids = {"localization": claim.localization.id, "incident": claim.incident.id, "attempt": claim.localization.attempts}
+    return {"fields": {**ids, **more}}
+
+
+def _told_to_stop() -> bool:
+    """Whether it is this task, not the one that it waits for, that was cancelled."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _one_line(error: Exception) -> str:
+    text = str(error) if isinstance(error, HypocenterError) else f"{type(error).__name__}: {error}"
+    return " ".join(text.split())[:ERROR_LENGTH]
+
+
+def _new_owner() -> str:
+    return f"{os.getpid()}-{secrets.token_hex(4)}"
