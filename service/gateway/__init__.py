@@ -1,0 +1,1 @@
+"""HTTP: notifications and questions come in, incidents and answers go out."""

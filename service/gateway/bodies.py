@@ -1,0 +1,53 @@
+"""Request bodies: read up to a limit, decoded strictly, validated with one clear line."""
+
+import json
+from typing import NoReturn, TypeVar
+
+from fastapi import Request
+from pydantic import BaseModel, ValidationError
+
+from service.errors import CallerError
+from service.gateway.problem import Problem
+from service.stores.validation import first_fault
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
+async def read_body(request: Request, limit_bytes: int) -> object:
+    """The decoded JSON. Raises `Problem`: 413 as soon as it is known to be too long, 400 if it is no JSON."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared[:20]) > limit_bytes:
+        raise _too_large(limit_bytes)
+    read = bytearray()
+    async for chunk in request.stream():
+        read += chunk
+        if len(read) > limit_bytes:
+            raise _too_large(limit_bytes)
+    return _decoded(bytes(read))
+
+
+def validated(model: type[Body], body: object) -> Body:
+    """The body as that model. Raises `CallerError` with one line."""
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        raise CallerError(f"body: {first_fault(error)}") from None
+
+
+def _decoded(body: bytes) -> object:
+    try:
+        text = body.decode("utf-8")
+        decoded: object = json.loads(text, parse_constant=_refuse)
+        text = json.dumps(decoded, ensure_ascii=False)
+        text.encode()  # "\ud800" is JSON, but no text: it could be written nowhere
+    except (ValueError, RecursionError) as error:
+        raise Problem(400, f"the body is no JSON that can be read: {error}") from None
+    return decoded
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _too_large(limit_bytes: int) -> Problem:
+    return Problem(413, f"the body is longer than {limit_bytes} bytes, which is the limit")

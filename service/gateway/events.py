@@ -1,0 +1,80 @@
+"""The steps of a localization as server-sent events.
+
+Each step is an event whose id is its number; after the last one comes ``end`` with the localization, whose id is the
+number of steps. So ``Last-Event-ID`` says exactly what a client has seen, and one that has seen the end gets 204, which
+stops an EventSource. Between events a comment keeps the connection alive.
+"""
+
+import json
+import time
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Header
+from fastapi.responses import Response, StreamingResponse
+
+from service.errors import StoreError
+from service.gateway.context import AGateway, Gateway
+from service.gateway.documents import found, localization_state
+from service.gateway.problem import Problem
+from service.telemetry import logger
+
+router = APIRouter(tags=["localizations"])
+
+HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+HEARTBEAT = ": still here\n\n"
+NOTHING_SEEN = -1
+
+
+@router.get("/v1/localizations/{localization_id}/events", response_class=StreamingResponse)
+async def stream(localization_id: str, parts: AGateway, last_event_id: Annotated[str, Header()] = "") -> Response:
+    """Every step: first those after ``Last-Event-ID`` that are there already, then the others as they are made."""
+    seen = _seen(last_event_id)
+    record = found(await parts.store.localization(parts.tenant, localization_id), localization_id)
+    if record.status.ended and seen >= record.steps:
+        return Response(status_code=204)
+    return StreamingResponse(
+        _unbroken(_events(parts, record.id, seen)), media_type="text/event-stream", headers=HEADERS
+    )
+
+
+async def _unbroken(events: AsyncIterator[str]) -> AsyncIterator[str]:
+    """The events up to where the store fails: the client comes back with what it has seen, and is answered then."""
+    try:
+        async for event in events:
+            yield event
+    except StoreError as error:
+        logger("gateway").warning("events broken off: %s", error)
+
+
+async def _events(parts: Gateway, localization_id: str, seen: int) -> AsyncIterator[str]:
+    spoken_at = time.monotonic()
+    with parts.store.watch(localization_id) as watch:
+        while not parts.stopping.is_set():
+            # In this order: the steps of what has ended by now are all there to be read.
+            record = await parts.store.localization(parts.tenant, localization_id)
+            for step in await parts.store.steps(parts.tenant, localization_id, seen):
+                yield _event(step.number, "step", step.body)
+                seen, spoken_at = step.number, time.monotonic()
+            if record is None:
+                return
+            if record.status.ended:
+                yield _event(record.steps, "end", json.dumps(localization_state(record)))
+                return
+            if time.monotonic() - spoken_at >= parts.heartbeat_s:
+                yield HEARTBEAT
+                spoken_at = time.monotonic()
+            await watch.next(parts.heartbeat_s)
+
+
+def _event(number: int, name: str, data: str) -> str:
+    """One event; JSON as we write it holds no line break."""
+    return f"id: {number}\nevent: {name}\ndata: {data}\n\n"
+
+
+def _seen(last_event_id: str) -> int:
+    if not last_event_id:
+        return NOTHING_SEEN
+    if not (last_event_id.isascii() and last_event_id.isdecimal() and len(last_event_id) < 10):
+        raise Problem(422, "Last-Event-ID: should be the number of the last event seen")
+    return int(last_event_id)

@@ -1,0 +1,54 @@
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from service.errors import StoreError
+from service.gateway.context import AGateway, Check, Gateway
+from service.gateway.documents import SCHEMA_VERSION
+
+router = APIRouter(tags=["probes"])
+
+
+@router.get("/livez")
+async def livez() -> Response:
+    """Whether the process answers; it asks nobody else."""
+    return JSONResponse({"schema_version": SCHEMA_VERSION, "status": "alive"})
+
+
+@router.get("/readyz")
+async def readyz(parts: AGateway) -> Response:
+    """Whether work can be taken: 200 or 503, and what was found about each part."""
+    checks = {
+        "store": await _store(parts),
+        "telemetry": await parts.telemetry_check(),
+        "model": Check(ok=True, found=parts.model_name),
+        "process": Check(ok=not parts.stopping.is_set(), found="stopping" if parts.stopping.is_set() else "running"),
+    }
+    ready = all(check.ok for check in checks.values())
+    body = {
+        "schema_version": SCHEMA_VERSION,
+        "status": "ready" if ready else "not ready",
+        "checks": {name: {"ok": check.ok, "found": check.found} for name, check in checks.items()},
+    }
+    return JSONResponse(body, 200 if ready else 503, headers=None if ready else {"Retry-After": "5"})
+
+
+@router.get("/metrics")
+async def metrics(parts: AGateway) -> Response:
+    """Our own metrics in Prometheus' text format; those about the store are left out while it does not answer."""
+    try:
+        backlog = await parts.store.backlog(parts.now())
+    except StoreError:
+        parts.meters.jobs.clear()
+    else:
+        for status, count in backlog.counts.items():
+            parts.meters.jobs.labels(status.value).set(count)
+        parts.meters.oldest_s.set(backlog.oldest_s)
+    return Response(parts.meters.exposition(), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _store(parts: Gateway) -> Check:
+    try:
+        return Check(ok=True, found=await parts.store.check())
+    except StoreError as error:
+        return Check(ok=False, found=str(error))

@@ -1,0 +1,78 @@
+"""Errors as ``application/problem+json`` (RFC 9457), whatever went wrong."""
+
+import http
+import math
+from collections.abc import Mapping
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from service.errors import CallerError, StoreError
+from service.stores.validation import printable
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class Problem(Exception):
+    """An answer that says why there is no other."""
+
+    def __init__(self, status: int, detail: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.headers = {} if retry_after_s is None else {"Retry-After": str(math.ceil(retry_after_s))}
+
+
+def problem_response(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+    """The problem as a response; its detail stays on one line."""
+    body = {
+        "schema_version": "1",
+        "type": "about:blank",
+        "title": http.HTTPStatus(status).phrase,
+        "status": status,
+        "detail": printable(detail),
+    }
+    return JSONResponse(body, status, dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+def answer_with_problems(app: FastAPI) -> None:
+    """Let every error of the app be told as a problem."""
+    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(CallerError, _caller)
+    app.add_exception_handler(StoreError, _store)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _ours)
+
+
+def _problem(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return problem_response(error.status, error.detail, error.headers)
+
+
+def _caller(_request: Request, error: Exception) -> Response:
+    return problem_response(422, str(error))
+
+
+def _store(_request: Request, error: Exception) -> Response:
+    return problem_response(503, str(error), {"Retry-After": "5"})
+
+
+def _invalid(_request: Request, error: Exception) -> Response:
+    """A parameter of the path or the query is not what it should be."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"][1:])
+    return problem_response(422, f"{where}: {first['msg']}")
+
+
+def _http(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return problem_response(error.status_code, error.detail, error.headers)
+
+
+def _ours(_request: Request, _error: Exception) -> Response:
+    """What went wrong stands in the log; a stranger is not told."""
+    return problem_response(500, "an error of hypocenter's own; its log says which")
