@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from service.domain.component import Component
+from service.domain.component import Component, ComponentKind, edge_ends
 from service.domain.evidence import Evidence
 from service.domain.fault import Fault
 from service.domain.localization import Suspect
@@ -24,7 +24,7 @@ class Checked:
     """What of the claims holds, in the model's order, and how many components and rows were refused.
 
     A suspect's score is the strength of the cited evidence that is about itself: a row about its caller is a symptom
-    and one about its callee another's guilt, so neither counts. It may be zero.
+    and one about its callee another's guilt, so neither counts; one about the calls between them does. It may be zero.
     """
 
     suspects: tuple[Suspect, ...]
@@ -56,5 +56,12 @@ def strength(evidence: Sequence[Evidence]) -> float:
 
 
 def _suspect(view: View, component: Component, fault: Fault, evidence: tuple[Evidence, ...]) -> Suspect:
-    own = [e for e in evidence if view.graph.owner(e.component) == component]
+    own = [e for e in evidence if _is_about(view, e, component)]
     return Suspect(component, fault, strength(own), evidence)
+
+
+def _is_about(view: View, e: Evidence, component: Component) -> bool:
+    """Whether a row is about a component; one about calls is about either end, since either can be why they are slow."""
+    if e.component.kind is ComponentKind.EDGE:
+        return component.name in edge_ends(e.component)
+    return view.graph.owner(e.component) == component

@@ -1,0 +1,34 @@
+import pytest
+
+from service.domain.component import edge, service
+from service.domain.evidence import EvidenceKind
+from service.rank.reasons import reason
+from tests.agent.scene import finding
+
+CART = service("cart")
+
+
+@pytest.mark.parametrize(
+    ("kind", "sentence"),
+    [
+        (EvidenceKind.SELF_TIME, "cart spends 290 ms longer than before in its own code"),
+        (EvidenceKind.LATENCY, "cart takes 290 ms longer than before"),
+        (EvidenceKind.TRAFFIC, "cart: requests to op: 10 ms → 300 ms"),
+    ],
+)
+def test_a_reason_is_a_sentence_made_of_the_most_telling_row(kind: EvidenceKind, sentence: str):
+    assert reason(CART, [finding(kind, CART, "op", 9.0)]) == sentence
+
+
+def test_a_gap_is_told_of_the_calls():
+    row = finding(EvidenceKind.GAP, edge("checkout", "cart"), "op", 9.0)
+    assert reason(CART, [row]) == "calls to cart wait 300 ms that cart itself does not account for"
+
+
+def test_a_suspect_without_evidence_is_told_as_one():
+    assert reason(CART, []) == "nothing of its own speaks for cart"
+
+
+@pytest.mark.parametrize("kind", list(EvidenceKind))
+def test_every_kind_of_evidence_makes_a_sentence(kind: EvidenceKind):
+    assert "\n" not in reason(CART, [finding(kind, CART, "op", 9.0, example="x")])
