@@ -109,7 +109,7 @@ def config(scene: Scene, target: Target) -> None:
 
 
 def deploy(scene: Scene, target: Target) -> None:
-    """A new version at the onset, and what came of it; its pods were restarted for it."""
+    """A new version at the onset, and what came of it."""
     name, version = scene.system.names[target.service], int(scene.rng.integers(10, 99))
     scene.change(
         _shortly_before(scene, target), target.service, "deploy", f"{name} 1.{version}.0 replaced 1.{version - 1}.3"

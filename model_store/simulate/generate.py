@@ -122,8 +122,7 @@ def _sample_times(rng: np.random.Generator, times: _Times) -> Floats:
     """One sample a minute, in the baseline of metrics and in the window."""
     phase = float(rng.integers(MINUTE_US))
     before = times.metrics_before_us + np.arange(30) * float(MINUTE_US)
-    samples: Floats = np.concatenate([before, np.arange(12) * float(MINUTE_US)]) + phase
-    return samples
+    return np.concatenate([before, np.arange(12) * float(MINUTE_US)]).astype(np.float64) + phase
 
 
 def _choose_target(scene: Scene, fault: Fault, onset_us: int) -> Target:

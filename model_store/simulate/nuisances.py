@@ -9,6 +9,9 @@ from service.domain.fault import Fault
 SEEN_IN_METRICS = frozenset({Fault.CPU, Fault.MEMORY, Fault.DISK, Fault.CRASH})
 """Kinds that leave a trail when spans are missing."""
 
+BY_CHANGE = frozenset({Fault.CONFIG, Fault.DEPLOY})
+"""Kinds that only a change event tells from what came of it."""
+
 
 def disturb(scene: Scene, fault: Fault | None) -> None:
     """Adds nuisances by chance."""
@@ -57,3 +60,5 @@ def lose_modalities(scene: Scene, fault: Fault | None) -> None:
     scene.missing |= {name for name, chance in chances.items() if scene.rng.random() < chance}
     if "spans" in scene.missing and (fault not in SEEN_IN_METRICS or "metrics" in scene.missing):
         scene.missing.discard("spans")
+    if fault in BY_CHANGE:
+        scene.missing.discard("changes")

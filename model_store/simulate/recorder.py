@@ -40,8 +40,6 @@ class Recorder:
     def record(self, executions: Executions, zero_us: int) -> None:
         """Plays the executions and keeps what the system tells of them."""
         timeline = play(executions)
-        if timeline.made.size == 0:
-            return
         requests, calls = timeline.made.shape
         own = self.ids + np.arange(requests * calls).reshape(requests, calls)
         trace = np.broadcast_to(self.traces + np.arange(requests)[:, None], own.shape)
@@ -214,7 +212,7 @@ def metric_table(gauges: Gauges, zero_us: int) -> pa.Table:
     owners = [system.names[s] for s in system.pod_service]
     tables: list[pa.Table] = []
     for measure, (name, unit, scale) in NAMES[system.style.metric_names].items():
-        values = gauges.values[measure]
+        values = np.minimum(gauges.values[measure], 99.5) if measure == "node" else gauges.values[measure]
         series, sample = np.nonzero(~np.isnan(values))
         components, kind = (nodes, "node") if measure == "node" else (pods, "pod")
         services = [""] * len(nodes) if measure == "node" else owners

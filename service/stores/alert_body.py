@@ -112,12 +112,11 @@ class _Body(_Wire):
 
 
 def _alert(read: _Alert, group_status: str) -> Alert:
-    labels = _printable_map(read.labels)
     return Alert(
-        fingerprint=printable(read.fingerprint or "") or _fingerprint(labels),
+        fingerprint=printable(read.fingerprint or "") or _fingerprint(read.labels),
         starts_at=read.starts_at,
         ends_at=_end(read, group_status),
-        labels=labels,
+        labels=_printable_map(read.labels),
         annotations=_printable_map(read.annotations),
         generator_url=printable(read.generator_url or ""),
     )
