@@ -95,14 +95,15 @@ class _Said:
 
 
 def read_settings(
-    environ: Mapping[str, str], config: Path | None = None, overrides: Mapping[str, object] | None = None
+    environ: Mapping[str, str], config: Path | None = None, options: Mapping[str, tuple[str, object]] | None = None
 ) -> Settings:
-    """The settings of this process. ``overrides`` are the command line's, by dotted name; None is unsaid.
+    """The settings of this process. ``options`` are the command line's: by dotted name, how the option is
+    written and its value, None where it was not given.
 
     Raises `SettingsError` with one line that names the place and, for an unknown name, the nearest real one.
     """
     path = config or (Path(environ[CONFIG]) if environ.get(CONFIG) else None)
-    said = [*(_in_file(path) if path else ()), *_in_environment(environ), *_on_command_line(overrides or {})]
+    said = [*(_in_file(path) if path else ()), *_in_environment(environ), *_on_command_line(options or {})]
     for setting in said:
         _need_known(setting)
     try:
@@ -127,10 +128,10 @@ def _in_environment(environ: Mapping[str, str]) -> Iterator[_Said]:
             yield _Said(name, environ[variable], variable, "environment")
 
 
-def _on_command_line(overrides: Mapping[str, object]) -> Iterator[_Said]:
-    for name, value in overrides.items():
+def _on_command_line(options: Mapping[str, tuple[str, object]]) -> Iterator[_Said]:
+    for name, (option, value) in options.items():
         if value is not None:
-            yield _Said(name, value, f"--{name.split('.')[0]}", "command line")
+            yield _Said(name, value, option, "command line")
 
 
 def _flat(tree: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:

@@ -13,7 +13,9 @@ from opentelemetry.trace import Tracer
 from service.agent.budget import Budget
 from service.agent.document import localization_document, step_document
 from service.agent.localize import Outcome, localize
+from service.agent.rounds import OnStep
 from service.agent.transcript_json import to_dict
+from service.domain.incident import Incident
 from service.domain.localization import RankedBy
 from service.domain.transcript import Frame, Step
 from service.domain.window import Window
@@ -40,12 +42,28 @@ class Bench:
     """What a localization is made with: where telemetry comes from, who decides, and what it may cost."""
 
     telemetry: Telemetry
-    windows: WindowPolicy
     model: ChatModel | None
     rank: RankedBy
     budget: Budget
     deadline_s: float
     telemetry_timeout_s: float
+
+
+async def answer(
+    incident: Incident, bench: Bench, deadline_s: float | None = None, on_step: OnStep | None = None
+) -> tuple[View, Outcome]:
+    """From an incident to its answer; telemetry and model share the deadline, which counts from here.
+
+    Raises `service.errors.CaseError` where a recorded case turns out to be damaged.
+    """
+    started = time.monotonic()
+    allowed_s = min(deadline_s or bench.deadline_s, bench.deadline_s)
+    view = await _opened(incident, bench, allowed_s)
+    left_s = max(0.0, allowed_s - (time.monotonic() - started))
+    budget = replace(bench.budget, deadline_s=left_s)
+    outcome = await localize(view, bench.model, budget, rank=bench.rank, on_step=on_step)
+    said = replace(outcome.localization, seconds=time.monotonic() - started)
+    return view, replace(outcome, localization=said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +75,25 @@ class Pace:
     drain_s: float = 10.0
 
 
+async def _opened(incident: Incident, bench: Bench, allowed_s: float) -> View:
+    try:
+        return await open_view(incident, bench.telemetry, min(bench.telemetry_timeout_s, allowed_s))
+    except ExceptionGroup as group:  # signals are fetched together; the first that cannot be read tells enough
+        error: Exception = group
+        while isinstance(error, ExceptionGroup):
+            error = error.exceptions[0]
+        raise error from None
+
+
 class Worker:
     """Works on the store's localizations. Any number of workers, in any processes, may share a store."""
 
-    def __init__(self, store: IncidentStore, bench: Bench, pace: Pace, meters: Meters, tracer: Tracer) -> None:
+    def __init__(
+        self, store: IncidentStore, bench: Bench, windows: WindowPolicy, pace: Pace, meters: Meters, tracer: Tracer
+    ) -> None:
         self._store = store
         self._bench = bench
+        self._windows = windows
         self._pace = pace
         self._meters = meters
         self._tracer = tracer
@@ -132,7 +163,9 @@ class Worker:
         attributes = {"gen_ai.operation.name": "invoke_agent", "hypocenter.localization.id": claim.localization.id}
         with self._tracer.start_as_current_span("invoke_agent hypocenter", attributes=attributes):
             steps = StepLog(self._store, claim.lease)
-            view, outcome = await self._localize(claim, steps)
+            sighting = await self._sighting(claim.incident)
+            incident = self._windows.incident(sighting, datetime.now(UTC))
+            view, outcome = await answer(incident, self._bench, claim.localization.deadline_s, steps.note)
             await steps.written()
             await self._store.finish(claim.lease, _ending(claim, view, outcome), datetime.now(UTC))
         said = outcome.localization
@@ -141,20 +174,6 @@ class Worker:
         self._meters.steps.inc(said.usage.turns)
         fields = {"stop": said.stop, "ranked_by": said.ranked_by, "seconds": round(said.seconds, 3)}
         self._log.info("localized", extra=_fields(claim, **fields))
-
-    async def _localize(self, claim: Claim, steps: "StepLog") -> tuple[View, Outcome]:
-        """The one way from an incident to its answer. The deadline counts from here: telemetry and model share it."""
-        bench, started = self._bench, time.monotonic()
-        deadline_s = min(claim.localization.deadline_s or bench.deadline_s, bench.deadline_s)
-        sighting = await self._sighting(claim.incident)
-        incident = bench.windows.incident(sighting, datetime.now(UTC))
-        view = await open_view(incident, bench.telemetry, min(bench.telemetry_timeout_s, deadline_s))
-        left_s = max(0.0, deadline_s - (time.monotonic() - started))
-        outcome = await localize(
-            view, bench.model, replace(bench.budget, deadline_s=left_s), rank=bench.rank, on_step=steps.note
-        )
-        said = replace(outcome.localization, seconds=time.monotonic() - started)
-        return view, replace(outcome, localization=said)
 
     async def _sighting(self, incident: IncidentRecord) -> Sighting:
         now = datetime.now(UTC)

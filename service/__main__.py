@@ -1,0 +1,192 @@
+"""``hypocenter``: the command line."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from service.domain.localization import RankedBy
+from service.errors import CallerError, HypocenterError
+
+if TYPE_CHECKING:
+    from service.agent.localize import Outcome
+    from service.domain.transcript import Frame, Step
+
+OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+DEMO_MODEL = "rules"
+DEMO_SEED = "7"
+SIMULATE_S = 120
+
+cli = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Finds the root cause of a microservice failure, ranked and with evidence, from the alert that woke you.",
+)
+
+Case = Annotated[Path | None, typer.Option("--case", metavar="DIR", help="Telemetry comes from this recorded case.")]
+Store = Annotated[Path | None, typer.Option("--store", metavar="FILE", help="The incident store's file.")]
+Model = Annotated[str | None, typer.Option("--model", metavar="NAME", help='"none", "rules", or one on a server.')]
+Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings as TOML.")]
+
+
+@cli.command()
+def serve(
+    case: Case = None,
+    host: Annotated[str | None, typer.Option(help="Where to listen.")] = None,
+    port: Annotated[int | None, typer.Option(help="Where to listen; 0 takes a free one.")] = None,
+    store: Store = None,
+    model: Model = None,
+    config: Config = None,
+) -> None:
+    """Take alerts over HTTP and localize them."""
+    from service.app import serve as serve_app
+    from service.settings import read_settings
+
+    options = {
+        "case": ("--case", case),
+        "host": ("--host", host),
+        "port": ("--port", port),
+        "store": ("--store", store),
+        "model.name": ("--model", model),
+    }
+    asyncio.run(serve_app(read_settings(os.environ, config, options)))
+
+
+@cli.command()
+def work(case: Case = None, store: Store = None, model: Model = None, config: Config = None) -> None:
+    """Localize what waits in the store, without HTTP; any number of these may run beside a server."""
+    from service.app import work as work_app
+    from service.settings import read_settings
+
+    options = {"case": ("--case", case), "store": ("--store", store), "model.name": ("--model", model)}
+    asyncio.run(work_app(read_settings(os.environ, config, options)))
+
+
+@cli.command()
+def localize(
+    case_dir: Annotated[Path, typer.Argument(metavar="CASE_DIR", help="A recorded case (case/1).")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the JSON of the answer and nothing else.")] = False,
+    model: Model = None,
+    deadline: Annotated[float | None, typer.Option(metavar="S", help="Answer within so many seconds.")] = None,
+    rank: Annotated[RankedBy | None, typer.Option(help="Which part orders the causes.")] = None,
+    transcript: Annotated[Path | None, typer.Option(metavar="FILE", help="Save the transcript there.")] = None,
+    print_transcript: Annotated[bool, typer.Option("--print-transcript", help="Print it too.")] = False,
+    config: Config = None,
+) -> None:
+    """Localize a recorded incident: the tree of frames as it grows, then the ranked causes with their evidence."""
+    from service.app import localize_case
+    from service.settings import read_settings
+
+    options = {
+        "model.name": ("--model", model),
+        "budget.deadline_s": ("--deadline", deadline),
+        "rank": ("--rank", rank),
+    }
+    settings = read_settings(os.environ, config, options)
+    outcome = asyncio.run(localize_case(case_dir, settings, None if as_json else _print_step))
+    if transcript is not None:
+        _save(outcome, transcript)
+    if as_json:
+        _print_json(outcome)
+    else:
+        _print_answer(outcome, with_transcript=print_transcript)
+
+
+@cli.command()
+def demo(
+    case_dir: Annotated[Path | None, typer.Argument(metavar="[CASE_DIR]", help="Else a synthetic incident.")] = None,
+) -> None:
+    """Localize an incident and print the whole transcript; without a case, a synthetic one is made for it."""
+    if case_dir is not None:
+        localize(case_dir, model=DEMO_MODEL, print_transcript=True)
+        return
+    with tempfile.TemporaryDirectory(prefix="hypocenter-demo-") as temporary:
+        made = _simulated(Path(temporary))
+        print(f"A synthetic incident (seed {DEMO_SEED}), localized by the built-in rules:\n", flush=True)
+        localize(made, model=DEMO_MODEL, print_transcript=True)
+
+
+def main() -> None:
+    """Run the command. What the caller got wrong is one line on standard error and exit code 2, never a stack trace."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command line and return its exit code."""
+    try:
+        code = cli(arguments or ["--help"], prog_name="hypocenter", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read has seen enough, say `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except typer.TyperException as error:
+        return _complain(error.format_message(), error.exit_code)
+    except HypocenterError as error:
+        return _complain(str(error), BAD_INPUT if isinstance(error, CallerError) else FAILED)
+    return code if isinstance(code, int) else OK
+
+
+def _complain(message: str, code: int) -> int:
+    """Say on one line what is wrong; nothing where the command has said it itself."""
+    if message:
+        print(f"hypocenter: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+def _print_step(frame: "Frame", step: "Step") -> None:
+    from service.agent.printing import step_line
+
+    print(step_line(frame, step), flush=True)
+
+
+def _print_json(outcome: "Outcome") -> None:
+    from service.agent.document import localization_document
+
+    case = outcome.transcript.incident_id
+    print(json.dumps(localization_document(outcome, id=case, incident_id=case), indent=2, ensure_ascii=False))
+
+
+def _print_answer(outcome: "Outcome", *, with_transcript: bool) -> None:
+    from service.agent.printing import answer_lines, transcript_lines
+
+    if outcome.transcript.frames:
+        print()
+    if with_transcript:
+        for line in transcript_lines(outcome.transcript):
+            print(line)
+        print()
+    for line in answer_lines(outcome):
+        print(line)
+
+
+def _save(outcome: "Outcome", file: Path) -> None:
+    from service.agent.transcript_json import save
+
+    try:
+        save(outcome.transcript, file)
+    except OSError as error:
+        raise CallerError(f"transcript {file}: {error.strerror}") from None
+
+
+def _simulated(directory: Path) -> Path:
+    """A synthetic case made there, by a process of its own: the service knows nothing of where cases come from."""
+    command = [sys.executable, "-m", "model_store", "simulate", str(directory), "--count", "1", "--seed", DEMO_SEED]
+    made = subprocess.run(command, capture_output=True, text=True, timeout=SIMULATE_S, check=False)  # noqa: S603
+    case = next(directory.rglob("case.json"), None)
+    if made.returncode or case is None:
+        raise HypocenterError(f"no synthetic incident could be made: {made.stderr.strip()[-300:]}")
+    return case.parent
+
+
+if __name__ == "__main__":
+    main()

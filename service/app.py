@@ -1,0 +1,223 @@
+"""The composition root: from settings to parts that know nothing of settings."""
+
+import asyncio
+import contextlib
+import importlib.metadata
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Generator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import uvicorn
+
+from service.agent.budget import Budget
+from service.agent.localize import Outcome
+from service.agent.rounds import OnStep
+from service.domain.localization import RankedBy
+from service.errors import CallerError, SettingsError, StoreError
+from service.gateway.context import Check, Gateway, RateLimit
+from service.gateway.web import web_app
+from service.jobs.changes import ToldChanges
+from service.jobs.sqlite import SqliteStore
+from service.jobs.store import IncidentStore
+from service.llm.openai import Endpoint, OpenAIModel
+from service.llm.rules import RulesModel
+from service.ports import ChatModel, Telemetry
+from service.settings import ModelSettings, Settings
+from service.stores.recorded import RecordedCase
+from service.telemetry import Meters, log_to, logger, tracer
+from service.view.windows import RecordedWindows, WindowPolicy
+from service.worker import Bench, Pace, Worker, answer
+
+TENANT = ""
+"""Until callers say who they are, there is one tenant."""
+
+HTTP_GRACE_S = 5
+NO_SOURCE = "no telemetry source is set (--case DIR, or HYPOCENTER_CASE); what comes in is kept until there is one"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where telemetry comes from, which time incidents look at, and how to see whether it is there."""
+
+    telemetry: Telemetry
+    windows: WindowPolicy
+    check: Callable[[], Awaitable[Check]]
+
+
+async def serve(settings: Settings) -> None:
+    """Run the gateway and a worker until SIGTERM or SIGINT. Raises `SettingsError` if it cannot start."""
+    log_to(sys.stderr, settings.log_level)
+    store, meters, stopping = open_store(settings.store), Meters(), asyncio.Event()
+    try:
+        source = open_source(settings.case)
+        gateway = build_gateway(settings, store, source, meters, stopping)
+        server = _Server(_http_config(gateway))
+        with _listening(settings.host, settings.port) as listener:
+            _stop_on_signal(stopping, lambda: setattr(server, "should_exit", True))
+            async with asyncio.TaskGroup() as group:
+                if source is not None:
+                    group.create_task(build_worker(settings, store, source, meters).run(stopping))
+                await server.serve(sockets=[listener])
+                stopping.set()
+    finally:
+        await store.close()
+
+
+async def work(settings: Settings) -> None:
+    """Run a worker alone until SIGTERM or SIGINT. Raises `SettingsError` if it cannot start."""
+    log_to(sys.stderr, settings.log_level)
+    source = open_source(settings.case)
+    if source is None:
+        raise SettingsError(NO_SOURCE)
+    store, stopping = open_store(settings.store), asyncio.Event()
+    _stop_on_signal(stopping)
+    try:
+        await build_worker(settings, store, source, Meters()).run(stopping)
+    finally:
+        await store.close()
+
+
+async def localize_case(directory: Path, settings: Settings, on_step: OnStep | None = None) -> Outcome:
+    """Localize a recorded case. Raises `service.errors.CaseError` if it cannot be read."""
+    case = RecordedCase.open(directory)
+    _, outcome = await answer(case.incident, build_bench(settings, case.telemetry), on_step=on_step)
+    return outcome
+
+
+def open_store(path: Path) -> IncidentStore:
+    """The incident store. Raises `SettingsError` if the file cannot be used."""
+    try:
+        return SqliteStore(path)
+    except StoreError as error:
+        raise SettingsError(str(error)) from None
+
+
+def open_source(case: Path | None) -> Source | None:
+    """The telemetry source that is set; None if there is none. Raises `service.errors.CaseError`."""
+    if case is None:
+        logger("app").warning(NO_SOURCE)
+        return None
+    recorded = RecordedCase.open(case)
+
+    async def check() -> Check:
+        try:
+            found = await asyncio.to_thread(RecordedCase.open, case)
+        except CallerError as error:
+            return Check(ok=False, found=str(error))
+        return Check(ok=True, found=_describe(found))
+
+    return Source(recorded.telemetry, RecordedWindows(recorded.incident), check)
+
+
+def build_model(settings: ModelSettings) -> ChatModel | None:
+    """The model that is set; None where the statistical rank answers alone. Raises `SettingsError`."""
+    match settings.name:
+        case "none":
+            return None
+        case "rules":
+            return RulesModel()
+        case name if settings.base_url:
+            return OpenAIModel(Endpoint(settings.base_url, name, api_key=_api_key(settings.api_key_file)))
+        case name:
+            raise SettingsError(f"model {name}: is neither none nor rules, and no model.base_url says who serves it")
+
+
+def build_bench(settings: Settings, telemetry: Telemetry) -> Bench:
+    """What localizations are made with."""
+    said = settings.budget
+    budget = Budget(said.depth, said.frames, said.turns, said.tokens, reply_timeout_s=settings.model.timeout_s)
+    return Bench(
+        telemetry=telemetry,
+        model=build_model(settings.model),
+        rank=RankedBy(settings.rank),
+        budget=budget,
+        deadline_s=said.deadline_s,
+        telemetry_timeout_s=said.telemetry_timeout_s,
+    )
+
+
+def build_worker(settings: Settings, store: IncidentStore, source: Source, meters: Meters) -> Worker:
+    """A worker over the store and the source."""
+    telemetry = replace(source.telemetry, changes=ToldChanges(store, TENANT, source.telemetry.changes))
+    said = settings.worker
+    pace = Pace(said.at_once, said.lease_s, said.drain_s)
+    return Worker(store, build_bench(settings, telemetry), source.windows, pace, meters, tracer())
+
+
+def build_gateway(
+    settings: Settings, store: IncidentStore, source: Source | None, meters: Meters, stopping: asyncio.Event
+) -> Gateway:
+    """The parts behind the routes."""
+    said = settings.gateway
+    return Gateway(
+        store=store,
+        meters=meters,
+        rate=RateLimit(said.requests_per_s),
+        telemetry_check=_no_source if source is None else source.check,
+        model_name=settings.model.name,
+        body_limit_bytes=said.body_limit_bytes,
+        longest_wait_s=said.longest_wait_s,
+        heartbeat_s=said.heartbeat_s,
+        stopping=stopping,
+        tenant=TENANT,
+    )
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to us: who waits has to be let go before the server can end."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
+def _http_config(gateway: Gateway) -> uvicorn.Config:
+    return uvicorn.Config(
+        web_app(gateway, importlib.metadata.version("hypocenter")),
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        timeout_graceful_shutdown=HTTP_GRACE_S,
+    )
+
+
+@contextlib.contextmanager
+def _listening(host: str, port: int) -> Generator[socket.socket]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise SettingsError(f"cannot listen on {host} port {port}: {error.strerror}") from None
+    with listener:
+        logger("app").info("listening on %s port %d", *listener.getsockname()[:2])
+        yield listener
+
+
+def _stop_on_signal(stopping: asyncio.Event, also: Callable[[], None] = lambda: None) -> None:
+    def stop() -> None:
+        stopping.set()
+        also()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+
+
+async def _no_source() -> Check:
+    return Check(ok=False, found=NO_SOURCE)
+
+
+def _describe(case: RecordedCase) -> str:
+    there = [name for name in Telemetry.__slots__ if getattr(case.telemetry, name) is not None]
+    window = case.incident.window
+    return f"recorded case {case.incident.id}: {', '.join(there)}; {window.start:%Y-%m-%d %H:%M} to {window.end:%H:%M}"
+
+
+def _api_key(file: Path | None) -> str:
+    try:
+        return "" if file is None else file.read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"model.api_key_file: {error}") from None
