@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from service.domain.alert import Alert
 from service.errors import CallerError
-from service.stores.validation import first_fault, printable
+from service.stores.validation import AnyMoment, Moment, first_fault, printable
 
 OPEN_END = "0001-01-01T00:00:00Z"
 """Go's zero time: an alert that carries it as its end has not ended."""
@@ -51,12 +51,6 @@ def parse_alert_body(body: object) -> AlertGroup:
     )
 
 
-def _need_text(value: object) -> object:
-    if not isinstance(value, str):
-        raise ValueError(f"is a {type(value).__name__}, should be an RFC 3339 time")
-    return value
-
-
 def _none_is_empty(value: object) -> object:
     return {} if value is None else value
 
@@ -71,20 +65,6 @@ def _known_version(value: object) -> object:
     return value
 
 
-def _in_utc(value: datetime) -> datetime:
-    try:
-        return value.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("lies outside the calendar") from None
-
-
-def _began(value: datetime) -> datetime:
-    if value.year == OPEN_END_YEAR:
-        raise ValueError("is the zero time, should be when the alert began")
-    return value
-
-
-_Time = Annotated[AwareDatetime, BeforeValidator(_need_text), AfterValidator(_in_utc)]
 _Labels = Annotated[dict[str, str], BeforeValidator(_none_is_empty)]
 
 
@@ -93,8 +73,8 @@ class _Wire(BaseModel):
 
 
 class _Alert(_Wire):
-    starts_at: Annotated[_Time, AfterValidator(_began)]
-    ends_at: _Time | None = None
+    starts_at: Moment
+    ends_at: AnyMoment | None = None
     status: Literal["firing", "resolved"] | None = None
     labels: _Labels
     annotations: _Labels = Field(default_factory=dict)

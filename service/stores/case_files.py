@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from service.domain.evidence import Signal
 from service.domain.incident import Incident
@@ -17,7 +17,7 @@ from service.errors import CallerError, CaseError
 from service.stores.alert_body import parse_alert_body, rfc3339
 from service.stores.case_tables import SCHEMAS, CaseTables
 from service.stores.columns import check_schema, conform, first_line
-from service.stores.validation import first_fault
+from service.stores.validation import Moment, first_fault
 
 _parquet: Any = pq  # its stubs are partial
 
@@ -90,19 +90,10 @@ def write_case(
     _write_json(directory / "case.json", _told(incident, alert_body))
 
 
-def _need_text(value: object) -> object:
-    if not isinstance(value, str):
-        raise ValueError(f"is a {type(value).__name__}, should be an RFC 3339 time")
-    return value
-
-
-_Time = Annotated[AwareDatetime, BeforeValidator(_need_text)]
-
-
 class _Ends(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
-    start: _Time
-    end: _Time
+    start: Moment
+    end: Moment
 
 
 class _CaseFile(BaseModel):
@@ -111,7 +102,7 @@ class _CaseFile(BaseModel):
     system: str = ""
     alert: dict[str, object]
     window: _Ends
-    baseline: dict[Literal["spans", "logs", "metrics"], tuple[_Time, _Time]] | None = None
+    baseline: dict[Literal["spans", "logs", "metrics"], tuple[Moment, Moment]] | None = None
 
 
 def _read_json(path: Path) -> dict[str, object]:
@@ -132,8 +123,8 @@ def _read_json(path: Path) -> dict[str, object]:
 
 def _window(ends: tuple[datetime, datetime], path: Path, field: str) -> Window:
     try:
-        return Window(ends[0].astimezone(UTC), ends[1].astimezone(UTC))
-    except (ValueError, OverflowError) as error:
+        return Window(*ends)
+    except ValueError as error:
         raise CaseError(f"{path}: {field}: {error}") from None
 
 

@@ -1,12 +1,43 @@
 import re
+from datetime import UTC, datetime
+from typing import Annotated
 
-from pydantic import ValidationError
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ValidationError
 
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters, line separators, direction overrides and lone surrogates: nothing a name or a label needs."""
 
 REPLACEMENT = "\ufffd"
 LONGEST_LINE = 300
+
+YEARS = range(1970, 2200)
+"""Telemetry is of these years; beyond them arithmetic on times ends in overflows, here or in a store's nanoseconds."""
+
+
+def _need_text(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError(f"is a {type(value).__name__}, should be an RFC 3339 time")
+    return value
+
+
+def _in_utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("lies outside the calendar") from None
+
+
+def _plausible(value: datetime) -> datetime:
+    if value.year not in YEARS:
+        raise ValueError(f"is of the year {value.year}, should be a time of telemetry")
+    return value
+
+
+AnyMoment = Annotated[AwareDatetime, BeforeValidator(_need_text), AfterValidator(_in_utc)]
+"""An RFC 3339 time with its zone, brought to UTC; zero times too."""
+
+Moment = Annotated[AnyMoment, AfterValidator(_plausible)]
+"""A time at which something can have happened."""
 
 
 def printable(text: str) -> str:

@@ -131,6 +131,12 @@ DAMAGES: list[tuple[str, Damage, str, str]] = [
         "window",
     ),
     (
+        "a window before all telemetry",
+        lambda d: retold(d, window={"start": "0001-01-01T00:00:00Z", "end": "2026-11-22T12:10:00Z"}),
+        "case.json",
+        "window.start",
+    ),
+    (
         "a backward baseline",
         lambda d: retold(d, baseline={"spans": ["2026-11-22T12:00:00Z", "2026-11-22T11:00:00Z"]}),
         "case.json",
