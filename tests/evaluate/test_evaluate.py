@@ -1,0 +1,187 @@
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+from shutil import copytree
+
+import pytest
+
+from model_store.evaluate.ablation import KINDS, only, without
+from model_store.evaluate.baselines.registry import BASELINES
+from model_store.evaluate.command import Wanted, run
+from model_store.evaluate.methods import methods
+from model_store.evaluate.permute import permute_case, permuted
+from model_store.evaluate.results import CaseResult, summarize
+from model_store.evaluate.run import Open, as_recorded, evaluate, evaluate_case, open_case
+from model_store.simulate.batch import simulate
+from service.agent.budget import Budget
+from service.domain.evidence import EvidenceKind
+from service.domain.fault import Fault
+from service.domain.localization import ModelIdentity, RankedBy
+from service.errors import CallerError, CaseError, ModelError
+from service.llm.rules import RulesModel
+from service.ports import ChatReply
+from tests.conftest import CaseFactory
+
+pytestmark = pytest.mark.filterwarnings("default:::sklearn", "default:::pandas")
+
+
+@pytest.fixture(scope="module")
+def cases(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three synthetic incidents."""
+    directory = tmp_path_factory.mktemp("cases")
+    simulate(directory, 3, 5, 6)
+    return directory
+
+
+def ours(directories: list[Path], source_of: Open = as_recorded) -> list[CaseResult]:
+    broken: list[str] = []
+    rows = methods(RulesModel(), Budget())
+    evaluation = asyncio.run(evaluate(directories, rows, {}, lambda _, why: broken.append(why), source_of))
+    assert broken == []
+    return evaluation.results
+
+
+def told(results: list[CaseResult]) -> list[object]:
+    """All that must not change with names: which causes, which rank, why it stopped."""
+    return [
+        (r.id, r.truth, [(name, a.causes, a.rank, a.scores, a.stop, a.fault_right) for name, a in r.answers.items()])
+        for r in results
+    ]
+
+
+def test_every_method_answers_every_case_and_the_json_keeps_the_contract(
+    cases: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "figures.json"
+    run(Wanted([cases], RankedBy.FUSED, json_file=target, ablate=True), print)
+    document = json.loads(target.read_text())
+    assert {"cases", "ac@1", "ac@3", "ac@5", "mrr", "seconds", "per_case"} <= document.keys()
+    assert document["cases"] == len(document["per_case"]) == 3
+    assert document["method"] == "rules, fused"
+    assert set(document["seconds"]) == {"p50", "p95"}
+    for case in document["per_case"]:
+        assert {"id", "truth", "rank", "causes", "seconds", "stop"} <= case.keys()
+        assert case["rank"] is None or case["causes"][case["rank"] - 1] in case["truth"]
+    assert 0 <= document["ac@1"] <= document["ac@3"] <= document["ac@5"] <= 1
+    assert document["intervals"]["ac@1"][0] <= document["ac@1"] <= document["intervals"]["ac@1"][1]
+    printed = capsys.readouterr().out
+    for name in ("statistical", "rules, alone", "rules, fused", *BASELINES, "without logs", "only gap"):
+        assert f"| {name} " in printed
+
+
+def test_a_broken_case_is_told_in_one_line_and_costs_only_itself(
+    cases: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copytree(cases, tmp_path / "cases")
+    spoiled = sorted((tmp_path / "cases").iterdir())
+    (spoiled[0] / "case.json").write_text('{"format": "case/9"}')
+    (spoiled[1] / "truth.json").unlink()
+    evaluation = run(Wanted([tmp_path / "cases"], baselines=False, model="none"), print)
+    assert (len(evaluation.results), len(evaluation.broken)) == (1, 2)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.startswith(f"broken case: {path}") for line, path in zip(lines, spoiled, strict=False)] == [True, True]
+
+
+def test_a_damaged_table_breaks_its_case_only(cases: Path, tmp_path: Path) -> None:
+    copytree(cases, tmp_path / "cases")
+    damaged = next(iter((tmp_path / "cases").glob("*/spans.parquet")))
+    content = damaged.read_bytes()
+    damaged.write_bytes(content[:200] + bytes(400) + content[600:])
+    evaluation = run(Wanted([tmp_path / "cases"], baselines=False, model="none"), print)
+    assert len(evaluation.results) + len(evaluation.broken) == 3
+    assert all("\n" not in reason for _, reason in evaluation.broken)
+
+
+def test_where_no_case_can_be_read_the_caller_is_told(cases: Path, tmp_path: Path) -> None:
+    copytree(cases, tmp_path / "cases")
+    for path in (tmp_path / "cases").glob("*/truth.json"):
+        path.unlink()
+    with pytest.raises(CaseError, match="none of 3 cases"):
+        run(Wanted([tmp_path / "cases"]), print)
+
+
+def test_a_model_that_does_not_exist_is_answered_with_those_that_do(cases: Path) -> None:
+    with pytest.raises(CallerError, match="rules, none"):
+        run(Wanted([cases], model="oracle"), print)
+    with pytest.raises(CallerError, match="needs a model"):
+        run(Wanted([cases], rank=RankedBy.MODEL, model="none"), print)
+
+
+def test_the_command_tells_bad_input_in_one_line_with_exit_code_2(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "model_store", "evaluate", str(tmp_path / "nowhere")]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    assert len(ended.stderr.splitlines()) == 1
+    assert "nowhere" in ended.stderr
+
+
+def test_a_case_without_a_cause_counts_in_the_false_cause_rate_only(
+    synthetic_case: CaseFactory, tmp_path: Path
+) -> None:
+    synthetic_case(seed=3, healthy=True).write(tmp_path / "healthy")
+    with as_recorded(tmp_path / "healthy") as source:
+        result = asyncio.run(evaluate_case(source, {}, {"random": BASELINES["random"]}))
+    summary = summarize([result], "random")
+    assert (summary.cases, summary.measures, summary.false_cause_rate) == (1, {}, 1.0)
+    assert (result.cluster.service, result.cluster.fault) == ("none", "none")
+
+
+def test_the_same_cases_give_the_same_answers(cases: Path) -> None:
+    directories = sorted(cases.iterdir())
+    assert told(ours(directories)) == told(ours(directories))
+
+
+def test_nothing_changes_when_every_component_gets_another_name(synthetic_case: CaseFactory, tmp_path: Path) -> None:
+    faults = (Fault.CPU, Fault.NETWORK_DELAY, Fault.ERROR)
+    directories = [tmp_path / fault for fault in faults]
+    for fault, directory in zip(faults, directories, strict=True):
+        synthetic_case(seed=11, fault=fault).write(directory)
+    assert told(ours(directories, permuted)) == told(ours(directories))
+
+
+def test_nothing_changes_when_recorded_components_get_other_names(cases_root: Path) -> None:
+    recorded = sorted(path.parent for path in cases_root.glob("*/*/case.json"))
+    one_a_system = list({path.parent: path for path in recorded}.values())[:2]
+    assert told(ours(one_a_system, permuted)) == told(ours(one_a_system))
+
+
+def test_a_renamed_case_says_nothing_of_the_truth_or_the_old_names(synthetic_case: CaseFactory, tmp_path: Path) -> None:
+    synthetic_case(seed=11, fault=Fault.CPU).write(tmp_path / "old")
+    fresh = permute_case(tmp_path / "old", tmp_path / "new")
+    new = asyncio.run(open_case(tmp_path / "new")).view
+    old = asyncio.run(open_case(tmp_path / "old")).view
+    assert not (tmp_path / "new" / "truth.json").exists()
+    assert new.graph.services == tuple(fresh[name] for name in old.graph.services)
+    assert set(new.graph.services).isdisjoint(old.graph.services)
+    assert new.incident.alerting_services == tuple(fresh[name] for name in old.incident.alerting_services)
+
+
+def test_every_kind_of_evidence_is_ablated_exactly_once() -> None:
+    kinds = [kind for group in KINDS.values() for kind in group]
+    assert sorted(kinds) == sorted(EvidenceKind)
+
+
+def test_with_and_without_a_kind_part_the_evidence_between_them(cases: Path) -> None:
+    view = asyncio.run(open_case(sorted(cases.iterdir())[0])).view
+    for kind in KINDS:
+        kept = {row.id for row in only(view, kind).evidence}
+        rest = {row.id for row in without(view, kind).evidence}
+        assert kept.isdisjoint(rest)
+        assert kept | rest == {row.id for row in view.evidence}
+
+
+def test_a_model_that_names_nothing_is_not_paid_for_the_statistical_rank(cases: Path) -> None:
+    class Silent(RulesModel):
+        identity = ModelIdentity("silent")
+
+        async def reply(self, requests: object, timeout_s: float) -> list[ChatReply]:
+            raise ModelError("nobody there")
+
+    directory = sorted(cases.iterdir())[0]
+    with as_recorded(directory) as source:
+        result = asyncio.run(evaluate_case(source, methods(Silent(), Budget()), {}))
+    assert result.answers["silent, alone"].causes == ()
+    assert result.answers["silent, fused"].causes == result.answers["statistical"].causes
