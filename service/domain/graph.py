@@ -52,6 +52,16 @@ class ServiceGraph:
             case ComponentKind.SERVICE | ComponentKind.NODE:
                 return component
 
+    def reach(self, sources: Iterable[str]) -> frozenset[str]:
+        """The sources and all services to which calls lead from them."""
+        reached = {name for name in sources if name in self.services}
+        queue = deque(reached)
+        while queue:
+            fresh = [name for name in self.callees(queue.popleft()) if name not in reached]
+            reached.update(fresh)
+            queue.extend(fresh)
+        return frozenset(reached)
+
     def path(self, sources: Iterable[str], target: str) -> tuple[str, ...]:
         """The shortest way along calls from any of the sources to the target; only the target if there is none."""
         starts = [s for s in dict.fromkeys(sources) if s in self.services]

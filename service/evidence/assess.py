@@ -26,7 +26,7 @@ def assess(tables: Tables, graph: ServiceGraph) -> Assessment:
     A signal without a baseline gives no rows: it can be described, never called new.
     """
     alerted_us = round(tables.alerted_at.timestamp() * 1e6)
-    spans = _read(tables)
+    spans = _read(tables, graph)
     metrics = _metrics(tables, graph, alerted_us)
     onset = estimate_onset(tables.alerted_at, spans, metrics)
     rows = [*metrics]
@@ -40,10 +40,10 @@ def assess(tables: Tables, graph: ServiceGraph) -> Assessment:
     return Assessment(tuple(replace(row, id=f"e{number}") for number, row in enumerate(kept)), onset)
 
 
-def _read(tables: Tables) -> Spans | None:
+def _read(tables: Tables, graph: ServiceGraph) -> Spans | None:
     if tables.spans is None or tables.spans.before is None or not len(tables.spans.now):
         return None
-    return read_spans(tables.spans)
+    return read_spans(tables.spans, graph)
 
 
 def _metrics(tables: Tables, graph: ServiceGraph, alerted_us: int) -> list[Evidence]:

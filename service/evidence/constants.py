@@ -30,6 +30,9 @@ DRIFT_OF_METRIC = 0.05
 MIN_PEERS = 5
 """Components that must have a metric before what they do together says what is usual for it."""
 
+SMALL_SAMPLE = 4.0
+"""A baseline of this many samples has its scale doubled: a scale from few samples is a guess (as in Student's t)."""
+
 TAIL_QUANTILE = 0.9
 """The tail that is looked at beside the median: a fault of one replica, or of one kind of request, shows only there."""
 
@@ -41,3 +44,6 @@ EXAMPLE_LENGTH = 160
 
 SUBJECT_LENGTH = 120
 """Characters of an operation, metric or template name that are shown."""
+
+REPLACED = 0.7
+"""What a lost call's score loses when something else is done as often instead; not all: a handler of errors may be that."""

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from service.domain.component import Component, ComponentKind
 from service.domain.evidence import Evidence, EvidenceKind, Signal
-from service.evidence.constants import DRIFT_OF_METRIC, MIN_PEERS, SCORE_LIMIT, SCORE_SHOWN
+from service.evidence.constants import DRIFT_OF_METRIC, MIN_PEERS, SCORE_LIMIT, SCORE_SHOWN, SMALL_SAMPLE
 from service.evidence.spans import Floats, Ints, codes
 from service.evidence.tables import Compared
 
@@ -103,7 +103,7 @@ def fluctuation(series: Series) -> Fluctuation | None:
         float(np.quantile(deviations, 0.8)) / 1.2816,
         DRIFT_OF_METRIC * level,
         1e-9,
-    )
+    ) * (1 + SMALL_SAMPLE / len(series.before))
     smooth = _smooth(series.now, width)
     worst = int(np.argmax(np.abs(smooth - centre)))
     score = float((smooth[worst] - centre) / scale)

@@ -32,7 +32,8 @@ _WORDS: tuple[tuple[str, frozenset[str]], ...] = (
     (CPU, frozenset("cpu processor throttled throttling load1 load5".split())),
     (MEMORY, frozenset("memory mem rss heap gc swap workingset".split())),
     (POOL, frozenset("pool connections lock locks waiting queue queued pending threads lag backlog sockets".split())),
-    (DISK, frozenset("disk fs filesystem io iops volume inode inodes syscall fsync".split())),
+    (NETWORK, frozenset("network".split())),
+    (DISK, frozenset("disk fs filesystem io iops volume inode inodes fsync".split())),
     (NETWORK, frozenset("network net tcp udp receive transmit rx tx bandwidth packets packet".split())),
     (TRAFFIC, frozenset("requests request rps qps throughput calls count hits invocations ops".split())),
 )

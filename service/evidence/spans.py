@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from service.domain.graph import ServiceGraph
 from service.evidence.tables import Compared
 
 Ints = npt.NDArray[np.int64]
@@ -26,6 +27,15 @@ def codes(column: Any) -> tuple[Ints, list[str]]:
     return np.asarray(encoded.indices, dtype=np.int64), cast(list[str], encoded.dictionary.to_pylist())
 
 
+def most_frequent(group: Ints, value: Ints, size: int) -> Ints:
+    """The value that occurs most in each group, -1 for a group without any."""
+    pairs, counts = np.unique(np.stack([group, value]), axis=1, return_counts=True)
+    order = np.argsort(counts, kind="stable")
+    most = np.full(size, -1, np.int64)
+    most[pairs[0][order]] = pairs[1][order]
+    return most
+
+
 def combine(*codes: Ints) -> Ints:
     """One code for each distinct tuple of codes, dense from 0 (not in the order of appearance)."""
     key = codes[0]
@@ -41,6 +51,7 @@ class Spans:
     ``service`` and ``operation`` are codes into ``services`` and ``operations``; an operation is a pair (service, name).
     ``parent`` is the row of the parent or -1; ``entry`` the operation of the trace's root; ``now`` tells the window from
     its baseline. ``seconds`` is how long spans were recorded, now and before; ``table`` has the rows as they came.
+    ``silent_callee`` is, for each service, the code of its only callee that writes no spans, or -1.
     """
 
     services: list[str]
@@ -59,6 +70,7 @@ class Spans:
     client: Bools
     seconds: tuple[float, float]
     table: pa.Table
+    silent_callee: Ints
 
     def __len__(self) -> int:
         return len(self.now)
@@ -107,6 +119,21 @@ class Spans:
         callee = np.full(len(self), -1, np.int64)
         callee[callers[only]] = remote[only]
         return callee
+
+    @cached_property
+    def called(self) -> Ints:
+        """The service that each bare call goes to (a code into ``services``), answered or not; -1 for other spans.
+
+        A call without the callee's span goes where calls of its kind (same parent, same name) mostly go; a client span
+        of a kind that nobody ever answers, to the only callee of its service that writes no spans, if there is one.
+        """
+        called = np.where(self.callee >= 0, self.service[self.callee], -1)
+        kind = combine(self.above + 1, self.operation)
+        answered = np.flatnonzero(called >= 0)
+        usual = most_frequent(kind[answered], called[answered], int(kind.max(initial=-1)) + 1)[kind]
+        leaf = np.bincount(self.parent[self.parent >= 0], minlength=len(self)) == 0
+        called = np.where((called < 0) & leaf, usual, called)
+        return np.where((called < 0) & leaf & self.client, self.silent_callee[self.service], called)
 
     @cached_property
     def step(self) -> Ints:
@@ -175,8 +202,8 @@ def _roots(parent: Ints) -> Ints:
     return root
 
 
-def read_spans(compared: Compared) -> Spans:
-    """The columns of a compared pair of span tables."""
+def read_spans(compared: Compared, graph: ServiceGraph) -> Spans:
+    """The columns of a compared pair of span tables; the graph tells of callees that write no spans."""
     tables = [compared.now] + ([compared.before] if compared.before is not None else [])
     table = pa.concat_tables(tables)
     service, services = codes(table["service"])
@@ -190,8 +217,11 @@ def read_spans(compared: Compared) -> Spans:
     parent = _parents(table, trace)
     start = np.asarray(table["start"].cast(pa.int64()))
     now = np.arange(len(table)) < len(compared.now)
+    silent = _silent_callees(services, graph)
+    unseen = dict.fromkeys(name for name in silent if name)
+    position = {name: len(services) + number for number, name in enumerate(unseen)}
     return Spans(
-        services=services,
+        services=[*services, *unseen],
         operations=[(int(p // (len(names) + 1)), names[int(p % (len(names) + 1))]) for p in unique],
         pods=pods,
         now=now,
@@ -207,7 +237,15 @@ def read_spans(compared: Compared) -> Spans:
         client=kind == (kinds.index("client") if "client" in kinds else -1),
         seconds=(_span_seconds(start[now]), _span_seconds(start[~now])),
         table=table,
+        silent_callee=np.array([position.get(name, -1) for name in silent], np.int64),
     )
+
+
+def _silent_callees(services: list[str], graph: ServiceGraph) -> list[str]:
+    """For each service with spans its only callee without any, or ""."""
+    seen = set(services)
+    unseen = ([name for name in graph.callees(service) if name not in seen] for service in services)
+    return [names[0] if len(names) == 1 else "" for names in unseen]
 
 
 def _span_seconds(start_us: Ints) -> float:

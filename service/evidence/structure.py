@@ -1,13 +1,14 @@
 """What is called, how often, and what fails: the shape of executions against the baseline, given what led to them."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from service.domain.component import Component, edge, service
 from service.domain.evidence import Evidence, EvidenceKind, Signal
-from service.evidence.constants import DRIFT_OF_RATE, MIN_EXECUTIONS, SCORE_LIMIT
-from service.evidence.following import followed
+from service.evidence.constants import DRIFT_OF_RATE, MIN_EXECUTIONS, REPLACED, SCORE_LIMIT
+from service.evidence.following import Followed, followed
 from service.evidence.rows import shift_rows
 from service.evidence.spans import Bools, Floats, Ints, Spans, combine
 from service.evidence.strata import Shift, quantiles, share_shift, sums
@@ -29,6 +30,7 @@ def _calls_that_follow(spans: Spans) -> Iterator[Evidence]:
     if not len(child):
         return
     found = followed(spans, spans.parent[child], spans.step[child])
+    shift = _less_what_replaced_it(found)
 
     def describe(pair: int, score: float) -> tuple[EvidenceKind, Component, str, str]:
         row = int(child[found.event[pair]])
@@ -36,7 +38,19 @@ def _calls_that_follow(spans: Spans) -> Iterator[Evidence]:
         kind = EvidenceKind.NEW_CALL if score > 0 else EvidenceKind.LOST_CALL
         return kind, service(spans.services[spans.service[parent]]), spans.name(row), spans.name(parent)
 
-    yield from shift_rows(found.shift, Signal.TRACES, describe, "share", spans.requests)
+    yield from shift_rows(shift, Signal.TRACES, describe, "share", spans.requests)
+
+
+def _less_what_replaced_it(found: Followed) -> Shift:
+    """The shift with scores lowered where a step does one thing instead of another: a lost call of which as many
+    executions newly do something else is mostly a change in what is asked for, not a failure to do it.
+    """
+    shift = found.shift
+    moved = np.nan_to_num(shift.now - shift.before)
+    most = np.zeros(int(found.step.max(initial=-1)) + 1)
+    np.maximum.at(most, found.step, moved)
+    replaced = np.clip(most[found.step] / np.maximum(-moved, 1e-9), 0, 1)
+    return replace(shift, score=np.where(moved < 0, shift.score * (1 - REPLACED * replaced), shift.score))
 
 
 def _unanswered(spans: Spans) -> Iterator[Evidence]:
@@ -46,23 +60,21 @@ def _unanswered(spans: Spans) -> Iterator[Evidence]:
     A call without an answer that takes as long as answered ones do was answered: only the callee's span was not
     recorded. It counts when it failed, or took longer or shorter than nearly all answered ones.
     """
+    answered = spans.callee >= 0
     call = combine(spans.above + 1, spans.operation)
-    callee = np.where(spans.callee >= 0, spans.service[spans.callee], -1)
-    answered = callee >= 0
     remote = np.bincount(call[answered], minlength=int(call.max(initial=0)) + 1) > 0
-    rows = np.flatnonzero(remote[call])
+    rows = np.flatnonzero(remote[call] & (spans.called >= 0))
     if not len(rows):
         return
-    calls, first, group = np.unique(call[rows], return_index=True, return_inverse=True)
+    _, first, group = np.unique(call[rows], return_index=True, return_inverse=True)
     unusual = spans.error[rows] | _unusual_time(spans.duration_us[rows], group, answered[rows] & ~spans.now[rows])
     shift = share_shift(spans.now[rows], ~answered[rows] & unusual, group, [combine(spans.entry[rows], group), group])
-    usual = _most_frequent(group[answered[rows]], callee[rows][answered[rows]], len(calls))
 
     def describe(position: int, score: float) -> tuple[EvidenceKind, Component, str, str] | None:
         row = int(rows[first[position]])
         if score < 0:
             return None
-        ends = spans.services[spans.service[row]], spans.services[usual[position]]
+        ends = spans.services[spans.service[row]], spans.services[spans.called[row]]
         return EvidenceKind.LOST_CALL, edge(*ends), "unanswered " + spans.operations[spans.operation[row]][1], ""
 
     yield from shift_rows(shift, Signal.TRACES, describe, "share", spans.requests)
@@ -74,15 +86,6 @@ def _unusual_time(duration_us: Ints, group: Ints, usual: Bools) -> Bools:
     low, _ = quantiles(group[usual], duration_us[usual].astype(np.float64), size, 0.05)
     high, _ = quantiles(group[usual], duration_us[usual].astype(np.float64), size, 0.95)
     return (duration_us < low[group]) | (duration_us > high[group])
-
-
-def _most_frequent(group: Ints, value: Ints, size: int) -> Ints:
-    """The value that occurs most in each group, -1 for a group without any."""
-    pairs, counts = np.unique(np.stack([group, value]), axis=1, return_counts=True)
-    order = np.argsort(counts, kind="stable")
-    most = np.full(size, -1, np.int64)
-    most[pairs[0][order]] = pairs[1][order]
-    return most
 
 
 def _repeats(spans: Spans) -> Iterator[Evidence]:
@@ -128,16 +131,15 @@ def _errors(spans: Spans) -> Iterator[Evidence]:
     failed_child = np.zeros(len(spans), bool)
     failed_child[spans.parent[spans.error & (spans.parent >= 0)]] = True
     origin = spans.error & ~failed_child
-    callee = np.where(spans.callee >= 0, spans.service[spans.callee], -1)
-    group_key = combine(spans.operation, callee + 1)
-    groups, first, group = np.unique(group_key, return_index=True, return_inverse=True)
+    called = spans.called
+    _, first, group = np.unique(combine(spans.operation, called + 1), return_index=True, return_inverse=True)
     fine = combine(spans.entry, spans.above + 1, group)
     shift = share_shift(spans.now, origin, group, [fine, combine(spans.above + 1, group), group])
 
     def describe(position: int, _score: float) -> tuple[EvidenceKind, Component, str, str]:
         row = int(first[position])
         owner = spans.services[spans.service[row]]
-        component = service(owner) if callee[row] < 0 else edge(owner, spans.services[callee[row]])
+        component = service(owner) if called[row] < 0 else edge(owner, spans.services[called[row]])
         return EvidenceKind.ERROR_SHARE, component, spans.name(row), ""
 
     yield from shift_rows(shift, Signal.TRACES, describe, "share", spans.requests)
@@ -145,7 +147,7 @@ def _errors(spans: Spans) -> Iterator[Evidence]:
 
 def _silence(spans: Spans) -> Iterator[Evidence]:
     """Services that the same requests reached before and hardly reach now."""
-    reach, row = np.unique(spans.trace * len(spans.services) + spans.service, return_index=True)
+    reach = np.unique(spans.trace * len(spans.services) + spans.service)
     trace, reached = reach // len(spans.services), reach % len(spans.services)
     traces, first = np.unique(spans.trace, return_index=True)
     size = len(spans.services)
@@ -181,4 +183,6 @@ def _traffic(spans: Spans) -> Iterator[Evidence]:
         row = int(roots[first[position]])
         return EvidenceKind.TRAFFIC, service(spans.services[spans.service[row]]), spans.name(row), ""
 
-    yield from shift_rows(Shift(rate_now, rate_before, score, n_now, n_before), Signal.TRACES, describe, "1/s", spans.requests)
+    yield from shift_rows(
+        Shift(rate_now, rate_before, score, n_now, n_before), Signal.TRACES, describe, "1/s", spans.requests
+    )

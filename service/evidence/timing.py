@@ -13,12 +13,16 @@ from service.evidence.strata import time_shift
 
 def timing_evidence(spans: Spans) -> Iterator[Evidence]:
     """Rows of kind latency (per operation that is entered from outside its service), self-time (per operation) and gap
-    (per edge). Bare calls have no self time of their own: what no child covers in them is the gap.
+    (per edge). Bare calls have no self time of their own: what no child covers in them is the gap. Calls to a service
+    that writes no spans are rows of kind latency of their edge.
     """
     entered = (spans.parent < 0) | spans.crossing
     yield from _durations(spans, entered, EvidenceKind.LATENCY)
-    yield from _durations(spans, spans.callee < 0, EvidenceKind.SELF_TIME)
-    yield from _gaps(spans)
+    yield from _durations(spans, spans.called < 0, EvidenceKind.SELF_TIME)
+    observed = np.unique(spans.service)
+    silent = ~np.isin(spans.called, observed)
+    yield from _calls(spans, (spans.called >= 0) & ~silent, EvidenceKind.GAP)
+    yield from _calls(spans, (spans.called >= 0) & silent, EvidenceKind.LATENCY)
 
 
 def _strata(spans: Spans, rows: Ints) -> list[Ints]:
@@ -41,14 +45,14 @@ def _durations(spans: Spans, which: Bools, kind: EvidenceKind) -> Iterator[Evide
     yield from shift_rows(shift, Signal.TRACES, describe, "us", spans.requests_us)
 
 
-def _gaps(spans: Spans) -> Iterator[Evidence]:
+def _calls(spans: Spans, which: Bools, kind: EvidenceKind) -> Iterator[Evidence]:
     """Time that a caller waits on a call and that the callee's own span does not cover: the network, a queue before the
     handler, a connection pool, a callee that cannot even begin.
     """
-    rows = np.flatnonzero(spans.callee >= 0)
+    rows = np.flatnonzero(which)
     if not len(rows):
         return
-    caller, callee = spans.service[rows], spans.service[spans.callee[rows]]
+    caller, callee = spans.service[rows], spans.called[rows]
     edges, first, group = np.unique(caller * len(spans.services) + callee, return_index=True, return_inverse=True)
     shift = time_shift(
         spans.now[rows], group, _strata(spans, rows), spans.self_us[rows].astype(np.float64), spans.resolution_us
@@ -56,7 +60,6 @@ def _gaps(spans: Spans) -> Iterator[Evidence]:
 
     def describe(position: int, _score: float) -> tuple[EvidenceKind, Component, str, str]:
         a, b = divmod(int(edges[position]), len(spans.services))
-        named = spans.operations[spans.operation[spans.callee[rows[first[position]]]]][1]
-        return EvidenceKind.GAP, edge(spans.services[a], spans.services[b]), named, ""
+        return kind, edge(spans.services[a], spans.services[b]), spans.name(int(rows[first[position]])), ""
 
     yield from shift_rows(shift, Signal.TRACES, describe, "us", spans.requests_us)

@@ -14,12 +14,14 @@ def _weights() -> dict[Feature, float]:
         # Time that cannot be explained away: it is measured between a caller and its callee, or within one service.
         Feature.GAP: 1.0,
         Feature.SELF_TIME: 1.0,
+        # Calls to what writes no spans of its own: databases, caches, other people's services.
+        Feature.CALL_TIME: 1.0,
         # Inclusive: all callers of a slow service show it too. It only breaks ties, and serves where nothing else does.
         Feature.LATENCY: 0.2,
         # A resource that is used several times more than ever before is seldom a symptom.
         Feature.CPU: 1.2,
-        Feature.MEMORY: 0.5,
-        Feature.DISK: 0.2,
+        Feature.MEMORY: 0.8,
+        Feature.DISK: 0.6,
         # Traffic of a pod follows the mix of requests: weak.
         Feature.NETWORK: 0.1,
         Feature.TRAFFIC: 0.2,
@@ -67,14 +69,21 @@ class RankConstants:
     half_peer: float = 0.5
     """The change of a series, in units of what is usual among its peers, at which it has half its weight."""
 
-    full_ratio: float = 4.0
-    """A series counts in full from this ratio on: significant is not yet large."""
+    full_doublings: float = 2.0
+    """A series counts in full when it has doubled (or halved) so often: significant is not yet large."""
 
     edge_penalty: float = 0.5
     """What an edge that is well counts against the blame of its ends, when a bad edge counts one."""
 
     idle_resource: float = 0.5
     """What is left of a resource's weight when the component has become no slower: used more is not yet harm."""
+
+    lone_change: float = 0.1
+    """What is left of a change's weight when nothing else speaks against its component: most changes do no harm."""
+
+    out_of_reach: float = 0.5
+    """What is left of a component's suspicion when no calls lead to it from whom the alert names; not nothing, as shared
+    hosts and queues carry trouble too."""
 
     explained: float = 0.5
     """How much of a caller's symptoms its callee's explain: a callee needs two thirds of its caller's evidence."""

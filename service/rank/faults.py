@@ -8,6 +8,7 @@ from service.rank.features import Feature, Symptoms
 _POINTS_TO: dict[Feature, Fault] = {
     Feature.GAP: Fault.NETWORK_DELAY,
     Feature.SELF_TIME: Fault.SLOW,
+    Feature.CALL_TIME: Fault.DEPENDENCY,
     Feature.LATENCY: Fault.SLOW,
     Feature.CPU: Fault.CPU,
     Feature.MEMORY: Fault.MEMORY,

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from service.domain.component import ComponentKind
 from service.domain.evidence import Evidence, EvidenceKind
 from service.evidence import metric_class as series
 
@@ -15,6 +16,7 @@ class Feature(StrEnum):
     GAP = "gap"
     SELF_TIME = "self-time"
     LATENCY = "latency"
+    CALL_TIME = "call-time"
     CPU = "cpu"
     MEMORY = "memory"
     DISK = "disk"
@@ -74,6 +76,8 @@ def feature_of(row: Evidence) -> Feature | None:
     elif row.kind in _LOG_KINDS:
         trouble = row.severity in ("error", "warn")
         feature, bad = (Feature.LOG_TROUBLE if trouble else Feature.LOG_OTHER), row.rising
+    elif row.kind is EvidenceKind.LATENCY and row.component.kind is ComponentKind.EDGE:
+        feature, bad = Feature.CALL_TIME, row.rising
     elif row.kind is EvidenceKind.LOST_CALL:
         feature, bad = (Feature.UNANSWERED, True) if row.rising else (Feature.LOST_CALL, True)
     else:

@@ -8,7 +8,7 @@ callee can cause count less where a callee has as much against it.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from math import log
+from math import log2
 
 from service.domain.component import Component, ComponentKind, edge, edge_ends, service
 from service.domain.evidence import Evidence, EvidenceKind
@@ -22,7 +22,9 @@ from service.view.view import View
 _TIMES = frozenset({EvidenceKind.GAP, EvidenceKind.SELF_TIME, EvidenceKind.LATENCY})
 
 # Symptoms that a callee can cause, by what kind of trouble they are; all other features are a component's own.
-_SLOWNESS = frozenset({Feature.GAP, Feature.SELF_TIME, Feature.LATENCY, Feature.METRIC_LATENCY, Feature.POOL})
+_SLOWNESS = frozenset(
+    {Feature.GAP, Feature.SELF_TIME, Feature.CALL_TIME, Feature.LATENCY, Feature.METRIC_LATENCY, Feature.POOL}
+)
 _FAILURE = frozenset(
     {Feature.ERRORS, Feature.UNANSWERED, Feature.LOG_TROUBLE, Feature.LOG_OTHER, Feature.LOST_CALL, Feature.NEW_CALL}
     | {Feature.METRIC_ERROR, Feature.CALLS, Feature.SILENCE, Feature.CALLEES}
@@ -32,6 +34,9 @@ _RESOURCES = frozenset({Feature.CPU, Feature.MEMORY, Feature.DISK})
 _CAUSES_SLOWNESS = _SLOWNESS | _RESOURCES
 _CAUSES_FAILURE = _FAILURE | {Feature.RESTART}
 
+_NOTICEABLE = 0.1
+"""A strength below this is as good as none."""
+
 ROWS_OF_A_SUSPECT = 5
 
 
@@ -40,6 +45,7 @@ def rank(view: View, constants: RankConstants | None = None) -> tuple[Suspect, .
     constants = constants or RankConstants()
     symptoms = component_symptoms(view.graph, view.evidence, constants)
     scores = _explained_away(view.graph, symptoms, constants)
+    scores = _within_reach(view, scores, constants)
     order = {service(name): position for position, name in enumerate(view.graph.services)}
     ranked = sorted(scores.items(), key=lambda item: (-item[1], order.get(item[0], len(order))))
     return tuple(_suspect(component, score, symptoms[component], constants) for component, score in ranked if score > 0)
@@ -59,10 +65,18 @@ def component_symptoms(
         component = blamed.get(row.component, owner) if feature is Feature.GAP else owner
         symptoms[component].add(feature, strength(row, constants), row)
     for found in symptoms.values():
-        if not any(found.strengths.get(feature, 0.0) > 0.1 for feature in _SLOWNESS):
-            for feature in _RESOURCES & found.strengths.keys():
-                found.strengths[feature] *= constants.idle_resource
+        _discount_the_uncorroborated(found, constants)
     return dict(symptoms)
+
+
+def _discount_the_uncorroborated(found: Symptoms, constants: RankConstants) -> None:
+    """A resource counts in full only where something is slow, a change only where anything else is wrong."""
+    if not any(found.strengths.get(feature, 0.0) > _NOTICEABLE for feature in _SLOWNESS):
+        for feature in _RESOURCES & found.strengths.keys():
+            found.strengths[feature] *= constants.idle_resource
+    others = [s for feature, s in found.strengths.items() if feature is not Feature.CHANGE]
+    if Feature.CHANGE in found.strengths and max(others, default=0.0) <= _NOTICEABLE:
+        found.strengths[Feature.CHANGE] *= constants.lone_change
 
 
 def strength(row: Evidence, constants: RankConstants) -> float:
@@ -72,15 +86,15 @@ def strength(row: Evidence, constants: RankConstants) -> float:
         return significance if row.impact is None else significance * row.impact / (row.impact + constants.half_impact)
     if row.kind is EvidenceKind.METRIC:
         peers = 1.0 if row.impact is None else row.impact / (row.impact + constants.half_peer)
-        return row.score / (row.score + constants.half_series) * peers * _size(row, constants.full_ratio)
+        return row.score / (row.score + constants.half_series) * peers * _size(row, constants.full_doublings)
     return row.score / (row.score + constants.half_share)
 
 
-def _size(row: Evidence, full_ratio: float) -> float:
+def _size(row: Evidence, full_doublings: float) -> float:
     """How large the change of a series is, on a logarithmic scale; from nothing to something is full size."""
     if not row.before or not row.now:
         return 1.0
-    return min(abs(log(abs(row.now / row.before))) / log(full_ratio), 1.0)
+    return min(abs(log2(abs(row.now / row.before))) / full_doublings, 1.0)
 
 
 def _blame_edges(graph: ServiceGraph, rows: list[Evidence], constants: RankConstants) -> Mapping[Component, Component]:
@@ -131,6 +145,16 @@ def _explained_away(
             score -= constants.explained * min(total(component, caused), below)
         scores[component] = score
     return scores
+
+
+def _within_reach(view: View, scores: dict[Component, float], constants: RankConstants) -> dict[Component, float]:
+    """Less for services to which no calls lead from the alerting ones, where the graph knows any calls of these."""
+    reached = view.graph.reach(view.incident.alerting_services)
+    if len(reached) < 2:
+        return scores
+    nodes = {node for name in reached for node in view.graph.hosts.get(name, ())}
+    near = {*reached, *nodes}
+    return {c: score if c.name in near else score * constants.out_of_reach for c, score in scores.items()}
 
 
 def _hardly_asked(symptoms: Symptoms) -> bool:
