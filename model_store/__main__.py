@@ -8,14 +8,14 @@ from typing import Annotated
 import typer
 
 from service.domain.localization import RankedBy
-from service.errors import HypocenterError
+from service.errors import CaseError, HypocenterError
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    help="Evaluate localization on labelled cases, make synthetic cases, measure what an incident costs.",
+    help="Evaluate localization on labelled cases, make synthetic cases, refit the rank, measure what an incident costs.",
 )
 
 Roots = Annotated[list[Path], typer.Argument(metavar="CASES_DIR...", help="Directories with cases at any depth.")]
@@ -71,6 +71,21 @@ def bench(
         # Made in a process of its own: what making them needs is not what localizing them needs.
         _simulate_apart(Path(temporary), count, services)
         print(f"synthetic, {services} services: {measure(find_cases([Path(temporary)])).line()}")
+
+
+@app.command()
+def refit(
+    cases: Roots,
+    leave_one_system_out: Annotated[
+        bool, typer.Option("--leave-one-system-out", help="The way it is done; there is no other.")
+    ] = True,
+) -> None:
+    """What each constant of the statistical rank would become without one system's cases, and what that costs there."""
+    from model_store.refit import leave_one_system_out as leave_out
+    from model_store.refit import load
+
+    if not leave_out(load(cases), print):
+        raise CaseError(f"{', '.join(map(str, cases))}: cases of two systems or more are needed to leave one out")
 
 
 def _simulate_apart(out_dir: Path, count: int, services: int) -> None:
