@@ -15,7 +15,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    help="Evaluate localization on labelled cases, make synthetic cases, refit the rank, measure what an incident costs.",
+    help="Evaluate on labelled cases, make synthetic ones, refit the rank, measure what an incident costs.",
 )
 
 Roots = Annotated[list[Path], typer.Argument(metavar="CASES_DIR...", help="Directories with cases at any depth.")]
