@@ -14,7 +14,7 @@ _SECTIONS = ("callees", "callers", "hosts", "hosted")
 _OWN = "own"
 _VERDICT = re.compile(r"([cn]\d+) (?:(innocent)|guilty (\S+)((?: e\d+:s\d)*))$")
 _POD = re.compile(r"/\d+$")
-_DIGITS = re.compile(r"([stpk])(\d)")
+_DIGITS = re.compile(r"([stpki])(\d)")
 _CHANGE = re.compile(r"[ud]\d|new|gone|flat|\?")
 _CLASSES = frozenset(["cpu", "memory", "disk", "network", "latency", "error", "traffic", "restart", "pool", "other"])
 
@@ -31,10 +31,12 @@ class Row:
     change: str = "?"
     duration: int = -1
     share: int = -1
+    impact: int = -1
     support: int = 0
     metric_class: str = ""
     severity: str = ""
     inverse: bool = False
+    outgoing: bool = False
 
     @property
     def rising(self) -> bool:
@@ -67,9 +69,13 @@ class Reading:
         """Whether this very call was made."""
         return (tool, targets) in self.calls
 
-    def of(self, component: str) -> list[Row]:
-        """Rows about a component, worst first."""
-        return sorted((r for r in self.rows.values() if r.owner == component), key=lambda r: -r.score)
+    def about(self, component: str) -> list[Row]:
+        """Rows about a component, or about the calls that it makes."""
+        return [r for r in self.rows.values() if component in (r.owner, r.caller)]
+
+    def calls_seen(self, component: str) -> set[str]:
+        """Components that this one calls, as far as rows about calls tell."""
+        return {r.owner for r in self.rows.values() if r.caller == component}
 
     def callees(self) -> set[str]:
         """Components that this frame's component calls, as far as their rows were shown."""
@@ -124,8 +130,10 @@ def _row(line: str) -> Row:
         change=next((w for w in words if _CHANGE.fullmatch(w)), "?"),
         duration=digits.get("t", -1),
         share=digits.get("p", -1),
+        impact=digits.get("i", -1),
         support=digits.get("k", 0),
         metric_class=next((w for w in words if w in _CLASSES), ""),
         severity=next((w for w in words if w in ("ERROR", "WARN", "INFO", "DEBUG")), ""),
         inverse="inverse" in words,
+        outgoing="outgoing" in words,
     )

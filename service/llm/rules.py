@@ -6,21 +6,22 @@ import json
 from collections.abc import Sequence
 
 from service.domain.localization import ModelIdentity
-from service.llm.alias_text import Reading, Row, read
-from service.llm.weighing import fault, proof, weigh, weight
+from service.llm.alias_text import Reading, read
+from service.llm.faults import fault, proof
+from service.llm.weighing import EXPLAINING, Symptoms, symptoms, total
 from service.ports import ChatReply, ChatRequest
 
 _SEARCHES = ("search_traces", "search_fluctuating_metrics", "search_logs", "search_changes")
 _EVERYWHERE = "all"
 _INVESTIGATED = 4
 _CAUSES = 5
-# A callee explains its caller's trouble if at least this part of the caller's own suspicion falls on it.
-_EXPLAINS = 1.2
-# Suspicion below which a component has nothing of its own.
-_OWN_TROUBLE = 1.0
-# What a child's look at everything is worth in the root's order, which knows only the worst rows.
-_GUILTY = 1.5
-_INNOCENT = 0.6
+# How much of a caller's symptoms its worst callee's explain.
+_EXPLAINED = 0.5
+# What must be left against a component for it to be guilty at all.
+_OWN_TROUBLE = 0.1
+# What a child's close look is worth in the root's order, which knows only the worst rows.
+_GUILTY = 1.3
+_INNOCENT = 0.5
 
 
 class RulesModel:
@@ -59,7 +60,8 @@ def _root_move(reading: Reading, allowed: Sequence[str]) -> ChatReply:
 
 def _ranked(reading: Reading) -> list[str]:
     """Components by suspicion, with what their investigations found."""
-    suspicion = weigh(reading.rows.values())
+    found = symptoms(reading.rows.values())
+    suspicion = {c: _left(found, c, reading.calls_seen(c)) for c in found}
     for component, verdict in reading.verdicts.items():
         factor = _GUILTY if verdict.guilty else _INNOCENT
         suspicion[component] = suspicion.get(component, 0.0) * factor
@@ -67,22 +69,32 @@ def _ranked(reading: Reading) -> list[str]:
     return sorted(known, key=lambda c: (-suspicion[c], c[0], int(c[1:])))
 
 
+def _left(found: dict[str, Symptoms], component: str, callees: set[str]) -> float:
+    """What speaks against a component, less what its worst callee explains."""
+    against = found.get(component, {})
+    explained = (min(total(against, caused), _below(found, callees, cause)) for caused, cause in EXPLAINING.items())
+    return total(against) - _EXPLAINED * sum(explained)
+
+
+def _below(found: dict[str, Symptoms], callees: set[str], cause: frozenset[str]) -> float:
+    """How much of what could explain it the worst callee shows."""
+    return max((total(found[c], cause) for c in callees if c in found), default=0.0)
+
+
 def _cause(reading: Reading, component: str) -> dict[str, object]:
     verdict = reading.verdicts.get(component)
     if verdict is not None and verdict.guilty:
         return {"component": component, "fault": verdict.fault, "rows": list(verdict.rows)}
-    rows = proof(reading.of(component))
+    rows = proof(reading.about(component))
     return {"component": component, "fault": fault(rows), "rows": [r.id for r in rows]}
 
 
 def _verdict(reading: Reading) -> ChatReply:
-    suspicion = weigh(reading.rows.values())
-    own = suspicion.get(reading.component, 0.0)
-    below = max((suspicion[c] for c in reading.callees() if c in suspicion), default=0.0)
-    rows = proof(_counting(reading.of(reading.component)))
-    guilty = own >= _OWN_TROUBLE and below < _EXPLAINS * own
+    """Guilty is who has more left against it than any callee shows of what could have caused it."""
+    found, callees = symptoms(reading.rows.values()), reading.callees()
+    against = found.get(reading.component, {})
+    possible = [cause for caused, cause in EXPLAINING.items() if total(against, caused) > 0]
+    below = max((_below(found, callees, cause) for cause in possible), default=0.0)
+    rows = proof(reading.about(reading.component))
+    guilty = _left(found, reading.component, callees) >= max(_OWN_TROUBLE, below)
     return _call("report_verdict", guilty=guilty, fault=fault(rows) if guilty else "unknown", rows=[r.id for r in rows])
-
-
-def _counting(rows: Sequence[Row]) -> list[Row]:
-    return [r for r in rows if weight(r) > 0]

@@ -1,124 +1,128 @@
-"""How much a row of evidence speaks against the component that it is about: general principles, no system's own.
+"""How much rows of evidence speak against the component that they are about: general principles, no system's own.
 
-A fault's own traces (a resource used up, time that no callee accounts for, errors that begin here, log lines never seen
-before) weigh more than what travels: latency and traffic go up and down the call graph with somebody else's fault.
+Every row tells of one symptom. The strongest row of a symptom counts, with the symptom's weight: what begins in a
+component (a resource used up, time that no callee covers, errors and log lines that were never there) weighs more than
+what travels along calls (latency, traffic, fewer calls).
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from service.llm.alias_text import Row
 
-_RISING = {
-    "gap": 1.0,  # waits that the callee does not account for: the network, or a callee that cannot begin
-    "self-time": 0.9,  # its own code is slow
-    "latency": 0.2,  # its own or its callees'
-    "error-share": 1.0,  # errors that begin here
-    "calls": 0.3,  # retries: somebody below fails
-    "new-call": 0.3,
-    "traffic": 0.1,
-    "log-more": 0.3,
-    "log-new": 0.3,
-    "change": 0.5,
-}
-_FALLING = {"lost-call": 0.5, "silence": 0.8, "log-less": 0.2, "log-gone": 0.2}
-_METRICS = {
-    "cpu": 1.0,
-    "memory": 0.6,
-    "disk": 0.4,
-    "network": 0.3,
+WEIGHTS = {
+    "gap": 1.0,
+    "self-time": 1.0,
+    "call-time": 1.0,
     "latency": 0.2,
-    "error": 0.7,
-    "restart": 1.0,
-    "pool": 0.5,
-    "traffic": 0.1,
-    "other": 0.2,
+    "error-share": 1.2,
+    "log-trouble": 2.0,  # new warnings and errors, given the operation: faults that no series shows
+    "log-other": 0.3,
+    "unanswered": 1.0,
+    "lost-call": 0.8,
+    "new-call": 0.2,
+    "calls": 0.2,
+    "silence": 0.2,
+    "traffic": 0.2,
+    "change": 0.5,
+    "metric-cpu": 1.2,
+    "metric-memory": 0.8,
+    "metric-disk": 0.6,
+    "metric-network": 0.1,
+    "metric-traffic": 0.2,
+    "metric-pool": 0.6,
+    "metric-restart": 1.0,
+    "metric-latency": 0.5,
+    "metric-error": 0.6,
+    "metric-other": 0.1,
+    "metric-outgoing": 0.1,  # what a component's own calls suffer says more about those whom it calls
 }
-_SEVERE = {"ERROR": 3.0, "WARN": 2.5}  # times the weight of an ordinary line
-_COMMON = 3  # gaps from one caller to this many callees are the caller's own slowness
+SLOWNESS = frozenset({"gap", "self-time", "call-time", "latency", "metric-latency", "metric-pool"})
+RESOURCES = frozenset({"metric-cpu", "metric-memory", "metric-disk"})
+FAILURE = frozenset(
+    {"error-share", "log-trouble", "log-other", "unanswered", "lost-call", "new-call", "calls", "silence"}
+    | {"metric-error", "metric-outgoing"}
+)
+EXPLAINING = {SLOWNESS: SLOWNESS | RESOURCES, FAILURE: FAILURE | {"metric-restart"}}
+"""Symptoms that a callee can cause, and what the callee shows when it does: who is slow does not explain who fails."""
 
-_FAULT_OF_METRIC = {
-    "cpu": "cpu",
-    "memory": "memory",
-    "disk": "disk",
-    "network": "network-loss",
-    "error": "error",
-    "restart": "crash",
-    "pool": "overload",
-    "latency": "slow",
-}
-_FAULT_OF_KIND = {
-    "gap": "network-delay",
-    "self-time": "slow",
-    "latency": "slow",
-    "error-share": "error",
-    "silence": "crash",
-    "change": "deploy",
-}
+_FALLING = frozenset({"lost-call", "silence", "log-other", "metric-other", "change"})
+_TIMES = frozenset({"gap", "self-time", "call-time", "latency"})
+_HALF_SCORE = {"time": 6.0, "series": 8.0, "share": 3.0}
+_IDLE = 0.5  # what is left of a resource's weight where nothing has become slower
+_COMMON = 2  # gaps as large from one caller to so many callees are the caller's own
+_AS_LARGE = 2  # digits of strength
+
+Symptoms = dict[str, float]
+"""What speaks against a component: its symptoms, each with weight times strength."""
+
+
+def symptom(row: Row) -> str:
+    """What a row is a symptom of; "" if it speaks against nobody: faster, fewer errors, less load."""
+    name, bad = _named(row)
+    return name if bad or name in _FALLING else ""
+
+
+def _named(row: Row) -> tuple[str, bool]:
+    if row.kind == "metric":
+        return f"metric-{'outgoing' if row.outgoing else row.metric_class or 'other'}", row.rising != row.inverse
+    if row.kind.startswith("log-"):
+        return "log-trouble" if row.severity in ("ERROR", "WARN") else "log-other", row.rising
+    if row.kind == "lost-call" and row.rising:
+        return "unanswered", True
+    if row.kind == "latency" and row.caller:
+        return "call-time", row.rising
+    return row.kind, row.rising
+
+
+def strength(row: Row) -> float:
+    """0 to 1: how significant a row is, times how large."""
+    deviations = 2 ** (row.score / 1.4) - 1
+    name = symptom(row)
+    if name in _TIMES:
+        return deviations / (deviations + _HALF_SCORE["time"]) * (1.0 if row.impact < 0 else (row.impact + 0.5) / 9)
+    if row.kind == "metric":
+        doublings = int(row.change[1:]) / 2 if row.change[1:].isdigit() else float(row.change != "flat") * 2
+        usual = 1.0 if row.impact < 0 else row.impact / 9
+        return deviations / (deviations + _HALF_SCORE["series"]) * min(doublings / 2, 1.0) * usual
+    return deviations / (deviations + _HALF_SCORE["share"])
 
 
 def weight(row: Row) -> float:
-    """What a row counts: its strength (in digits), the weight of its kind, and how large the change is."""
-    if row.kind == "metric":
-        bad = row.rising != row.inverse
-        return row.score * _METRICS.get(row.metric_class, 0.2) * (1.0 if bad else 0.2)
-    if row.kind == "lost-call" and row.caller:
-        return row.score * 0.9 * _size(row)  # calls without an answer
-    towards = _RISING if row.rising else _FALLING
-    kind = towards.get(row.kind, 0.05) * (_SEVERE.get(row.severity, 1.0) if row.kind.startswith("log-") else 1.0)
-    return row.score * kind * _size(row)
+    """What one row counts."""
+    return WEIGHTS.get(symptom(row), 0.0) * strength(row)
 
 
-def _size(row: Row) -> float:
-    """Half for a change that hardly can be felt, one and a half for a drastic one."""
-    if row.duration >= 0:
-        return 0.3 + row.duration / 7
-    return 0.5 + row.share / 9 if row.share >= 0 else 1.0
+def symptoms(rows: Iterable[Row]) -> dict[str, Symptoms]:
+    """What speaks against every component that rows tell of."""
+    told = tuple(rows)
+    slow_callers = _slow_callers(told)
+    found: dict[str, Symptoms] = {}
+    for row in told:
+        blamed = row.caller if row.kind == "gap" and row.caller in slow_callers else row.owner
+        against = found.setdefault(blamed, {})
+        name = symptom(row)
+        against[name] = max(against.get(name, 0.0), weight(row))
+    for against in found.values():
+        if not against.keys() & SLOWNESS:
+            against.update({name: _IDLE * worth for name, worth in against.items() if name in RESOURCES})
+    return found
 
 
-def weigh(rows: Iterable[Row]) -> dict[str, float]:
-    """Suspicion of every component that rows speak of."""
-    shared = tuple(rows)
-    common = _slow_callers(shared)
-    weights: dict[str, list[float]] = {}
-    for row in shared:
-        if row.kind == "gap" and row.rising and row.caller in common:
-            weights.setdefault(row.caller, []).append(weight(row) / 2)
-            weights.setdefault(row.owner, []).append(weight(row) / 4)
-        else:
-            weights.setdefault(row.owner, []).append(weight(row))
-    return {component: _together(values) for component, values in weights.items()}
+def total(against: Symptoms, of: frozenset[str] | None = None) -> float:
+    """How much speaks against a component, in all or by some symptoms."""
+    return sum(worth for name, worth in against.items() if of is None or name in of)
 
 
 def _slow_callers(rows: Sequence[Row]) -> set[str]:
     """Callers that wait on everybody: what they have in common is themselves."""
-    waits = {(r.caller, r.owner) for r in rows if r.kind == "gap" and r.rising and r.caller}
-    counts: Mapping[str, int] = Counter(caller for caller, _ in waits)
-    return {caller for caller, count in counts.items() if count >= _COMMON}
-
-
-def _together(weights: Iterable[float]) -> float:
-    """The strongest in full, every further one by half of the one before."""
-    return sum(w / 2**i for i, w in enumerate(sorted(weights, reverse=True)))
-
-
-def proof(rows: Iterable[Row], limit: int = 3) -> list[Row]:
-    """The rows that weigh most."""
-    return sorted(rows, key=lambda r: (-weight(r), int(r.id[1:])))[:limit]
-
-
-def fault(rows: Sequence[Row]) -> str:
-    """The fault kind that a component's rows speak of, most telling first."""
-    if not rows:
-        return "unknown"
-    classes = {r.metric_class for r in rows if r.kind == "metric" and r.rising}
-    first = rows[0]
-    if first.kind == "self-time" and "cpu" in classes:
-        return "cpu"
-    if first.kind == "metric":
-        return _FAULT_OF_METRIC.get(first.metric_class, "unknown")
-    if first.kind == "lost-call":
-        return "network-loss" if first.caller else "wrong-result"
-    if first.kind.startswith("log-"):
-        return "error" if first.severity == "ERROR" else "wrong-result"
-    return _FAULT_OF_KIND.get(first.kind, "unknown")
+    waits: dict[tuple[str, str], int] = {}
+    for row in rows:
+        if symptom(row) == "gap" and row.caller:
+            waits[row.caller, row.owner] = max(waits.get((row.caller, row.owner), 0), row.score)
+    worst: dict[str, int] = {}
+    for (caller, _), score in waits.items():
+        worst[caller] = max(worst.get(caller, 0), score)
+    large = [(caller, callee) for (caller, callee), score in waits.items() if score + _AS_LARGE >= worst[caller]]
+    callees, callers = Counter(caller for caller, _ in large), Counter(callee for _, callee in large)
+    return {a for a, b in large if callees[a] >= _COMMON and callees[a] > callers[b]}

@@ -2,7 +2,7 @@
 
 import math
 
-from service.domain.evidence import Evidence
+from service.domain.evidence import Evidence, Signal
 
 _TOP = 9
 
@@ -41,6 +41,16 @@ def size(e: Evidence) -> str:
 def support(e: Evidence) -> str:
     """How many observations stand behind it, now: k0 to k9, half a decade a digit."""
     return f"k{_digit(2 * math.log10(1 + max(e.n_now, 0)))}"
+
+
+def impact(e: Evidence) -> str:
+    """How much of what users ask for it concerns, i0 to i9, a third of a decade a digit: 0.1 % or less to all of it; of a
+    series, its change against what is usual for such series elsewhere: i5 is as much, i8 ten times.
+    """
+    if e.impact is None:
+        return ""
+    usual = 5 if e.signal is Signal.METRICS else _TOP
+    return f"i{_digit(usual + 3 * math.log10(e.impact)) if e.impact > 0 else 0}"
 
 
 def began(e: Evidence) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from service.domain.evidence import Evidence, Signal
-from service.evidence.metric_class import about_host, good_when_high, metric_class
+from service.evidence.metric_class import about_callees, about_host, good_when_high, metric_class
 from service.evidence.statement import statement
 from service.tools import buckets
 from service.tools.naming import Naming
@@ -13,6 +13,13 @@ from service.tools.quoting import plain, quoted
 Row = Callable[[Evidence], str]
 
 _LETTER = {Signal.TRACES: "o", Signal.LOGS: "l"}  # of an operation and a log template; a metric is its class
+
+
+_MARKS: Mapping[str, Callable[[str], bool]] = {
+    "host": about_host,
+    "outgoing": about_callees,
+    "inverse": good_when_high,
+}
 
 
 def alias_rows(evidence: Sequence[Evidence], naming: Naming) -> Row:
@@ -52,14 +59,14 @@ class AliasRows:
     def row(self, e: Evidence) -> str:
         """The evidence as a row of codes."""
         words = [e.id, e.kind.value, self.naming.of(e.component), buckets.score(e), buckets.change(e)]
-        words += [buckets.size(e), buckets.support(e), self.subject(e), e.severity[:5].upper()]
+        words += [buckets.size(e), buckets.impact(e), buckets.support(e), self.subject(e), e.severity[:5].upper()]
         words += [f"@{self.numbers['o', e.given]}" if ("o", e.given) in self.numbers else "", buckets.began(e)]
         return " ".join(word for word in words if word)
 
     def subject(self, e: Evidence) -> str:
         """The operation's or template's number; of a metric, its class and what one must know to read its direction."""
         if e.signal is Signal.METRICS:
-            marks = ("host" if about_host(e.subject) else "", "inverse" if good_when_high(e.subject) else "")
+            marks = [word for word, holds in _MARKS.items() if holds(e.subject)]
             return " ".join(w for w in (metric_class(e.subject, e.unit), *marks) if w)
         return self.numbers.get((_LETTER.get(e.signal, ""), e.subject), "")
 

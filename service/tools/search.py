@@ -1,5 +1,6 @@
 """The search tools: what one signal says about a component, or about all of them."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -12,6 +13,8 @@ from service.view.view import View
 
 # Over the whole system, breadth is worth more than a third row about the same component, or a second of one kind.
 ROWS_A_COMPONENT = 2
+# And no kind should fill the answer: most series of a system are about latency.
+ROWS_A_KIND = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +57,21 @@ def _caveat(view: View, signal: Signal) -> str:
 
 
 def _spread(view: View, signal: Signal) -> list[Evidence]:
-    """Worst first, at most `ROWS_A_COMPONENT` of each component, each of another kind (of metrics, another class)."""
-    seen: dict[Component, set[str]] = {}
+    """Worst first, of each component at most `ROWS_A_COMPONENT`, of each kind (class of metrics) `ROWS_A_KIND`; and no
+    row twice of the same component and kind.
+    """
+    of_component: Counter[Component] = Counter()
+    of_kind: Counter[str] = Counter()
+    seen: set[tuple[Component, str]] = set()
     chosen: list[Evidence] = []
     for e in view.evidence:
-        kinds = seen.setdefault(view.graph.owner(e.component), set())
+        owner = view.graph.owner(e.component)
         kind = metric_class(e.subject, e.unit) if signal is Signal.METRICS else f"{e.kind} {e.severity}"
-        if e.signal is signal and kind not in kinds and len(kinds) < ROWS_A_COMPONENT:
-            kinds.add(kind)
+        full = of_component[owner] == ROWS_A_COMPONENT or of_kind[kind] == ROWS_A_KIND
+        if e.signal is signal and not full and (owner, kind) not in seen:
+            of_component[owner] += 1
+            of_kind[kind] += 1
+            seen.add((owner, kind))
             chosen.append(e)
     return chosen
 
