@@ -79,10 +79,11 @@ async def _opened(incident: Incident, bench: Bench, allowed_s: float) -> View:
     try:
         return await open_view(incident, bench.telemetry, min(bench.telemetry_timeout_s, allowed_s))
     except ExceptionGroup as group:  # signals are fetched together; the first that cannot be read tells enough
-        error: Exception = group
-        while isinstance(error, ExceptionGroup):
-            error = error.exceptions[0]
-        raise error from None
+        raise _first(group) from None
+
+
+def _first(error: Exception) -> Exception:
+    return _first(error.exceptions[0]) if isinstance(error, ExceptionGroup) else error
 
 
 class Worker:

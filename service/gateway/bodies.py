@@ -7,7 +7,7 @@ from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
 from service.errors import CallerError
-from service.gateway.problem import Problem
+from service.gateway.problem import Problem, TooLarge
 from service.stores.validation import first_fault
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -49,5 +49,5 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON")
 
 
-def _too_large(limit_bytes: int) -> Problem:
-    return Problem(413, f"the body is longer than {limit_bytes} bytes, which is the limit")
+def _too_large(limit_bytes: int) -> TooLarge:
+    return TooLarge(f"the body is longer than {limit_bytes} bytes, which is the limit")

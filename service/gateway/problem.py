@@ -1,5 +1,7 @@
 """Errors as ``application/problem+json`` (RFC 9457), whatever went wrong."""
 
+import asyncio
+import contextlib
 import http
 import math
 from collections.abc import Mapping
@@ -8,11 +10,14 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
 from service.errors import CallerError, StoreError
 from service.stores.validation import printable
 
 MEDIA_TYPE = "application/problem+json"
+LINGER_S = 2.0
+LINGER_BYTES = 32_000_000
 
 
 class Problem(Exception):
@@ -25,21 +30,55 @@ class Problem(Exception):
         self.headers = {} if retry_after_s is None else {"Retry-After": str(math.ceil(retry_after_s))}
 
 
+class TooLarge(Problem):
+    """A body that will not be read. Its sender is told while still sending."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(413, detail)
+
+
+class LingeringResponse(JSONResponse):
+    """A whole response, after which what still comes of the request is thrown away for a while, unread. If the
+    connection were closed at once, a sender that writes everything before it reads would see a reset instead of it.
+    """
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send, then linger."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": self.body, "more_body": True})
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_S):
+                await _throw_away(receive, LINGER_BYTES)
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def _throw_away(receive: Receive, most_bytes: int) -> None:
+    while most_bytes > 0:
+        message = await receive()
+        most_bytes -= len(message.get("body", b""))
+        if not message.get("more_body", False):
+            return
+
+
 def problem_response(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
     """The problem as a response; its detail stays on one line."""
-    body = {
+    return JSONResponse(_document(status, detail), status, dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+def _document(status: int, detail: str) -> dict[str, object]:
+    return {
         "schema_version": "1",
         "type": "about:blank",
         "title": http.HTTPStatus(status).phrase,
         "status": status,
         "detail": printable(detail),
     }
-    return JSONResponse(body, status, dict(headers or {}), media_type=MEDIA_TYPE)
 
 
 def answer_with_problems(app: FastAPI) -> None:
     """Let every error of the app be told as a problem."""
     app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(TooLarge, _too_large)
     app.add_exception_handler(CallerError, _caller)
     app.add_exception_handler(StoreError, _store)
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -50,6 +89,12 @@ def answer_with_problems(app: FastAPI) -> None:
 def _problem(_request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)
     return problem_response(error.status, error.detail, error.headers)
+
+
+def _too_large(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, TooLarge)
+    headers = {"Connection": "close"}
+    return LingeringResponse(_document(error.status, error.detail), error.status, headers, media_type=MEDIA_TYPE)
 
 
 def _caller(_request: Request, error: Exception) -> Response:

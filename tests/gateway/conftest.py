@@ -1,0 +1,122 @@
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from service.gateway.context import Check, Gateway, RateLimit
+from service.gateway.web import web_app
+from service.jobs.records import Claim, Ending, StoredStep
+from service.jobs.sqlite import SqliteStore
+from service.telemetry import Meters
+
+Body = dict[str, Any]
+Answer = Callable[[], Awaitable[Claim]]
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+    opened = SqliteStore(tmp_path / "store.sqlite", timeout_s=2, poll_s=20)
+    yield opened
+    await opened.close()
+
+
+async def _fine() -> Check:
+    return Check(ok=True, found="a source made for the test")
+
+
+@pytest.fixture
+def gateway(store: SqliteStore) -> Gateway:
+    return Gateway(
+        store=store,
+        meters=Meters(),
+        rate=RateLimit(0),
+        telemetry_check=_fine,
+        model_name="none",
+        body_limit_bytes=100_000,
+        heartbeat_s=0.05,
+        longest_wait_s=20,
+        stopping=asyncio.Event(),
+    )
+
+
+@pytest.fixture
+async def client(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(web_app(gateway, "0"), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as opened:
+        yield opened
+
+
+def alertmanager_body(*services: str, status: str = "firing") -> Body:
+    """A body in the form of Alertmanager's webhook."""
+    ended = "2026-03-04T05:16:07Z" if status == "resolved" else "0001-01-01T00:00:00Z"
+    return {
+        "version": "4",
+        "groupKey": '{}:{alertname="Slow"}',
+        "truncatedAlerts": 0,
+        "status": status,
+        "receiver": "hypocenter",
+        "groupLabels": {"alertname": "Slow"},
+        "commonLabels": {"alertname": "Slow"},
+        "commonAnnotations": {},
+        "externalURL": "http://alertmanager:9093",
+        "alerts": [
+            {
+                "status": status,
+                "labels": {"alertname": "Slow", "service": service},
+                "annotations": {"summary": f"{service} is slow"},
+                "startsAt": "2026-03-04T05:06:07.123Z",
+                "endsAt": ended,
+                "generatorURL": "http://prometheus:9090/graph?g0.expr=up&g0.tab=1",
+                "fingerprint": f"f-{service}",
+            }
+            for service in services
+        ],
+    }
+
+
+def grafana_body(service: str) -> Body:
+    """A body in the form of Grafana's webhook."""
+    body = alertmanager_body(service)
+    body |= {"version": "1", "orgId": 1, "title": "[FIRING:1] Slow", "state": "alerting", "message": "**Firing**"}
+    body["alerts"][0] |= {
+        "values": {"A": 0.4},
+        "valueString": "[ var='A' value=0.4 ]",
+        "dashboardURL": "",
+        "panelURL": "",
+        "silenceURL": "http://grafana/silence",
+    }
+    return body
+
+
+RESULT = """{"schema_version": "1", "id": "ID", "incident_id": "INC", "status": "done", "stop": "answered",
+"ranked_by": "statistical", "model": null, "unresolved": false, "seconds": 0.1, "causes": [
+{"rank": 1, "component": {"kind": "pod", "name": "cart-1"}, "fault": "cpu", "confidence": 0.8, "reason": "r",
+ "path": ["cart"], "evidence": []},
+{"rank": 2, "component": {"kind": "service", "name": "pay"}, "fault": "slow", "confidence": 0.1, "reason": "r",
+ "path": ["pay"], "evidence": []}]}"""
+GRAPH = '{"services": ["cart", "pay"], "calls": [["cart", "pay"]], "pods": {"cart-1": "cart"}, "hosts": {}}'
+STEPS = [StoredStep(n, f'{{"schema_version": "1", "number": {n}}}') for n in range(3)]
+
+
+@pytest.fixture
+def answer_next(store: SqliteStore) -> Answer:
+    """Does a worker's work: takes the first localization, makes three steps, and answers it."""
+
+    async def answer() -> Claim:
+        claim = await store.claim("w", 60, datetime.now(UTC))
+        assert claim is not None
+        await store.add_steps(claim.lease, STEPS)
+        result = RESULT.replace('"ID"', f'"{claim.localization.id}"').replace('"INC"', f'"{claim.incident.id}"')
+        await store.finish(claim.lease, Ending(result, '{"frames": []}', GRAPH), datetime.now(UTC))
+        return claim
+
+    return answer
