@@ -18,7 +18,7 @@ from service.view.view import View
 
 # What a fully supported first place of the model is worth against the statistical first place. Below 1: where the
 # statistics see nothing at all in a component, the model alone does not carry it to the top.
-TRUST = 0.8
+TRUST = 0.6
 # Confidence is a share of squared scores, so that what stands out stands out. To be calibrated on held-back cases.
 SHARPNESS = 2.0
 # Nobody is certain.

@@ -61,7 +61,7 @@ def _suspect(view: View, component: Component, fault: Fault, evidence: tuple[Evi
 
 
 def _is_about(view: View, e: Evidence, component: Component) -> bool:
-    """Whether a row is about a component; one about calls is about either end, since either can be why they are slow."""
+    """Whether a row is about a component; one about calls is about either end: either can be why they are slow."""
     if e.component.kind is ComponentKind.EDGE:
         return component.name in edge_ends(e.component)
     return view.graph.owner(e.component) == component

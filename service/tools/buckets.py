@@ -44,8 +44,9 @@ def support(e: Evidence) -> str:
 
 
 def impact(e: Evidence) -> str:
-    """How much of what users ask for it concerns, i0 to i9, a third of a decade a digit: 0.1 % or less to all of it; of a
-    series, its change against what is usual for such series elsewhere: i5 is as much, i8 ten times.
+    """How much of what users ask for it concerns, i0 to i9, a third of a decade a digit: 0.1 % or less to all of it.
+
+    Of a series, its change against what is usual for such series elsewhere: i5 is as much, i8 ten times.
     """
     if e.impact is None:
         return ""

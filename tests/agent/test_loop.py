@@ -25,6 +25,10 @@ GUILTY = call("report_verdict", guilty=True, fault="network-delay", rows=["e0"])
 INNOCENT = call("report_verdict", guilty=False, fault="unknown", rows=[])
 
 
+def results(component: str, *rows: str) -> ChatReply:
+    return call("print_results", causes=[{"component": component, "fault": "cpu", "rows": list(rows)}])
+
+
 def investigate(*components: str) -> ChatReply:
     return call("investigate", components=list(components))
 
@@ -121,7 +125,7 @@ def test_an_alias_that_does_not_exist_is_answered_with_what_does():
 
 
 def test_results_that_name_nothing_are_sent_back_once_and_dropped_at_the_end():
-    nobody = call("print_results", causes=[{"component": "c9", "fault": "cpu", "rows": []}])
+    nobody = results("c9")
     outcome, _ = played({"root": [nobody, nobody]}, Budget(turns=2))
     assert observations(outcome, 0)[0].startswith("c9 unknown")
     assert outcome.localization.dropped == 1
@@ -262,7 +266,7 @@ def test_without_a_model_the_statistical_rank_answers_and_says_so():
 
 
 def test_each_part_can_be_asked_for():
-    wrong = call("print_results", causes=[{"component": "c4", "fault": "cpu", "rows": []}])
+    wrong = results("c4")
     by_model = asyncio.run(localize(a_view(), ScriptedModel({"root": [wrong]}), rank=RankedBy.MODEL))
     assert [c.component.name for c in by_model.localization.causes] == ["ads"]
     alone = asyncio.run(localize(a_view(), ScriptedModel({"root": [wrong]}), rank=RankedBy.STATISTICAL))

@@ -20,7 +20,7 @@ def test_each_call_is_its_move():
     assert parsed("report_verdict", {"guilty": True, "fault": "cpu", "rows": ["e1", "e1"]}) == ReportVerdict(
         True, Fault.CPU, ("e1",)
     )
-    cause = {"component": "c1", "fault": "lock", "rows": []}
+    cause: dict[str, object] = {"component": "c1", "fault": "lock", "rows": []}
     assert parsed("print_results", {"causes": [cause]}) == PrintResults((Suspicion("c1", Fault.LOCK),))
 
 

@@ -1,7 +1,7 @@
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import uvicorn
@@ -10,7 +10,7 @@ from service.llm.fake_server import FakeServer
 
 
 @contextmanager
-def served(fake: FakeServer) -> Iterator[str]:
+def served(fake: FakeServer) -> Generator[str]:
     """The fake server on a free port of this machine, in a thread, for as long as the block lasts; its address."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))

@@ -2,7 +2,7 @@ import pytest
 
 from service.domain.component import Component, ComponentKind, edge, service
 from service.domain.graph import ServiceGraph
-from service.tools.naming import aliases, names
+from service.tools.naming import Naming, aliases, names
 from tests.agent.scene import a_view, pod
 
 GRAPH = a_view().graph
@@ -17,7 +17,7 @@ def test_aliases_follow_the_order_of_the_data():
 
 
 @pytest.mark.parametrize("naming", [aliases(GRAPH), names(GRAPH)])
-def test_every_word_means_the_component_that_it_stands_for(naming):
+def test_every_word_means_the_component_that_it_stands_for(naming: Naming):
     components = [service(s) for s in GRAPH.services] + [pod(p) for p in GRAPH.pods]
     components += [Component(ComponentKind.NODE, n) for n in GRAPH.nodes()] + [edge(a, b) for a, b in GRAPH.calls]
     for component in components:
@@ -25,7 +25,7 @@ def test_every_word_means_the_component_that_it_stands_for(naming):
 
 
 @pytest.mark.parametrize("written", ["c5", "c1>c3", "cart", "", ">", "c0>", "all"])
-def test_an_alias_that_does_not_exist_means_nothing(written):
+def test_an_alias_that_does_not_exist_means_nothing(written: str):
     assert aliases(GRAPH).resolve(written) is None
 
 

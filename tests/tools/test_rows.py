@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from service.domain.component import edge, service
-from service.domain.evidence import EvidenceKind
+from service.domain.evidence import Evidence, EvidenceKind
 from service.tools import buckets
 from service.tools.quoting import quoted
 from service.tools.rendering import rendering_of
@@ -12,7 +12,7 @@ from tests.agent.scene import a_view, finding, pod
 GAP = finding(EvidenceKind.GAP, edge("checkout", "cart"), "Cart/Get", 30.0)
 
 
-def row(e, rendering="aliases"):
+def row(e: Evidence, rendering: str = "aliases") -> str:
     view = a_view([e])
     return rendering_of(rendering, view).row(view.evidence[0])
 
@@ -43,7 +43,7 @@ def test_a_row_of_names_is_a_sentence_fenced_in_quotes():
     ("now", "before", "written"),
     [(4, 1, "u4"), (1, 4, "d4"), (1, 1, "flat"), (1, 0, "new"), (0, 1, "gone"), (0, 0, "flat"), (1, None, "?")],
 )
-def test_change_is_told_in_half_doublings(now, before, written):
+def test_change_is_told_in_half_doublings(now: float, before: float | None, written: str):
     assert buckets.change(replace(GAP, now=now, before=before)) == written
 
 

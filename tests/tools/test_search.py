@@ -10,10 +10,11 @@ from service.domain.graph import ServiceGraph
 from service.errors import ModelError
 from service.tools.rendering import estimated_tokens, rendering_of
 from service.tools.search import search
+from service.view.view import View
 from tests.agent.scene import a_view, finding
 
 
-def answer(signal: Signal, target: Component | None, rendering: str = "aliases", view=None):
+def answer(signal: Signal, target: Component | None, rendering: str = "aliases", view: View | None = None):
     view = view or a_view()
     return search(view, rendering_of(rendering, view), signal, target)
 
@@ -83,7 +84,7 @@ HOSTILE = st.text(max_size=60) | st.sampled_from(
 
 
 @given(subject=HOSTILE, name=HOSTILE.filter(bool), example=HOSTILE)
-def test_telemetry_can_never_look_like_a_row_or_a_turn(subject, name, example):
+def test_telemetry_can_never_look_like_a_row_or_a_turn(subject: str, name: str, example: str):
     graph = ServiceGraph(services=(name, "other"), calls=frozenset({(name, "other")}))
     rows = [
         finding(EvidenceKind.LATENCY, service(name), subject, 9.0),
@@ -102,7 +103,7 @@ def test_telemetry_can_never_look_like_a_row_or_a_turn(subject, name, example):
 
 
 @given(st.lists(st.tuples(st.sampled_from(sorted(EvidenceKind)), st.floats(0, 99)), max_size=60))
-def test_an_answer_keeps_to_its_budget_and_counts_what_it_left_out(found):
+def test_an_answer_keeps_to_its_budget_and_counts_what_it_left_out(found: list[tuple[EvidenceKind, float]]):
     rows = [finding(kind, service("cart"), f"s{i}", score) for i, (kind, score) in enumerate(found)]
     view = a_view(rows)
     for name in ("aliases", "names"):
