@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
@@ -26,6 +27,7 @@ class Endpoint:
     model: str = ""  # "": the first one that the server lists
     version: str = ""
     api_key: str = ""
+    api_key_file: Path | None = None  # read for every round, so that a rotated key is taken up
     rendering: str = "names"
     connect_s: float = 3.0
     concurrency: int = 8  # requests of one round that are under way at the same time
@@ -85,7 +87,7 @@ class OpenAIModel:
             raise ModelError(f"the model server {self._host()} did not answer within {timeout_s:g} s") from error
 
     def _client(self, timeout_s: float) -> httpx.AsyncClient:
-        key = self.endpoint.api_key
+        key = self._key()
         return httpx.AsyncClient(
             base_url=self._base,
             transport=self._transport,
@@ -95,6 +97,15 @@ class OpenAIModel:
             follow_redirects=False,
             trust_env=False,
         )
+
+    def _key(self) -> str:
+        file = self.endpoint.api_key_file
+        if file is None:
+            return self.endpoint.api_key
+        try:
+            return file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ModelError(f"the key of the model server cannot be read from {file}: {error}") from error
 
     async def _round(
         self, client: httpx.AsyncClient, can: Capabilities, requests: Sequence[ChatRequest]

@@ -46,10 +46,24 @@ def _silence(e: Evidence) -> str:
     return f"{_who(e)} is reached by {quantity(e.now, e.unit)} of the requests that should reach it"
 
 
+def _log(e: Evidence) -> str:
+    what = {EvidenceKind.LOG_NEW: "new", EvidenceKind.LOG_MORE: "more", EvidenceKind.LOG_LESS: "fewer"}.get(
+        e.kind, "no"
+    )
+    level = f"{e.severity.upper()} " if e.severity else ""
+    given = f" after {e.given}" if e.given else ""
+    moved = quantity(e.now, e.unit) if e.before is None else f"{quantity(e.before, e.unit)} → {quantity(e.now, e.unit)}"
+    return f"{_who(e)} writes {what} {level}log lines{given} ({moved})"
+
+
 _SENTENCES: dict[EvidenceKind, Callable[[Evidence], str]] = {
     EvidenceKind.GAP: _gap,
     EvidenceKind.SELF_TIME: _self_time,
     EvidenceKind.LATENCY: _latency,
     EvidenceKind.ERROR_SHARE: _errors,
     EvidenceKind.SILENCE: _silence,
+    EvidenceKind.LOG_NEW: _log,
+    EvidenceKind.LOG_MORE: _log,
+    EvidenceKind.LOG_LESS: _log,
+    EvidenceKind.LOG_GONE: _log,
 }

@@ -1,5 +1,6 @@
 import asyncio
 import json
+from pathlib import Path
 
 import pytest
 
@@ -129,6 +130,14 @@ def test_the_key_is_sent_and_a_wrong_one_is_told():
     assert talk(FakeServer(replies=[LOOK], api_key="k"), api_key="k")[1][0].call_name == "search_traces"
     with pytest.raises(ModelError, match="answered 401: wrong api key"):
         talk(FakeServer(replies=[LOOK], api_key="k"), api_key="other")
+
+
+def test_the_key_can_lie_in_a_file(tmp_path: Path):
+    fake = FakeServer(replies=[LOOK], api_key="k")
+    (tmp_path / "key").write_text("k\n", encoding="utf-8")
+    assert talk(fake, api_key_file=tmp_path / "key")[1][0].call_name == "search_traces"
+    with pytest.raises(ModelError, match="cannot be read from"):
+        talk(fake, api_key_file=tmp_path / "none")
 
 
 def test_a_model_that_is_not_served_is_told_with_those_that_are():

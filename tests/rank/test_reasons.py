@@ -25,6 +25,13 @@ def test_a_gap_is_told_of_the_calls():
     assert reason(CART, [row]) == "calls to cart wait 300 ms that cart itself does not account for"
 
 
+def test_a_log_template_is_told_without_its_example():
+    row = finding(
+        EvidenceKind.LOG_NEW, CART, "t", 9.0, now=0.5, before=0.0, unit="share", severity="error", example="boom 3"
+    )
+    assert reason(CART, [row]) == "cart writes new ERROR log lines (0% → 50%)"
+
+
 def test_a_suspect_without_evidence_is_told_as_one():
     assert reason(CART, []) == "nothing of its own speaks for cart"
 
