@@ -54,7 +54,7 @@ class GatewaySettings(_Group):
     """What callers may do."""
 
     body_limit_bytes: Annotated[int, Field(ge=1024)] = 1_000_000
-    requests_per_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 200.0
+    requests_per_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 500.0
     """Notifications and questions taken per second, in the long run; 0 is no limit."""
     longest_wait_s: Seconds = 60.0
     heartbeat_s: Seconds = 15.0

@@ -1,0 +1,89 @@
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+PATIENCE_S = 90
+HYPOCENTER = [sys.executable, "-m", "service"]
+
+
+def environment() -> dict[str, str]:
+    """This process's environment without settings of hypocenter, which would change what is tested."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("HYPOCENTER_")}
+
+
+@dataclass
+class Server:
+    """A ``hypocenter serve`` of its own process, which can be killed and started again on the same store."""
+
+    case: Path
+    store: Path
+    log: Path
+    port: int
+    process: "subprocess.Popen[bytes] | None" = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        options = ["--case", self.case, "--store", self.store, "--port", str(self.port), "--model", "rules"]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen([*HYPOCENTER, "serve", *options], stderr=log, env=environment())
+        until = time.monotonic() + PATIENCE_S
+        while not self._answers():
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < until, self.log.read_text()
+            time.sleep(0.05)
+
+    def end(self, number: signal.Signals) -> int:
+        """Send the signal and return the exit code."""
+        assert self.process is not None
+        self.process.send_signal(number)
+        return self.process.wait(PATIENCE_S)
+
+    def clear_away(self) -> None:
+        """Leave nothing running."""
+        if self.process is not None and self.process.poll() is None:
+            self.end(signal.SIGKILL)
+
+    def post(self, path: str, body: Any) -> httpx.Response:
+        return httpx.post(f"{self.url}{path}", json=body, timeout=PATIENCE_S)
+
+    def get(self, path: str) -> httpx.Response:
+        return httpx.get(f"{self.url}{path}", timeout=PATIENCE_S)
+
+    def _answers(self) -> bool:
+        try:
+            return self.get("/livez").status_code == 200
+        except httpx.TransportError:
+            return False
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+@pytest.fixture
+def make_server(case_dir: Path, tmp_path: Path) -> Iterator[Callable[[], Server]]:
+    """Makes servers of one synthetic case and one store; whatever still runs at the end is killed."""
+    with ExitStack() as stack:
+
+        def make() -> Server:
+            made = Server(case_dir, tmp_path / "store.sqlite", tmp_path / "serve.log", free_port())
+            stack.callback(made.clear_away)
+            made.start()
+            return made
+
+        yield make

@@ -1,0 +1,104 @@
+import contextlib
+import json
+import logging
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+
+from tests.gateway.conftest import alertmanager_body
+from tests.service_process.conftest import HYPOCENTER, PATIENCE_S, Server, environment
+
+
+def test_an_acknowledged_alert_survives_being_killed_and_is_answered_once(make_server: Callable[[], Server]) -> None:
+    seed = int(os.environ.get("DRILL_SEED", random.randrange(1_000_000)))
+    logging.getLogger(__name__).warning("DRILL_SEED=%d repeats this drill", seed)
+    moment = random.Random(seed)
+    server = make_server()
+    acknowledged: list[str] = []
+    for n in range(5):
+        for k in range(2):
+            body = alertmanager_body(f"s{n}-{k}") | {"groupKey": f"g{n}-{k}"}
+            response = server.post("/v1/alerts", body)
+            assert response.status_code == 202
+            acknowledged.append(response.json()["localization_id"])
+        time.sleep(moment.uniform(0, 1.2))
+        assert server.end(signal.SIGKILL) == -signal.SIGKILL
+        server.start()
+    answers = [server.get(f"/v1/localizations/{id_}?wait_s=60").json() for id_ in acknowledged]
+    assert [answer["status"] for answer in answers] == ["done"] * len(acknowledged)
+    assert server.end(signal.SIGTERM) == 0
+    with contextlib.closing(sqlite3.connect(server.store)) as store:
+        rows = store.execute("SELECT id, status, result FROM localizations").fetchall()
+    assert sorted(row[0] for row in rows) == sorted(acknowledged)
+    for id_, status, result in rows:
+        assert (status, json.loads(result)["id"]) == ("done", id_)
+
+
+def test_the_same_alert_after_a_kill_finds_its_incident(make_server: Callable[[], Server]) -> None:
+    server = make_server()
+    before = server.post("/v1/alerts", alertmanager_body("cart")).json()
+    server.end(signal.SIGKILL)
+    server.start()
+    after = server.post("/v1/alerts", alertmanager_body("cart")).json()
+    assert after["localization_id"] == before["localization_id"]
+
+
+def test_steps_are_streamed_while_they_are_made_and_every_one_arrives_once(make_server: Callable[[], Server]) -> None:
+    server = make_server()
+    id_ = server.post("/v1/alerts", alertmanager_body("cart")).json()["localization_id"]
+    ids: list[int] = []
+    kinds: list[str] = []
+    headers: dict[str, str] = {}
+    while not kinds or kinds[-1] != "end":
+        url = f"{server.url}/v1/localizations/{id_}/events"
+        with httpx.stream("GET", url, headers=headers, timeout=PATIENCE_S) as stream:
+            for line in stream.iter_lines():
+                if line.startswith("event: "):
+                    kinds.append(line.removeprefix("event: "))
+                if line.startswith("id: "):
+                    ids.append(int(line.removeprefix("id: ")))
+                if line.startswith("data: ") and len(ids) % 5 == 0:
+                    break  # the connection is lost
+        headers = {"Last-Event-ID": str(ids[-1])}
+    assert ids == list(range(len(ids)))
+    assert len(ids) > 5
+    assert httpx.get(f"{server.url}/v1/localizations/{id_}/events", headers=headers).status_code == 204
+
+
+def test_a_worker_of_its_own_process_answers_what_a_server_took(
+    make_server: Callable[[], Server], case_dir: Path
+) -> None:
+    server = make_server()
+    server.end(signal.SIGTERM)
+    options = ["--case", case_dir, "--store", server.store]
+    worker = subprocess.Popen([*HYPOCENTER, "work", *options], stderr=subprocess.DEVNULL, env=environment())
+    try:
+        server.start()
+        id_ = server.post("/v1/alerts", alertmanager_body("cart")).json()["localization_id"]
+        assert server.get(f"/v1/localizations/{id_}?wait_s=60").json()["status"] == "done"
+    finally:
+        worker.terminate()
+        assert worker.wait(PATIENCE_S) == 0
+
+
+def test_a_ten_megabyte_body_is_refused_and_the_server_lives_on(make_server: Callable[[], Server]) -> None:
+    server = make_server()
+    refused = httpx.post(f"{server.url}/v1/alerts", content=b"x" * 10_000_000, timeout=PATIENCE_S)
+    assert refused.status_code == 413
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert server.get("/readyz").status_code == 200
+
+
+def test_being_told_to_stop_lets_go_of_who_waits(make_server: Callable[[], Server]) -> None:
+    server = make_server()
+    id_ = server.post("/v1/alerts", alertmanager_body("cart")).json()["localization_id"]
+    assert server.get(f"/v1/localizations/{id_}?wait_s=60").json()["status"] == "done"
+    assert server.end(signal.SIGINT) == 0
+    assert "Traceback" not in server.log.read_text()

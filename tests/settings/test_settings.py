@@ -1,0 +1,61 @@
+from pathlib import Path
+
+import pytest
+
+from service.errors import SettingsError
+from service.settings import Settings, read_settings
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "hypocenter.toml"
+
+
+def test_without_anything_said_the_defaults_stand() -> None:
+    assert read_settings({}) == Settings()
+
+
+def test_the_environment_goes_before_the_file_and_the_command_line_before_both(file: Path) -> None:
+    file.write_text('port = 1\nhost = "file"\nlog_level = "debug"\n[model]\nname = "rules"\n')
+    environ = {"HYPOCENTER_PORT": "2", "HYPOCENTER_HOST": "environment", "HYPOCENTER_CONFIG": str(file)}
+    settings = read_settings(environ, options={"port": ("--port", 3), "model.name": ("--model", None)})
+    assert (settings.port, settings.host, settings.log_level) == (3, "environment", "debug")
+    assert settings.model.name == "rules"
+
+
+def test_other_programs_variables_and_empty_ones_are_nothing_to_us() -> None:
+    environ = {"PORT": "1", "HYPOCENTER_PORT": "", "HYPOCENTER_CASES": "/cases", "XHYPOCENTER_PORT": "2"}
+    assert read_settings(environ) == Settings()
+
+
+WRONG: list[tuple[dict[str, str], str, str]] = [
+    ({"HYPOCENTER_PROT": "1"}, "", "HYPOCENTER_PROT is no setting; the nearest is HYPOCENTER_PORT"),
+    ({"HYPOCENTER_MODEL__NMAE": "x"}, "", "the nearest is HYPOCENTER_MODEL__NAME"),
+    ({"HYPOCENTER_MODEL": "x"}, "", "HYPOCENTER_MODEL is no setting"),
+    ({"HYPOCENTER_PORT": "many"}, "", "environment: HYPOCENTER_PORT: "),
+    ({"HYPOCENTER_WORKER__LEASE_S": "nan"}, "", "environment: HYPOCENTER_WORKER__LEASE_S: "),
+    ({}, "prot = 1", "prot is no setting; the nearest is port"),
+    ({}, "[modle]\nname = 'x'", "modle.name is no setting; the nearest is model.name"),
+    ({}, "port = 70000", "hypocenter.toml: port: "),
+    ({}, "model = 1", "model is no setting"),
+    ({}, "port = ", "hypocenter.toml: "),
+]
+
+
+@pytest.mark.parametrize(("environ", "toml", "told"), WRONG)
+def test_what_is_wrong_is_told_on_one_line(file: Path, environ: dict[str, str], toml: str, told: str) -> None:
+    file.write_text(toml)
+    with pytest.raises(SettingsError) as caught:
+        read_settings(environ, file)
+    assert told in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_file_that_is_not_there_is_told(file: Path) -> None:
+    with pytest.raises(SettingsError, match=r"hypocenter\.toml"):
+        read_settings({}, file)
+
+
+def test_an_option_of_the_command_line_is_blamed_by_its_own_name() -> None:
+    with pytest.raises(SettingsError, match="command line: --deadline: "):
+        read_settings({}, options={"budget.deadline_s": ("--deadline", -1)})
