@@ -40,8 +40,9 @@ class Evidence:
     ``score`` is the strength in robust standard deviations, 0 to 99, whatever the direction. ``before`` is None where
     there is no baseline. ``given`` says what the comparison is conditioned on (the operation that led here), "" if
     nothing. ``impact`` is how much of all that users ask for it concerns: for times the excess as a share of the time
-    that requests take, for shares the executions concerned per request, for series the
-    change in units of what is usual for that metric elsewhere; None where that is not known. ``began_s`` counts from the alert, negative before it. ``example`` is redacted and truncated.
+    that requests take, for shares the executions concerned per request, for series the change in units of what is
+    usual for that metric elsewhere; None where that is not known. ``began_s`` counts from the alert, negative before
+    it. ``example`` is redacted and truncated.
     """
 
     id: str

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A stretch of time, both ends aware; its start belongs to it, its end does too (recordings end on their last row)."""
+    """A stretch of time, both ends aware and part of it: recordings end on their last row."""
 
     start: datetime
     end: datetime

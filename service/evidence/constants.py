@@ -16,7 +16,7 @@ MIN_FOR_SHARE = 2
 """The same for a share; it may be smaller, as the score of a share allows for how few they were."""
 
 DRIFT_OF_LOG_TIME = 0.25
-"""Standard deviation of the logarithm of a median between two healthy stretches of time (±28 %): load and mix move it."""
+"""Standard deviation of the logarithm of a median between two healthy stretches of time (±28 %): load moves it."""
 
 DRIFT_OF_SHARE = 0.03
 """The same for shares of executions: sampling and traces cut at the window's end move a share by a few points."""
@@ -46,4 +46,4 @@ SUBJECT_LENGTH = 120
 """Characters of an operation, metric or template name that are shown."""
 
 REPLACED = 0.7
-"""What a lost call's score loses when something else is done as often instead; not all: a handler of errors may be that."""
+"""What a lost call's score loses when something else is done as often instead; not all: that may be error handling."""

@@ -2,16 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from service.domain.component import Component, ComponentKind
 from service.domain.evidence import Evidence, EvidenceKind, Signal
 from service.evidence.constants import DRIFT_OF_METRIC, MIN_PEERS, SCORE_LIMIT, SCORE_SHOWN, SMALL_SAMPLE
-from service.evidence.spans import Floats, Ints, codes
+from service.evidence.spans import Floats, codes
 from service.evidence.tables import Compared
 
 _COUNTER_SUFFIXES = ("_total", "_count", "_sum", "_bucket")
@@ -34,7 +32,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Fluctuation:
-    """How a series moved: level now (in its worst stretch) and before, the score (signed), and the start of the stretch."""
+    """How a series moved: level now (in its worst stretch) and before, the signed score, and the stretch's start."""
 
     now: float
     before: float
@@ -45,15 +43,14 @@ class Fluctuation:
 def read_series(compared: Compared, alerted_at_us: int) -> Iterator[Series]:
     """The series that have values in the window, in the order of their first appearance; counters become rates."""
     table = pa.concat_tables([compared.now] + ([compared.before] if compared.before is not None else []))
-    finite = cast(pa.ChunkedArray, pc.is_finite(table["value"]))  # pyright: ignore[reportUnknownMemberType]
     is_now = np.arange(len(table)) < len(compared.now)
-    keep = np.asarray(finite)
     columns = {name: codes(table[name]) for name in ("component", "kind", "metric", "service", "unit")}
     key = columns["component"][0] * len(columns["metric"][1]) + columns["metric"][0]
     seconds = (np.asarray(table["time"].cast(pa.int64())) - alerted_at_us) / 1e6
     values = np.asarray(table["value"], dtype=np.float64)
+    finite = np.isfinite(values)
     order = np.lexsort((seconds, key))
-    order = order[keep[order]]
+    order = order[finite[order]]
     for rows in np.split(order, np.flatnonzero(np.diff(key[order])) + 1):
         now, before = rows[is_now[rows]], rows[~is_now[rows]]
         if len(now):
@@ -122,8 +119,8 @@ def _began(series: Series, centre: float, scale: float) -> float:
 def metric_evidence(compared: Compared, alerted_at_us: int) -> list[Evidence]:
     """A row for each series that left the range of its baseline further than the same metric did elsewhere.
 
-    ``impact`` is the change in units of what is usual for the metric among its peers: a cpu that rises from nothing to a
-    tenth of what others use is a large ratio and a small matter.
+    ``impact`` is the change in units of what is usual for the metric among its peers: a cpu that rises from nothing to
+    a tenth of what others use is a large ratio and a small matter.
     """
     moved: dict[tuple[str, str], list[tuple[Series, Fluctuation]]] = {}
     for series in read_series(compared, alerted_at_us):

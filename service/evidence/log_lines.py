@@ -42,7 +42,9 @@ def _owner(lines: pa.Table, spans: Spans | None, is_now: Bools) -> Ints:
         return np.full(len(lines), -1, np.int64)
     found = _compute.index_in(lines["span_id"], value_set=spans.table["span_id"].combine_chunks())
     owner = np.asarray(_compute.fill_null(found, -1), dtype=np.int64)
-    same_trace = _compute.equal(lines["trace_id"], spans.table["trace_id"].take(pa.array(np.maximum(owner, 0))))
+    same_trace = _compute.equal(
+        lines["trace_id"], _compute.take(spans.table["trace_id"], pa.array(np.maximum(owner, 0)))
+    )
     return np.where((owner >= 0) & np.asarray(same_trace) & (spans.now[owner] == is_now), owner, -1)
 
 
@@ -65,9 +67,9 @@ def _given_operation(lines: pa.Table, templates: Templates, spans: Spans, owner:
 
     def describe(pair: int, score: float) -> tuple[EvidenceKind, Component, str, str] | None:
         row = int(owner[linked[found.event[pair]]])
-        kind = _kind(found.shift, pair, score)
-        named = str(linked[found.event[pair]])
-        return kind and (kind, service(spans.services[spans.service[row]]), named, spans.name(row))
+        if (kind := _kind(found.shift, pair, score)) is None:
+            return None
+        return kind, service(spans.owner(row)), str(linked[found.event[pair]]), spans.name(row)
 
     yield from _with_text(shift_rows(found.shift, Signal.LOGS, describe, "share", spans.requests), lines, templates)
 
@@ -76,7 +78,7 @@ def _given_service(lines: pa.Table, templates: Templates, is_now: Bools, free: I
     """Lines without a span: each template's share of what its service writes."""
     if not len(free) or is_now[free].all():
         return
-    service_code, services = codes(lines["service"].take(pa.array(free)))
+    service_code, services = codes(_compute.take(lines["service"], pa.array(free)))
     template = templates.code[free]
     known, first = np.unique(template, return_index=True)
     for code in np.unique(service_code):
@@ -89,9 +91,9 @@ def _given_service(lines: pa.Table, templates: Templates, is_now: Bools, free: I
         def describe(
             position: int, score: float, shift: Shift = shift, own: Ints = own, name: str = services[int(code)]
         ) -> tuple[EvidenceKind, Component, str, str] | None:
-            kind = _kind(shift, position, score)
-            line = int(free[first[np.searchsorted(known, own[position])]])
-            return kind and (kind, service(name), str(line), "")
+            if (kind := _kind(shift, position, score)) is None:
+                return None
+            return kind, service(name), str(free[first[np.searchsorted(known, own[position])]]), ""
 
         yield from _with_text(shift_rows(shift, Signal.LOGS, describe, "share", len(of_service)), lines, templates)
 

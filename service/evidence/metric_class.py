@@ -1,6 +1,6 @@
 """What a time series speaks of, read from the words in its name and its unit.
 
-The words are those of the exporters and conventions that are in common use (node exporter, cAdvisor, kube-state-metrics,
+The words are those of the exporters and conventions in common use (node exporter, cAdvisor, kube-state-metrics,
 OpenTelemetry's semantic conventions, cloud vendors). A name that says nothing is "other".
 """
 
@@ -24,18 +24,19 @@ _WORDS: tuple[tuple[str, frozenset[str]], ...] = (
     (
         ERROR,
         frozenset(
-            "error errors err failure failures failed fail exception exceptions fault faults 5xx 4xx dropped drops drop "
-            "success availability available up ready timeout timeouts rejected retries retransmits".split()
+            "error errors err failure failures failed fail exception exceptions fault faults 5xx 4xx dropped drops "
+            "drop success availability available up ready timeout timeouts rejected retries retransmits".split()
         ),
     ),
-    (LATENCY, frozenset("latency duration latencies rt response seconds elapsed p50 p90 p95 p99 quantile".split())),
+    (LATENCY, frozenset("latency duration latencies rt response p50 p90 p95 p99 quantile".split())),
     (CPU, frozenset("cpu processor throttled throttling load1 load5".split())),
     (MEMORY, frozenset("memory mem rss heap gc swap workingset".split())),
     (POOL, frozenset("pool connections lock locks waiting queue queued pending threads lag backlog sockets".split())),
-    (NETWORK, frozenset("network".split())),
+    (NETWORK, frozenset(["network"])),
     (DISK, frozenset("disk fs filesystem io iops volume inode inodes fsync".split())),
     (NETWORK, frozenset("network net tcp udp receive transmit rx tx bandwidth packets packet".split())),
     (TRAFFIC, frozenset("requests request rps qps throughput calls count hits invocations ops".split())),
+    (LATENCY, frozenset("seconds milliseconds elapsed time".split())),
 )
 _GOOD_WHEN_HIGH = frozenset("success availability available up ready free idle".split())
 _CALLING_END = frozenset("client upstream outgoing outbound egress".split())

@@ -1,17 +1,18 @@
-"""Telemetry text is written by strangers: before a model, a page or a person sees it, secrets go and it becomes one line."""
+"""Telemetry text is written by strangers: before anybody sees it, secrets go and it becomes one line."""
 
 import re
 
 _SECRETS = tuple(
     (re.compile(pattern, re.IGNORECASE), replacement)
     for pattern, replacement in (
-        (r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)", "[private key]"),
+        (r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", "[private key]"),
         (r"\beyJ[\w-]{8,}\.[\w-]{4,}(?:\.[\w-]*)?", "[token]"),
         (r"\b(?:bearer|basic)\s+[\w+/=.~-]{8,}", "[credentials]"),
         (r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b", "[key]"),
         (r"\b(?:gh[pousr]|github_pat|glpat|xox[abprs]|sk|pk|rk)[-_][\w-]{12,}", "[key]"),
         (
-            r"\b([\w.-]*(?:passw(?:or)?d|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|authorization|credential)s?)"
+            r"\b([\w.-]*(?:passw(?:or)?d|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|authorization"
+            r"|credential)s?)"
             r"(\"?\s*[=:]\s*)(?:\"[^\"]*\"|'[^']*'|[^\s,;&}\]]+)",
             r"\1\2[secret]",
         ),

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from service.domain.component import Component, edge
 from service.domain.graph import ServiceGraph
 from service.evidence.tables import Compared
 
@@ -48,9 +49,10 @@ def combine(*codes: Ints) -> Ints:
 class Spans:
     """All spans of one incident, a row each; every array has one entry a span.
 
-    ``service`` and ``operation`` are codes into ``services`` and ``operations``; an operation is a pair (service, name).
-    ``parent`` is the row of the parent or -1; ``entry`` the operation of the trace's root; ``now`` tells the window from
-    its baseline. ``seconds`` is how long spans were recorded, now and before; ``table`` has the rows as they came.
+    ``service`` and ``operation`` are codes into ``services`` and ``operations``; an operation is a pair (service,
+    name). ``parent`` is the row of the parent or -1; ``entry`` the operation of the trace's root; ``now`` tells the
+    window from its baseline. ``seconds`` is how long spans were recorded, now and before; ``table`` has the rows as
+    they came.
     ``silent_callee`` is, for each service, the code of its only callee that writes no spans, or -1.
     """
 
@@ -153,6 +155,18 @@ class Spans:
         roots = roots if roots.any() else self.parent < 0
         return float(np.median(self.duration_us[roots])) / 100 + 1 if roots.any() else 1.0
 
+    def above_any(self, which: Bools) -> Bools:
+        """The spans that are ancestors of any of the given ones."""
+        above = np.zeros(len(self), bool)
+        here = np.flatnonzero(which)
+        for _ in range(MAX_DEPTH):
+            here = np.unique(self.parent[here])
+            here = here[(here >= 0) & ~above[here]]
+            if not len(here):
+                break
+            above[here] = True
+        return above
+
     @cached_property
     def requests(self) -> float:
         """How many requests there are now: spans without a recorded parent."""
@@ -167,12 +181,24 @@ class Spans:
         """The id of the trace that a row belongs to."""
         return cast(str, self.table["trace_id"][row].as_py())
 
+    def owner(self, row: int) -> str:
+        """The service of a row."""
+        return self.services[int(self.service[row])]
+
+    def call_edge(self, row: int) -> Component:
+        """The edge of the bare call at a row: from its service to the one that it calls."""
+        return edge(self.owner(row), self.services[int(self.called[row])])
+
+    def operation_name(self, row: int) -> str:
+        """The operation's name at a row, as recorded."""
+        return self.operations[int(self.operation[row])][1]
+
     def name(self, row: int) -> str:
         """The operation's name at a row; for a bare call with what it calls."""
-        name = self.operations[self.operation[row]][1]
-        if (callee := self.callee[row]) < 0:
+        name = self.operation_name(row)
+        if (callee := int(self.callee[row])) < 0:
             return name
-        target = self.operations[self.operation[callee]][1]
+        target = self.operation_name(callee)
         return name if target.endswith(name) or name.endswith(target) else f"{name} → {target}"
 
 

@@ -1,4 +1,4 @@
-"""Comparisons of now with before *given what led to it*, so that a change in the mix of requests is not taken for a fault.
+"""Comparisons of now with before *given what led to it*: a change in the mix of requests must not look like a fault.
 
 Rows are compared within strata (same entry, same parent); where a stratum was hardly seen before, within a coarser one.
 A group is what a statement is made about (an operation, an edge); it has many strata.
@@ -37,18 +37,21 @@ class Shift:
 
 def sums(codes: Ints, weights: npt.NDArray[np.generic], size: int) -> Floats:
     """The sum of the weights of each code."""
-    return np.bincount(codes, weights=weights.astype(np.float64), minlength=size)
+    return np.bincount(codes, weights=weights.astype(np.float64), minlength=size).astype(np.float64)
 
 
 def quantiles(codes: Ints, values: Floats, size: int, q: float) -> tuple[Floats, Ints]:
     """The q-quantile (nearest rank) of each code's values, nan without any, and how many there are."""
-    order = np.lexsort((values, codes))
-    ordered, counts = values[order], np.bincount(codes, minlength=size)
+    counts: Ints = np.bincount(codes, minlength=size).astype(np.int64)
+    if not len(values):
+        return np.full(size, np.nan), counts
+    order: Ints = np.lexsort((values, codes)).astype(np.int64)
+    ordered = values[order]
     begin = np.cumsum(counts) - counts
     at = begin + np.minimum((counts * q).astype(np.int64), np.maximum(counts - 1, 0))
-    return np.where(counts > 0, ordered[np.minimum(at, len(ordered) - 1)], np.nan) if len(values) else (
-        np.full(size, np.nan)
-    ), counts
+    picked: Floats = ordered[np.minimum(at, len(ordered) - 1)].astype(np.float64)
+    picked[counts == 0] = np.nan
+    return picked, counts
 
 
 def _enough(q: float) -> int:
@@ -71,13 +74,22 @@ def time_shift(now: Bools, group: Ints, strata: Sequence[Ints], values: Floats, 
     """How the duration of each group moved, at the median or at the tail, whichever moved more.
 
     The score is the shift of the logarithm over the standard error of both quantiles and the drift between healthy
-    stretches; ``floor`` (same unit as the values) is added to both sides, so that what is small beside it counts little.
+    stretches; ``floor`` (same unit as the values) is added to both sides: what is small beside it counts little.
     """
     size = int(group.max(initial=-1)) + 1
     median, tail = (_quantile_shift(now, group, strata, values, floor, q, size) for q in (0.5, TAIL_QUANTILE))
     worse = np.nan_to_num(np.abs(tail.score)) > np.nan_to_num(np.abs(median.score))
-    pick = {name: np.where(worse, getattr(tail, name), getattr(median, name)) for name in ("now", "before", "score")}
-    return Shift(pick["now"], pick["before"], pick["score"], median.n_now, median.n_before)
+
+    def pick(of_tail: Floats, of_median: Floats) -> Floats:
+        return np.where(worse, of_tail, of_median)
+
+    return Shift(
+        pick(tail.now, median.now),
+        pick(tail.before, median.before),
+        pick(tail.score, median.score),
+        median.n_now,
+        median.n_before,
+    )
 
 
 # Standard error of a sample quantile of a normal variable, in standard deviations times the square root of n.
@@ -116,7 +128,7 @@ def _distinct_support(group: Ints, stratum: Ints, support: Ints, size: int) -> I
 
 
 def _log_spread(now: Bools, group: Ints, stratum: Ints, values: Floats, floor: float, size: int) -> Floats:
-    """Standard deviation of the logarithm within strata of the baseline, from its quartiles (a normal's are 1.349 apart)."""
+    """Standard deviation of the logarithm within baseline strata, from its quartiles (a normal's are 1.349 apart)."""
     logs = np.log(np.maximum(values, 0) + floor)
     centre, _ = quantiles(stratum[~now], logs[~now], int(stratum.max(initial=-1)) + 1, 0.5)
     residual = logs[~now] - centre[stratum[~now]]

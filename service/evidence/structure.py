@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from service.domain.component import Component, edge, service
+from service.domain.component import Component, service
 from service.domain.evidence import Evidence, EvidenceKind, Signal
 from service.evidence.constants import DRIFT_OF_RATE, MIN_EXECUTIONS, REPLACED, SCORE_LIMIT
 from service.evidence.following import Followed, followed
@@ -36,7 +36,7 @@ def _calls_that_follow(spans: Spans) -> Iterator[Evidence]:
         row = int(child[found.event[pair]])
         parent = int(spans.parent[row])
         kind = EvidenceKind.NEW_CALL if score > 0 else EvidenceKind.LOST_CALL
-        return kind, service(spans.services[spans.service[parent]]), spans.name(row), spans.name(parent)
+        return kind, service(spans.owner(parent)), spans.name(row), spans.name(parent)
 
     yield from shift_rows(shift, Signal.TRACES, describe, "share", spans.requests)
 
@@ -74,8 +74,7 @@ def _unanswered(spans: Spans) -> Iterator[Evidence]:
         row = int(rows[first[position]])
         if score < 0:
             return None
-        ends = spans.services[spans.service[row]], spans.services[spans.called[row]]
-        return EvidenceKind.LOST_CALL, edge(*ends), "unanswered " + spans.operations[spans.operation[row]][1], ""
+        return EvidenceKind.LOST_CALL, spans.call_edge(row), f"unanswered {spans.operation_name(row)}", ""
 
     yield from shift_rows(shift, Signal.TRACES, describe, "share", spans.requests)
 
@@ -104,9 +103,9 @@ def _repeats(spans: Spans) -> Iterator[Evidence]:
     def describe(pair: int, score: float) -> tuple[EvidenceKind, Component, str, str] | None:
         if score < 0:
             return None
-        owner, name = spans.operations[int(pairs[pair]) % operations]
+        name = spans.operations[int(pairs[pair]) % operations][1]
         caller = int(representative[pair])
-        return EvidenceKind.CALLS, service(spans.services[spans.service[caller]]), name, spans.name(caller)
+        return EvidenceKind.CALLS, service(spans.owner(caller)), name, spans.name(caller)
 
     yield from shift_rows(shift, Signal.TRACES, describe, "per execution", spans.requests)
 
@@ -125,12 +124,10 @@ def _mean_shift(now: Bools, group: Ints, values: Floats, size: int) -> Shift:
 
 
 def _errors(spans: Spans) -> Iterator[Evidence]:
-    """Errors where they arise: a failed execution none of whose children failed. A failed bare call speaks of its edge."""
+    """Errors where they arise: a failed execution below which nothing failed; of a failed bare call, its edge."""
     if not spans.error.any():
         return
-    failed_child = np.zeros(len(spans), bool)
-    failed_child[spans.parent[spans.error & (spans.parent >= 0)]] = True
-    origin = spans.error & ~failed_child
+    origin = spans.error & ~spans.above_any(spans.error)
     called = spans.called
     _, first, group = np.unique(combine(spans.operation, called + 1), return_index=True, return_inverse=True)
     fine = combine(spans.entry, spans.above + 1, group)
@@ -138,8 +135,7 @@ def _errors(spans: Spans) -> Iterator[Evidence]:
 
     def describe(position: int, _score: float) -> tuple[EvidenceKind, Component, str, str]:
         row = int(first[position])
-        owner = spans.services[spans.service[row]]
-        component = service(owner) if called[row] < 0 else edge(owner, spans.services[called[row]])
+        component = service(spans.owner(row)) if called[row] < 0 else spans.call_edge(row)
         return EvidenceKind.ERROR_SHARE, component, spans.name(row), ""
 
     yield from shift_rows(shift, Signal.TRACES, describe, "share", spans.requests)
@@ -181,7 +177,7 @@ def _traffic(spans: Spans) -> Iterator[Evidence]:
 
     def describe(position: int, _score: float) -> tuple[EvidenceKind, Component, str, str]:
         row = int(roots[first[position]])
-        return EvidenceKind.TRAFFIC, service(spans.services[spans.service[row]]), spans.name(row), ""
+        return EvidenceKind.TRAFFIC, service(spans.owner(row)), spans.name(row), ""
 
     yield from shift_rows(
         Shift(rate_now, rate_before, score, n_now, n_before), Signal.TRACES, describe, "1/s", spans.requests

@@ -48,6 +48,9 @@ _LEVEL_NAMES = {
 }
 _LEVEL_IN_TEXT = tuple((name, re.compile(pattern)) for name, pattern in _LEVELS)
 _TROUBLE = re.compile(r"exception|traceback|stack ?trace|panic:|segfault|fatal", re.IGNORECASE)
+_STATEMENT = re.compile(r"\w#\d+")
+"""Where in the program a line was written, if it tells: two statements are never one template."""
+
 _HEAD = 120
 """A level stands in the head of a line; further on the word belongs to what the line talks about."""
 
@@ -92,14 +95,15 @@ def mine_templates(lines: pa.Table) -> Templates:
     template = np.empty(len(distinct), np.int64)
     texts: list[str] = []
     severities: list[str] = []
-    known: dict[tuple[int, str, str], int] = {}
+    known: dict[tuple[int, str, str, str], int] = {}
     miners: dict[int, TemplateMiner] = {}
     for position in common[:_MAX_DISTINCT]:
         text, own = bodies[body_of[position]], int(owner_of[position])
         severity = severity_of(levels[level_of[position]], text)
         miner = miners.setdefault(own, TemplateMiner(config=_drain_config()))
         cluster = str(miner.add_log_message(text)["cluster_id"])  # pyright: ignore[reportUnknownMemberType]
-        code = known.setdefault((own, severity, cluster), len(texts))
+        statement = found[0] if (found := _STATEMENT.search(text)) else ""
+        code = known.setdefault((own, severity, statement, cluster), len(texts))
         if code == len(texts):
             texts.append(text)
             severities.append(severity)

@@ -39,7 +39,7 @@ def _durations(spans: Spans, which: Bools, kind: EvidenceKind) -> Iterator[Evide
     shift = time_shift(spans.now[rows], group, _strata(spans, rows), values, spans.resolution_us)
 
     def describe(position: int, _score: float) -> tuple[EvidenceKind, Component, str, str]:
-        owner, name = spans.operations[operations[position]]
+        owner, name = spans.operations[int(operations[position])]
         return kind, service(spans.services[owner]), name, ""
 
     yield from shift_rows(shift, Signal.TRACES, describe, "us", spans.requests_us)

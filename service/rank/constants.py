@@ -82,8 +82,8 @@ class RankConstants:
     """What is left of a change's weight when nothing else speaks against its component: most changes do no harm."""
 
     out_of_reach: float = 0.5
-    """What is left of a component's suspicion when no calls lead to it from whom the alert names; not nothing, as shared
-    hosts and queues carry trouble too."""
+    """What is left of a component's suspicion when no calls lead to it from whom the alert names; not nothing, as
+    shared hosts and queues carry trouble too."""
 
     explained: float = 0.5
     """How much of a caller's symptoms its callee's explain: a callee needs two thirds of its caller's evidence."""

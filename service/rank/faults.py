@@ -1,4 +1,4 @@
-"""Which fault a component's features point to. Order matters where two share a sign: the more specific is asked first."""
+"""Which fault a component's features point to."""
 
 from collections.abc import Mapping
 
