@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from service.domain.component import ComponentKind
-from service.domain.evidence import EvidenceKind, Signal
+from service.domain.evidence import Signal
 from service.domain.fault import Fault
 from service.domain.graph import ServiceGraph
 from service.evidence.assess import assess
@@ -17,8 +17,8 @@ from tests.evidence.traces import EMPTY_GRAPH, Did, traces
 from tests.telemetry_rows import at, changes, metrics
 
 
-def _view(case: CaseFactory, seed: int, fault: Fault | None = None, healthy: bool = False) -> View:
-    made = case(seed, services=10, traces=120, fault=fault, healthy=healthy)
+def _view(case: CaseFactory, seed: int, fault: Fault | None = None) -> View:
+    made = case(seed, services=10, traces=120, fault=fault)
     return asyncio.run(open_view(made.incident, made.telemetry))
 
 
@@ -68,15 +68,6 @@ def test_evidence_is_numbered_worst_first_and_the_same_every_time(seed: int, syn
     assert [row.id for row in first.evidence] == [f"e{n}" for n in range(len(first.evidence))]
     scores = [row.score for row in first.evidence]
     assert scores == sorted(scores, reverse=True)
-
-
-def test_faulty_systems_give_more_that_is_strong_than_healthy_ones(synthetic_case: CaseFactory) -> None:
-    def strong(view: View) -> int:
-        return sum(row.score > 8 and row.kind is not EvidenceKind.CHANGE for row in view.evidence)
-
-    faulty = sum(strong(_view(synthetic_case, seed, Fault.SLOW)) for seed in range(20, 25))
-    healthy = sum(strong(_view(synthetic_case, seed, healthy=True)) for seed in range(20, 25))
-    assert healthy < faulty / 2
 
 
 def test_every_signal_of_a_whole_case_speaks(synthetic_case: CaseFactory) -> None:

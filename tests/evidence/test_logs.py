@@ -49,7 +49,8 @@ def test_more_requests_do_not_make_more_errors_of_the_same_share() -> None:
 
 def test_lines_without_trace_ids_are_compared_as_a_share_of_what_their_service_writes() -> None:
     def lines(errors: int) -> list[Row]:
-        return [{"body": f"served {i}"} for i in range(100)] + [{"body": f"ERROR disk {i} full"} for i in range(errors)]
+        rows: list[Row] = [{"body": f"served {i}"} for i in range(100)]
+        return [*rows, *({"body": f"ERROR disk {i} full"} for i in range(errors))]
 
     rows = log_evidence(Compared(logs(*lines(60)), logs(*lines(0))), None)
     assert [(r.kind, r.severity) for r in rows if r.rising] == [(EvidenceKind.LOG_NEW, "error")]
