@@ -52,7 +52,7 @@ async def localize(
     if model is not None and rank is not RankedBy.STATISTICAL:
         played, checked = await _ask(view, model, budget, clock, on_step)
     ranking, ranked_by = _ranked(view, prior, checked, rank)
-    confident = confidences(ranking, view)
+    confident = confidences(ranking)
     localization = Localization(
         stop=played.stop,
         ranked_by=ranked_by,
