@@ -13,7 +13,6 @@ among nothings is still nothing. To be calibrated on held-back cases; until then
 from collections.abc import Sequence
 from dataclasses import replace
 
-from service.domain.component import Component
 from service.domain.fault import Fault
 from service.domain.localization import Suspect
 from service.rank.verification import strength
