@@ -68,31 +68,41 @@ CHANGES = pa.schema(
 class TraceStore(Protocol):
     """Answers with spans (`SPANS`) that start in the window."""
 
-    async def spans(self, window: Window) -> pa.Table: ...
+    async def spans(self, window: Window) -> pa.Table:
+        """Spans of the window."""
+        ...
 
 
 class LogStore(Protocol):
     """Answers with log records (`LOGS`) of the window."""
 
-    async def logs(self, window: Window) -> pa.Table: ...
+    async def logs(self, window: Window) -> pa.Table:
+        """Records of the window."""
+        ...
 
 
 class MetricStore(Protocol):
     """Answers with samples (`METRICS`) of the window."""
 
-    async def metrics(self, window: Window) -> pa.Table: ...
+    async def metrics(self, window: Window) -> pa.Table:
+        """Samples of the window."""
+        ...
 
 
 class ChangeStore(Protocol):
     """Answers with changes (`CHANGES`) of the window."""
 
-    async def changes(self, window: Window) -> pa.Table: ...
+    async def changes(self, window: Window) -> pa.Table:
+        """Changes of the window."""
+        ...
 
 
 class TopologyStore(Protocol):
     """Answers with who calls whom and what runs where (`TOPOLOGY`) as known for the window."""
 
-    async def topology(self, window: Window) -> pa.Table: ...
+    async def topology(self, window: Window) -> pa.Table:
+        """Relations known for the window."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,16 +161,18 @@ class ChatReply:
 
 
 class ChatModel(Protocol):
-    """A model that makes one move for each of several frames at once.
-
-    ``reply`` answers in the order of the requests within ``timeout_s`` or raises `service.errors.ModelError`.
-    ``rendering`` names the words in which frames are put to it: "aliases" or "names".
-    """
+    """A model that makes one move for each of several frames at once."""
 
     @property
-    def identity(self) -> ModelIdentity: ...
+    def identity(self) -> ModelIdentity:
+        """Which model it is, as far as is known by now."""
+        ...
 
     @property
-    def rendering(self) -> str: ...
+    def rendering(self) -> str:
+        """The words in which frames are put to it: "aliases" or "names"."""
+        ...
 
-    async def reply(self, requests: Sequence[ChatRequest], timeout_s: float) -> list[ChatReply]: ...
+    async def reply(self, requests: Sequence[ChatRequest], timeout_s: float) -> list[ChatReply]:
+        """One move for each request, in their order, within ``timeout_s``. Raises `service.errors.ModelError`."""
+        ...
