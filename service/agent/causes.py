@@ -38,6 +38,5 @@ def _path(view: View, component: Component) -> tuple[str, ...]:
     sources = view.incident.alerting_services
     if component.kind is not ComponentKind.NODE:
         return view.graph.path(sources, component.name)
-    hosted = [s for s in view.graph.services if component.name in view.graph.hosts.get(s, ())]
-    ways = [view.graph.path(sources, s) for s in hosted]
+    ways = [view.graph.path(sources, s) for s in view.graph.hosted(component.name)]
     return (*min(ways, key=len, default=()), component.name)

@@ -2,12 +2,12 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from service.domain.component import EDGE_ARROW, Component, ComponentKind, edge_ends, service
+from service.domain.component import Component, ComponentKind, edge_ends, service
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceGraph:
-    """Who calls whom and what runs where. The order of ``services`` is the data's own and numbers their aliases.
+    """Who calls whom and what runs where, in the order in which the data tells it: that order numbers the aliases.
 
     ``pods`` maps a pod to its service, ``hosts`` a service to the nodes that it runs on. A service is in the graph
     as soon as any telemetry names it, called by somebody or not.
@@ -16,7 +16,7 @@ class ServiceGraph:
     services: tuple[str, ...]
     calls: frozenset[tuple[str, str]] = frozenset()
     pods: Mapping[str, str] = field(default_factory=dict[str, str])
-    hosts: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+    hosts: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
     def callees(self, name: str) -> tuple[str, ...]:
         """Services that this one calls, in the graph's order."""
@@ -28,7 +28,11 @@ class ServiceGraph:
 
     def nodes(self) -> tuple[str, ...]:
         """All hosts, in the order of the services that run on them."""
-        return tuple(dict.fromkeys(n for s in self.services for n in sorted(self.hosts.get(s, ()))))
+        return tuple(dict.fromkeys(n for s in self.services for n in self.hosts.get(s, ())))
+
+    def hosted(self, node: str) -> tuple[str, ...]:
+        """Services that run on this node, in the graph's order."""
+        return tuple(s for s in self.services if node in self.hosts.get(s, ()))
 
     def knows(self, component: Component) -> bool:
         """Whether the component exists here."""
@@ -48,7 +52,7 @@ class ServiceGraph:
             case ComponentKind.POD:
                 return service(self.pods.get(component.name, component.name))
             case ComponentKind.EDGE:
-                return service(component.name.rpartition(EDGE_ARROW)[2])
+                return service(edge_ends(component)[1])
             case ComponentKind.SERVICE | ComponentKind.NODE:
                 return component
 

@@ -57,8 +57,8 @@ def _of_host(row: Evidence, graph: ServiceGraph) -> Evidence:
     if row.component.kind is ComponentKind.NODE or not about_host(row.subject):
         return row
     owner = graph.owner(row.component)
-    hosts = graph.hosts.get(owner.name, frozenset())
-    return replace(row, component=Component(ComponentKind.NODE, next(iter(hosts)))) if len(hosts) == 1 else row
+    hosts = graph.hosts.get(owner.name, ())
+    return replace(row, component=Component(ComponentKind.NODE, hosts[0])) if len(hosts) == 1 else row
 
 
 def _worst(rows: Iterable[Evidence]) -> list[Evidence]:

@@ -14,7 +14,7 @@ def graph_json(graph: ServiceGraph) -> str:
             "services": graph.services,
             "calls": sorted(graph.calls),
             "pods": dict(graph.pods),
-            "hosts": {name: sorted(nodes) for name, nodes in graph.hosts.items()},
+            "hosts": dict(graph.hosts),
         }
     )
 

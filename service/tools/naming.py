@@ -1,10 +1,10 @@
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rapidfuzz import fuzz, process
 
-from service.domain.component import EDGE_ARROW, Component, ComponentKind, edge_ends, service
+from service.domain.component import EDGE_ARROW, Component, ComponentKind, edge, edge_ends, service
 from service.domain.graph import ServiceGraph
 from service.tools.quoting import plain
 
@@ -42,7 +42,7 @@ class Naming:
         ends = (self.meant.get(caller.strip()), self.meant.get(callee.strip()))
         if ends[0] is None or ends[1] is None or (ends[0].name, ends[1].name) not in self.calls:
             return None
-        return Component(ComponentKind.EDGE, EDGE_ARROW.join((ends[0].name, ends[1].name)))
+        return edge(ends[0].name, ends[1].name)
 
     def existing(self, written: str) -> str:
         """What exists instead of a word that stands for nothing."""
@@ -55,14 +55,15 @@ class Naming:
 def aliases(graph: ServiceGraph) -> Naming:
     """Components as c0, c1, … (services, in the graph's order), n0, n1, … (nodes), c0/0, c0/1, … (pods of c0)."""
     words: dict[Component, str] = {service(s): f"c{i}" for i, s in enumerate(graph.services)}
-    nodes = _nodes_in_data_order(graph)
+    nodes = graph.nodes()
     words |= {Component(ComponentKind.NODE, n): f"n{i}" for i, n in enumerate(nodes)}
     seen: dict[str, int] = {}
     for pod, owner in graph.pods.items():
         if service(owner) in words:
             words[Component(ComponentKind.POD, pod)] = f"{words[service(owner)]}/{seen.setdefault(owner, 0)}"
             seen[owner] += 1
-    extent = " and ".join(f"{letter}0 to {letter}{n - 1}" for letter, n in _counts(graph, nodes) if n)
+    counts = {"c": len(graph.services), "n": len(nodes)}
+    extent = " and ".join(f"{letter}0 to {letter}{n - 1}" for letter, n in counts.items() if n)
     return _naming(words, graph, ALIAS_ARROW, extent or "no components")
 
 
@@ -86,16 +87,6 @@ def _nearest(written: str, known: list[str]) -> list[str]:
 
 def _naming(words: Mapping[Component, str], graph: ServiceGraph, arrow: str, extent: str) -> Naming:
     return Naming(words, {word: component for component, word in words.items()}, graph.calls, arrow, extent)
-
-
-def _counts(graph: ServiceGraph, nodes: Iterable[str]) -> tuple[tuple[str, int], ...]:
-    return ("c", len(graph.services)), ("n", len(tuple(nodes)))
-
-
-def _nodes_in_data_order(graph: ServiceGraph) -> list[str]:
-    """Nodes by the services that they host, so that their numbers do not hang on their names."""
-    hosted = {n: [i for i, s in enumerate(graph.services) if n in graph.hosts.get(s, ())] for n in graph.nodes()}
-    return sorted(hosted, key=lambda n: hosted[n])
 
 
 def _spelled(component: Component) -> str:

@@ -80,10 +80,9 @@ def _neighbourhood(view: View, target: Component, signal: Signal) -> list[tuple[
     """Whom a failure may have come from or gone to: callees and callers for traces and logs, hosts for metrics."""
     graph = view.graph
     if target.kind is ComponentKind.NODE:
-        return [("hosted", [service(s) for s in graph.services if target.name in graph.hosts.get(s, ())])]
+        return [("hosted", [service(s) for s in graph.hosted(target.name)])]
     if signal is Signal.METRICS:
-        here = graph.hosts.get(target.name, ())
-        return [("hosts", [Component(ComponentKind.NODE, n) for n in graph.nodes() if n in here])]
+        return [("hosts", [Component(ComponentKind.NODE, n) for n in graph.hosts.get(target.name, ())])]
     if signal is Signal.CHANGES:
         return []
     callees = [service(s) for s in graph.callees(target.name) if s != target.name]

@@ -120,11 +120,12 @@ def _hosted_service(source: str, pods: dict[str, str], known: dict[str, None]) -
     return max(owners, key=len, default=source)
 
 
-def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, frozenset[str]]:
-    groups: dict[str, set[str]] = {}
+def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
+    """The distinct values of each key, in their order."""
+    groups: dict[str, dict[str, None]] = {}
     for key, value in pairs:
-        groups.setdefault(key, set()).add(value)
-    return {key: frozenset(values) for key, values in groups.items()}
+        groups.setdefault(key, {})[value] = None
+    return {key: tuple(values) for key, values in groups.items()}
 
 
 def _pairs(table: pa.Table | None, first: str, second: str) -> Pairs:

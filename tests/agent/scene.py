@@ -16,6 +16,7 @@ from service.view.view import View
 
 ALERTED = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 SERVICES = ("frontend", "checkout", "cart", "cart-db", "ads")
+NODES = ("host-b", "host-a")
 CALLS = frozenset({("frontend", "checkout"), ("frontend", "ads"), ("checkout", "cart"), ("cart", "cart-db")})
 
 _SIGNAL = {EvidenceKind.METRIC: Signal.METRICS, EvidenceKind.CHANGE: Signal.CHANGES}
@@ -94,7 +95,7 @@ def a_view(
         services=SERVICES,
         calls=CALLS,
         pods={f"{s}-0": s for s in SERVICES},
-        hosts={s: frozenset({"host-a" if i % 2 else "host-b"}) for i, s in enumerate(SERVICES)},
+        hosts={s: (NODES[i % 2],) for i, s in enumerate(SERVICES)},
     )
     rows = sorted(slow_network_to_cart() if evidence is None else evidence, key=lambda e: -e.score)
     numbered = tuple(replace(e, id=f"e{i}") for i, e in enumerate(rows))
@@ -119,7 +120,7 @@ def tables() -> Tables:
 
 
 def renamed(view: View, names: dict[str, str]) -> View:
-    """The same incident in a system whose services are called otherwise."""
+    """The same incident in a system whose services and nodes are called otherwise."""
 
     def of(component: Component) -> Component:
         match component.kind:
@@ -131,13 +132,13 @@ def renamed(view: View, names: dict[str, str]) -> View:
             case ComponentKind.SERVICE:
                 return service(names[component.name])
             case ComponentKind.NODE:
-                return component
+                return Component(ComponentKind.NODE, names[component.name])
 
     graph = ServiceGraph(
         services=tuple(names[s] for s in view.graph.services),
         calls=frozenset((names[a], names[b]) for a, b in view.graph.calls),
         pods={f"{names[s]}-0": names[s] for s in view.graph.pods.values()},
-        hosts={names[s]: hosts for s, hosts in view.graph.hosts.items()},
+        hosts={names[s]: tuple(names[n] for n in nodes) for s, nodes in view.graph.hosts.items()},
     )
     evidence = tuple(replace(e, component=of(e.component)) for e in view.evidence)
     alerting = names[view.incident.alerting_services[0]]

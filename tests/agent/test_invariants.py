@@ -14,6 +14,7 @@ from service.agent.localize import Outcome, localize
 from service.agent.renderer import messages
 from service.agent.transcript_json import from_dict, to_dict
 from service.domain.component import Component, ComponentKind
+from service.domain.evidence import EvidenceKind
 from service.domain.fault import Fault
 from service.domain.localization import ModelIdentity, RankedBy
 from service.domain.transcript import Transcript
@@ -22,7 +23,7 @@ from service.ports import ChatModel, ChatReply, ChatRequest
 from service.tools.specs import TOOL_NAMES
 from service.view.opening import open_view
 from service.view.view import View
-from tests.agent.scene import a_view, renamed
+from tests.agent.scene import NODES, SERVICES, a_view, finding, renamed, slow_network_to_cart
 from tests.conftest import CaseFactory
 
 if TYPE_CHECKING:
@@ -123,6 +124,10 @@ def test_the_same_case_gives_the_same_transcript():
     assert run(a_view(), RulesModel()).transcript == run(a_view(), RulesModel()).transcript
 
 
+def node(name: str) -> Component:
+    return Component(ComponentKind.NODE, name)
+
+
 def anonymous(transcript: Transcript) -> dict[str, object]:
     nobody = Component(ComponentKind.SERVICE, "")
     for frame in transcript.frames:
@@ -131,10 +136,10 @@ def anonymous(transcript: Transcript) -> dict[str, object]:
     return to_dict(transcript)
 
 
-@given(st.permutations(["frontend", "checkout", "cart", "cart-db", "zebra"]))
+@given(st.permutations(["frontend", "checkout", "cart", "cart-db", "zebra", "host-a", "host-b"]))
 def test_names_of_components_change_nothing_that_a_small_model_sees(names: list[str]):
-    view = a_view()
-    other = renamed(view, dict(zip(view.graph.services, names, strict=True)))
+    view = a_view([*slow_network_to_cart(), *(finding(EvidenceKind.METRIC, node(n), "node_load1", 5.0) for n in NODES)])
+    other = renamed(view, dict(zip((*SERVICES, *NODES), names, strict=True)))
     ours, theirs = run(view, RulesModel()).transcript, run(other, RulesModel()).transcript
     assert [messages(f, "aliases") for f in ours.frames] == [messages(f, "aliases") for f in theirs.frames]
     assert anonymous(ours) == anonymous(theirs)

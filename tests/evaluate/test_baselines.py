@@ -22,7 +22,7 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 GRAPH = ServiceGraph(
     services=("front", "cart", "pay"),
     calls=frozenset({("front", "cart"), ("front", "pay")}),
-    hosts={"cart": frozenset({"node-a"})},
+    hosts={"cart": ("node-a",)},
 )
 
 

@@ -16,6 +16,8 @@ from model_store.evaluate.results import CaseResult, summarize
 from model_store.evaluate.run import Open, as_recorded, evaluate, evaluate_case, open_case
 from model_store.simulate.batch import simulate
 from service.agent.budget import Budget
+from service.agent.localize import localize
+from service.agent.renderer import messages
 from service.domain.evidence import EvidenceKind
 from service.domain.fault import Fault
 from service.domain.localization import ModelIdentity, RankedBy
@@ -146,6 +148,23 @@ def test_nothing_changes_when_recorded_components_get_other_names(cases_root: Pa
     recorded = sorted(path.parent for path in cases_root.glob("*/*/case.json"))
     one_a_system = list({path.parent: path for path in recorded}.values())[:2]
     assert told(ours(one_a_system, permuted)) == told(ours(one_a_system))
+
+
+@pytest.mark.parametrize("names", range(3))
+def test_a_small_model_reads_the_same_text_whatever_components_are_called(
+    synthetic_case: CaseFactory, tmp_path: Path, names: int
+) -> None:
+    synthetic_case(seed=12, services=10, fault=Fault.CPU).write(tmp_path / "old")
+    permute_case(tmp_path / "old", tmp_path / "new", seed=names)
+    assert conversations(tmp_path / "new") == conversations(tmp_path / "old")
+
+
+def conversations(directory: Path) -> list[object]:
+    """All that the rules are shown of a case, frame by frame."""
+    view = asyncio.run(open_case(directory)).view
+    assert len(view.graph.nodes()) > 1
+    outcome = asyncio.run(localize(view, RulesModel()))
+    return [messages(frame, RulesModel.rendering) for frame in outcome.transcript.frames]
 
 
 def test_a_renamed_case_says_nothing_of_the_truth_or_the_old_names(synthetic_case: CaseFactory, tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def test_a_change_just_before_the_alert_scores_above_one_of_an_hour_ago_and_one_
 
 
 def test_a_series_about_the_machine_belongs_to_the_node_that_is_known() -> None:
-    graph = ServiceGraph(("a",), pods={"a-1": "a"}, hosts={"a": frozenset({"n1"})})
+    graph = ServiceGraph(("a",), pods={"a-1": "a"}, hosts={"a": ("n1",)})
     rows = [{"time": at(-40 + i), "value": 10.0 + i % 3, "metric": "node_load1"} for i in range(25)]
     late = [{"time": at(i), "value": 90.0, "metric": "node_load1"} for i in range(10)]
     compared = Compared(metrics(*late), metrics(*rows))

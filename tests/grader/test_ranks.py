@@ -12,7 +12,7 @@ GRAPH = ServiceGraph(
     services=("front", "cart", "pay"),
     calls=frozenset({("front", "cart"), ("cart", "pay")}),
     pods={"cart-1": "cart", "pay-1": "pay"},
-    hosts={"cart": frozenset({"node-a"})},
+    hosts={"cart": ("node-a",)},
 )
 CART = Truth((TrueCause(service("cart")),))
 CART_TO_PAY = Truth((TrueCause(edge("cart", "pay")),))

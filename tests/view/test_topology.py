@@ -68,12 +68,15 @@ def test_topology_comes_first_then_spans_then_metrics_then_logs_then_the_alert()
     assert graph.services == ("t2", "t1", "s", "m", "l", "x")
 
 
-@given(st.permutations(["ant", "bee", "cat", "dog"]))
-def test_renamed_services_keep_their_places(names: list[str]) -> None:
-    rows = [call(i, name, i - 1 if i else None, i) for i, name in enumerate(names)]
+@given(st.permutations(["ant", "bee", "cat", "dog"]), st.permutations(["n1", "n2", "n3", "n4"]))
+def test_renamed_services_and_nodes_keep_their_places(names: list[str], nodes: list[str]) -> None:
+    rows = [call(i, name, i - 1 if i else None, i) | {"node": nodes[i]} for i, name in enumerate(names)]
+    rows += [call(9, names[0], None, 9) | {"node": nodes[3]}]
     graph = build_graph(seen(spans(*reversed(rows))))
     assert graph.services == tuple(names)
     assert graph.calls == set(pairwise(names))
+    assert graph.hosts[names[0]] == (nodes[0], nodes[3])
+    assert graph.nodes() == (nodes[0], nodes[3], nodes[1], nodes[2])
 
 
 def test_series_of_edges_and_services_name_services_and_calls() -> None:
@@ -113,7 +116,7 @@ def test_hosts_are_those_of_spans_of_logs_and_of_what_runs_on_them() -> None:
             logs=Compared(logs({"service": "b", "node": "n5"})),
         )
     )
-    assert graph.hosts == {"a": {"n1", "n4"}, "b": {"n2", "n5"}, "c": {"n3"}}
+    assert graph.hosts == {"a": ("n1", "n4"), "b": ("n2", "n5"), "c": ("n3",)}
     assert set(graph.services) == {"a", "b", "c"}
 
 
