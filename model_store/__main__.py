@@ -100,10 +100,7 @@ def main() -> None:
     """The command; bad input is one line on standard error and exit code 2."""
     try:
         app()
-    except* HypocenterError as group:
-        error: BaseException = group
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
+    except HypocenterError as error:
         print(f"hypocenter-models: {error}", file=sys.stderr)
         sys.exit(2)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import uvicorn
 
+from service.agent.answering import Bench, answer
 from service.agent.budget import Budget
 from service.agent.localize import Outcome
 from service.agent.rounds import OnStep
@@ -29,7 +30,7 @@ from service.settings import ModelSettings, Settings
 from service.stores.recorded import RecordedCase
 from service.telemetry import Meters, log_to, logger, tracer
 from service.view.windows import RecordedWindows, WindowPolicy
-from service.worker import Bench, Pace, Worker, answer
+from service.worker import Pace, Worker
 
 TENANT = ""
 """Until callers say who they are, there is one tenant."""

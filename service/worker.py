@@ -4,28 +4,22 @@ import asyncio
 import json
 import os
 import secrets
-import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from opentelemetry.trace import Tracer
 
-from service.agent.budget import Budget
+from service.agent.answering import Bench, answer
 from service.agent.document import localization_document, step_document
-from service.agent.localize import Outcome, localize
-from service.agent.rounds import OnStep
+from service.agent.localize import Outcome
 from service.agent.transcript_json import to_dict
-from service.domain.incident import Incident
-from service.domain.localization import RankedBy
 from service.domain.transcript import Frame, Step
 from service.domain.window import Window
 from service.errors import HypocenterError, StoreError
 from service.jobs.graph_json import graph_json
 from service.jobs.records import Claim, Ending, IncidentQuery, IncidentRecord, IncidentStatus, Lease, StoredStep
 from service.jobs.store import QUEUE, IncidentStore, LeaseLost
-from service.ports import ChatModel, Telemetry
 from service.telemetry import Meters, logger
-from service.view.opening import open_view
 from service.view.view import View
 from service.view.windows import Sighting, WindowPolicy
 
@@ -38,52 +32,12 @@ NEIGHBOURS = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
-    """What a localization is made with: where telemetry comes from, who decides, and what it may cost."""
-
-    telemetry: Telemetry
-    model: ChatModel | None
-    rank: RankedBy
-    budget: Budget
-    deadline_s: float
-    telemetry_timeout_s: float
-
-
-async def answer(
-    incident: Incident, bench: Bench, deadline_s: float | None = None, on_step: OnStep | None = None
-) -> tuple[View, Outcome]:
-    """From an incident to its answer; telemetry and model share the deadline, which counts from here.
-
-    Raises `service.errors.CaseError` where a recorded case turns out to be damaged.
-    """
-    started = time.monotonic()
-    allowed_s = min(deadline_s or bench.deadline_s, bench.deadline_s)
-    view = await _opened(incident, bench, allowed_s)
-    left_s = max(0.0, allowed_s - (time.monotonic() - started))
-    budget = replace(bench.budget, deadline_s=left_s)
-    outcome = await localize(view, bench.model, budget, rank=bench.rank, on_step=on_step)
-    said = replace(outcome.localization, seconds=time.monotonic() - started)
-    return view, replace(outcome, localization=said)
-
-
-@dataclass(frozen=True, slots=True)
 class Pace:
     """How many localizations at once, how long a lease holds, how long they may take to end when told to stop."""
 
     at_once: int = 2
     lease_s: float = 6.0
     drain_s: float = 10.0
-
-
-async def _opened(incident: Incident, bench: Bench, allowed_s: float) -> View:
-    try:
-        return await open_view(incident, bench.telemetry, min(bench.telemetry_timeout_s, allowed_s))
-    except ExceptionGroup as group:  # signals are fetched together; the first that cannot be read tells enough
-        raise _first(group) from None
-
-
-def _first(error: Exception) -> Exception:
-    return _first(error.exceptions[0]) if isinstance(error, ExceptionGroup) else error
 
 
 class Worker:

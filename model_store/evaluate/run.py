@@ -70,17 +70,16 @@ async def evaluate(
         try:
             with source_of(directory) as source:
                 result = await evaluate_case(source, ours, baselines)
-        except* HypocenterError as group:  # stores are read side by side, so their errors come in groups
-            reason = str(_first(group))
-            evaluation.broken.append((directory, reason))
-            on_broken(directory, reason)
+        except HypocenterError as error:
+            evaluation.broken.append((directory, str(error)))
+            on_broken(directory, str(error))
         else:
             evaluation.results.append(result)
     return evaluation
 
 
 async def evaluate_case(source: Source, ours: Mapping[str, Method], baselines: Mapping[str, Baseline]) -> CaseResult:
-    """All methods on one case. Raises `CaseError` (alone or in a group) if it cannot be read."""
+    """All methods on one case. Raises `CaseError` if it cannot be read."""
     opened = await open_case(source.directory)
     answers = {name: await _answer(method, opened, source) for name, method in ours.items()}
     answers |= {name: _baseline_answer(method, opened.view, source) for name, method in baselines.items()}
@@ -130,7 +129,3 @@ def _baseline_answer(method: Baseline, view: View, source: Source) -> Answer:
         seconds=seconds,
         false_cause=None if truth.causes else bool(suspicions),
     )
-
-
-def _first(error: BaseException) -> BaseException:
-    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error

@@ -16,9 +16,6 @@ from service.stores.case_tables import outside, within
 from service.view.topology import build_graph
 from service.view.view import View
 
-QUESTIONS_AT_ONCE = 2
-"""How many questions one store is asked at the same time: its window and its baseline."""
-
 CHANGES_BEFORE = timedelta(hours=1)
 """How far before the window a change still matters: a deployment may need that long to do its harm."""
 
@@ -29,9 +26,13 @@ async def open_view(incident: Incident, telemetry: Telemetry, timeout_s: float =
     """Fetches what the incident can see, all signals at once, and computes its evidence.
 
     A store that fails, answers with other columns than the port promises, or needs longer than ``timeout_s`` for an
-    answer costs its signal and leaves a note; so does a signal without a source or a baseline.
+    answer costs its signal and leaves a note; so does a signal without a source or a baseline. Whatever else a store
+    raises (`service.errors.CaseError` of a recorded case that is damaged) goes through, the first of several alone.
     """
-    tables, notes = await _fetch(incident, telemetry, timeout_s)
+    try:
+        tables, notes = await _fetch(incident, telemetry, timeout_s)
+    except ExceptionGroup as group:  # signals are fetched side by side; the first that fails tells enough
+        raise group.exceptions[0] from None
     graph = build_graph(tables)
     # In a thread: it computes for long enough to keep a server from answering anybody else.
     assessment = await asyncio.to_thread(assess, tables, graph)
@@ -76,7 +77,6 @@ class _Source:
     schema: pa.Schema
     timeout_s: float
     notes: list[str] = field(default_factory=list[str])
-    limit: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(QUESTIONS_AT_ONCE))
 
     async def compared(self, window: Window, baseline: Window | None) -> Compared | None:
         """Rows now and before; a row of both times belongs to now."""
@@ -97,7 +97,7 @@ class _Source:
             self.notes.append(f"{self.name}: no source")
             return None
         try:
-            async with self.limit, asyncio.timeout(self.timeout_s):
+            async with asyncio.timeout(self.timeout_s):
                 answer = await self.ask(window)
         except TimeoutError:
             self.notes.append(f"{self.name}: {what}did not answer within {self.timeout_s:g} s")

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 import service.agent
+from service.agent.answering import Bench
 from service.agent.budget import Budget
 from service.domain.alert import Alert
 from service.domain.localization import ModelIdentity, RankedBy
@@ -24,7 +25,7 @@ from service.llm.rules import RulesModel
 from service.ports import ChatModel, ChatReply, ChatRequest, Telemetry
 from service.telemetry import Meters, tracer
 from service.view.windows import RecordedWindows, Sighting
-from service.worker import Bench, Pace, Worker
+from service.worker import Pace, Worker
 from tests.conftest import CaseFactory
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)

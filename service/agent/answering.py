@@ -1,0 +1,42 @@
+"""From an incident to its answer: what is fetched and what is thought share one deadline."""
+
+import time
+from dataclasses import dataclass, replace
+
+from service.agent.budget import Budget
+from service.agent.localize import Outcome, localize
+from service.agent.rounds import OnStep
+from service.domain.incident import Incident
+from service.domain.localization import RankedBy
+from service.ports import ChatModel, Telemetry
+from service.view.opening import open_view
+from service.view.view import View
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What a localization is made with: where telemetry comes from, who decides, and what it may cost."""
+
+    telemetry: Telemetry
+    model: ChatModel | None
+    rank: RankedBy
+    budget: Budget
+    deadline_s: float
+    telemetry_timeout_s: float
+
+
+async def answer(
+    incident: Incident, bench: Bench, deadline_s: float | None = None, on_step: OnStep | None = None
+) -> tuple[View, Outcome]:
+    """Open the incident's view and localize it. The deadline counts from here; the bench's own bounds it.
+
+    Raises `service.errors.CaseError` where a recorded case turns out to be damaged.
+    """
+    started = time.monotonic()
+    allowed_s = min(deadline_s or bench.deadline_s, bench.deadline_s)
+    view = await open_view(incident, bench.telemetry, min(bench.telemetry_timeout_s, allowed_s))
+    left_s = max(0.0, allowed_s - (time.monotonic() - started))
+    budget = replace(bench.budget, deadline_s=left_s)
+    outcome = await localize(view, bench.model, budget, rank=bench.rank, on_step=on_step)
+    said = replace(outcome.localization, seconds=time.monotonic() - started)
+    return view, replace(outcome, localization=said)
