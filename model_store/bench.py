@@ -1,14 +1,13 @@
 """How long evidence and rank take, and how much memory: what an incident costs without a model."""
 
 import asyncio
-import resource
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from model_store.evaluate.results import quantile
 from model_store.evaluate.run import open_case
+from model_store.memory import peak_rss_mb
 from service.agent.localize import localize
 from service.domain.localization import RankedBy
 
@@ -31,12 +30,6 @@ class Cost:
 def measure(directories: Iterable[Path]) -> Cost:
     """Localize each case by the statistical rank, one after the other, in this process."""
     return Cost(tuple(sorted(asyncio.run(_seconds(directory)) for directory in directories)), peak_rss_mb())
-
-
-def peak_rss_mb() -> float:
-    """The most resident memory that this process ever held, in MiB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1024 * 1024) if sys.platform == "darwin" else peak / 1024
 
 
 async def _seconds(directory: Path) -> float:

@@ -48,7 +48,6 @@ def serve(
 ) -> None:
     """Take alerts over HTTP and localize them."""
     from service.app import serve as serve_app
-    from service.settings import read_settings
 
     options = {
         "case": ("--case", case),
@@ -57,17 +56,16 @@ def serve(
         "store": ("--store", store),
         "model.name": ("--model", model),
     }
-    asyncio.run(serve_app(read_settings(os.environ, config, options)))
+    asyncio.run(serve_app(config, options))
 
 
 @cli.command()
 def work(case: Case = None, store: Store = None, model: Model = None, config: Config = None) -> None:
     """Localize what waits in the store, without HTTP; any number of these may run beside a server."""
     from service.app import work as work_app
-    from service.settings import read_settings
 
     options = {"case": ("--case", case), "store": ("--store", store), "model.name": ("--model", model)}
-    asyncio.run(work_app(read_settings(os.environ, config, options)))
+    asyncio.run(work_app(config, options))
 
 
 @cli.command()
@@ -83,15 +81,13 @@ def localize(
 ) -> None:
     """Localize a recorded incident: the tree of frames as it grows, then the ranked causes with their evidence."""
     from service.app import localize_case
-    from service.settings import read_settings
 
     options = {
         "model.name": ("--model", model),
         "budget.deadline_s": ("--deadline", deadline),
         "rank": ("--rank", rank),
     }
-    settings = read_settings(os.environ, config, options)
-    outcome = asyncio.run(localize_case(case_dir, settings, None if as_json else _print_step))
+    outcome = asyncio.run(localize_case(case_dir, config, options, None if as_json else _print_step))
     if transcript is not None:
         _save(outcome, transcript)
     if as_json:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import importlib.metadata
+import os
 import signal
 import socket
 import sys
@@ -26,7 +27,7 @@ from service.jobs.store import IncidentStore
 from service.llm.openai import Endpoint, OpenAIModel
 from service.llm.rules import RulesModel
 from service.ports import ChatModel, Telemetry
-from service.settings import ModelSettings, Settings
+from service.settings import ModelSettings, Options, Settings, read_settings
 from service.stores.recorded import RecordedCase
 from service.telemetry import Meters, log_to, logger, tracer
 from service.view.windows import RecordedWindows, WindowPolicy
@@ -49,8 +50,11 @@ class Source:
     check: Callable[[], Awaitable[Check]]
 
 
-async def serve(settings: Settings) -> None:
-    """Run the gateway and a worker until SIGTERM or SIGINT. Raises `SettingsError` if it cannot start."""
+async def serve(config: Path | None, options: Options) -> None:
+    """Run the gateway and a worker until SIGTERM or SIGINT, by the settings of a file, of the environment and of the
+    command line (`service.settings`). Raises `SettingsError` if it cannot start.
+    """
+    settings = read_settings(os.environ, config, options)
     log_to(sys.stderr, settings.log_level)
     store, meters, stopping = open_store(settings.store), Meters(), asyncio.Event()
     try:
@@ -68,8 +72,9 @@ async def serve(settings: Settings) -> None:
         await store.close()
 
 
-async def work(settings: Settings) -> None:
+async def work(config: Path | None, options: Options) -> None:
     """Run a worker alone until SIGTERM or SIGINT. Raises `SettingsError` if it cannot start."""
+    settings = read_settings(os.environ, config, options)
     log_to(sys.stderr, settings.log_level)
     source = open_source(settings.case)
     if source is None:
@@ -82,8 +87,11 @@ async def work(settings: Settings) -> None:
         await store.close()
 
 
-async def localize_case(directory: Path, settings: Settings, on_step: OnStep | None = None) -> Outcome:
-    """Localize a recorded case. Raises `service.errors.CaseError` if it cannot be read."""
+async def localize_case(
+    directory: Path, config: Path | None, options: Options, on_step: OnStep | None = None
+) -> Outcome:
+    """Localize a recorded case. Raises `SettingsError`, and `service.errors.CaseError` if it cannot be read."""
+    settings = read_settings(os.environ, config, options)
     case = RecordedCase.open(directory)
     _, outcome = await answer(case.incident, build_bench(settings, case.telemetry), on_step=on_step)
     return outcome
@@ -122,7 +130,8 @@ def build_model(settings: ModelSettings) -> ChatModel | None:
         case "rules":
             return RulesModel()
         case name if settings.base_url:
-            return OpenAIModel(Endpoint(settings.base_url, name, api_key=_api_key(settings.api_key_file)))
+            _need_readable(settings.api_key_file)
+            return OpenAIModel(Endpoint(settings.base_url, name, api_key_file=settings.api_key_file))
         case name:
             raise SettingsError(f"model {name}: is neither none nor rules, and no model.base_url says who serves it")
 
@@ -221,8 +230,10 @@ def _describe(case: RecordedCase) -> str:
     return f"recorded case {case.incident.id}: {', '.join(there)}; {window.start:%Y-%m-%d %H:%M} to {window.end:%H:%M}"
 
 
-def _api_key(file: Path | None) -> str:
+def _need_readable(key: Path | None) -> None:
+    """It is read anew for every round; that it is there can be said now."""
     try:
-        return "" if file is None else file.read_text(encoding="utf-8").strip()
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"model.api_key_file: {error}") from None
+        if key is not None:
+            key.read_bytes()
+    except OSError as error:
+        raise SettingsError(f"model.api_key_file {key}: {error.strerror}") from None

@@ -23,6 +23,9 @@ CONFIG = f"{PREFIX}CONFIG"
 NOT_OURS = frozenset({CONFIG, f"{PREFIX}CASES"})
 """Variables with our prefix that are no settings: the file itself, and where tests find recorded cases."""
 
+Options = Mapping[str, tuple[str, object]]
+"""Settings of a command line: by dotted name, how the option is written and its value, None where it was not given."""
+
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 
 
@@ -94,11 +97,8 @@ class _Said:
     where: str
 
 
-def read_settings(
-    environ: Mapping[str, str], config: Path | None = None, options: Mapping[str, tuple[str, object]] | None = None
-) -> Settings:
-    """The settings of this process. ``options`` are the command line's: by dotted name, how the option is
-    written and its value, None where it was not given.
+def read_settings(environ: Mapping[str, str], config: Path | None = None, options: Options | None = None) -> Settings:
+    """The settings of this process.
 
     Raises `SettingsError` with one line that names the place and, for an unknown name, the nearest real one.
     """
@@ -128,7 +128,7 @@ def _in_environment(environ: Mapping[str, str]) -> Iterator[_Said]:
             yield _Said(name, environ[variable], variable, "environment")
 
 
-def _on_command_line(options: Mapping[str, tuple[str, object]]) -> Iterator[_Said]:
+def _on_command_line(options: Options) -> Iterator[_Said]:
     for name, (option, value) in options.items():
         if value is not None:
             yield _Said(name, value, option, "command line")

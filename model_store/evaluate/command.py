@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from model_store.bench import peak_rss_mb
 from model_store.cases import find_cases
 from model_store.evaluate.baselines import baro
 from model_store.evaluate.baselines.registry import BARO, BASELINES
@@ -17,9 +16,11 @@ from model_store.evaluate.report import document
 from model_store.evaluate.results import Evaluation
 from model_store.evaluate.run import as_recorded, evaluate
 from model_store.evaluate.table import comparison_table, system_tables
+from model_store.memory import peak_rss_mb
 from service.agent.budget import Budget
 from service.domain.localization import RankedBy
 from service.errors import CallerError, CaseError
+from service.ports import ChatModel
 
 Say = Callable[[str], None]
 
@@ -83,7 +84,7 @@ def _chosen(wanted: Wanted) -> str:
     return row_name(wanted.model or next(iter(MODELS)), rank)
 
 
-def _model(wanted: Wanted):
+def _model(wanted: Wanted) -> ChatModel | None:
     name = wanted.model or next(iter(MODELS))
     if name == NO_MODEL:
         return None

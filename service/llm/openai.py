@@ -26,7 +26,6 @@ class Endpoint:
     url: str
     model: str = ""  # "": the first one that the server lists
     version: str = ""
-    api_key: str = ""
     api_key_file: Path | None = None  # read for every round, so that a rotated key is taken up
     rendering: str = "names"
     connect_s: float = 3.0
@@ -101,7 +100,7 @@ class OpenAIModel:
     def _key(self) -> str:
         file = self.endpoint.api_key_file
         if file is None:
-            return self.endpoint.api_key
+            return ""
         try:
             return file.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:

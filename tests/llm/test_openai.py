@@ -126,18 +126,29 @@ def test_a_request_that_fails_costs_its_own_turn_only():
     assert sorted(r.call_name for r in replies) == ["", "", "search_traces", "search_traces"]
 
 
-def test_the_key_is_sent_and_a_wrong_one_is_told():
-    assert talk(FakeServer(replies=[LOOK], api_key="k"), api_key="k")[1][0].call_name == "search_traces"
+def test_the_key_is_sent_and_a_wrong_one_is_told(tmp_path: Path):
+    key = tmp_path / "key"
+    key.write_text("k\n", encoding="utf-8")
+    assert talk(FakeServer(replies=[LOOK], api_key="k"), api_key_file=key)[1][0].call_name == "search_traces"
     with pytest.raises(ModelError, match="answered 401: wrong api key"):
-        talk(FakeServer(replies=[LOOK], api_key="k"), api_key="other")
+        talk(FakeServer(replies=[LOOK], api_key="another"), api_key_file=key)
 
 
-def test_the_key_can_lie_in_a_file(tmp_path: Path):
-    fake = FakeServer(replies=[LOOK], api_key="k")
-    (tmp_path / "key").write_text("k\n", encoding="utf-8")
-    assert talk(fake, api_key_file=tmp_path / "key")[1][0].call_name == "search_traces"
+def test_a_key_that_was_rotated_is_taken_up(tmp_path: Path):
+    key = tmp_path / "key"
+    key.write_text("old", encoding="utf-8")
+    fake = FakeServer(replies=[LOOK], api_key="old")
+    with served(fake) as url:
+        model = OpenAIModel(Endpoint(url, api_key_file=key))
+        asyncio.run(model.reply([asked()], 10.0))
+        fake.api_key = "new"
+        key.write_text("new", encoding="utf-8")
+        assert asyncio.run(model.reply([asked()], 10.0))[0].call_name == "search_traces"
+
+
+def test_a_key_that_cannot_be_read_is_one_line(tmp_path: Path):
     with pytest.raises(ModelError, match="cannot be read from"):
-        talk(fake, api_key_file=tmp_path / "none")
+        talk(FakeServer(replies=[LOOK]), api_key_file=tmp_path / "none")
 
 
 def test_a_model_that_is_not_served_is_told_with_those_that_are():

@@ -91,6 +91,15 @@ def test_what_the_caller_got_wrong_is_one_line_and_exit_code_2(
     assert named in complaints[0]
 
 
+def test_a_key_that_is_not_there_is_told_before_anything_is_asked(
+    case_dir: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HYPOCENTER_MODEL__BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("HYPOCENTER_MODEL__API_KEY_FILE", "/nowhere/key")
+    assert run(["localize", str(case_dir), "--model", "large"]) == 2
+    assert "model.api_key_file /nowhere/key: No such file" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("arguments", "named"), BAD_SERVICES)
 def test_a_service_that_cannot_start_says_why_on_its_last_line(
     case_dir: Path, tmp_path: Path, arguments: list[str], named: str
