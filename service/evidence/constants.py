@@ -18,6 +18,9 @@ MIN_FOR_SHARE = 2
 DRIFT_OF_LOG_TIME = 0.25
 """Standard deviation of the logarithm of a median between two healthy stretches of time (±28 %): load moves it."""
 
+DRIFT_OF_LOG_SPREAD = 0.2
+"""The same for the standard deviation of the logarithm: a tail moves between healthy stretches more than a median."""
+
 DRIFT_OF_SHARE = 0.03
 """The same for shares of executions: sampling and traces cut at the window's end move a share by a few points."""
 
@@ -33,8 +36,9 @@ MIN_PEERS = 5
 SMALL_SAMPLE = 4.0
 """A baseline of this many samples has its scale doubled: a scale from few samples is a guess (as in Student's t)."""
 
-TAIL_QUANTILE = 0.9
-"""The tail that is looked at beside the median: a fault of one replica, or of one kind of request, shows only there."""
+QUANTILES = (0.5, 0.9, 0.98)
+"""Where durations are compared: at the median, and in the tail, as a fault of one replica, of one kind of request, or
+of one packet in fifty shows only there."""
 
 CHANGE_HORIZON_S = 3600.0
 """A change longer than an hour before the alert is not near it."""

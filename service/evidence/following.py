@@ -4,10 +4,11 @@ B may be a call or a log template. One question, one function: early returns, ne
 kind of evidence.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from service.evidence.constants import REPLACED
 from service.evidence.spans import Bools, Ints, Spans, combine
 from service.evidence.strata import Shift, share_shift
 
@@ -41,6 +42,18 @@ def followed(spans: Spans, executions: Ints, items: Ints) -> Followed:
     fine = combine(spans.entry[rows], spans.above[rows] + 1, group)
     shift = share_shift(spans.now[rows], hit, group, [fine, combine(spans.entry[rows], group), group])
     return Followed(shift, pairs[moved] // width, pairs[moved] % width, event[first[moved]])
+
+
+def less_what_replaced_it(found: Followed) -> Shift:
+    """The shift with scores lowered where a step does one thing instead of another: a lost call of which as many
+    executions newly do something else is mostly a change in what is asked for, not a failure to do it.
+    """
+    shift = found.shift
+    moved = np.nan_to_num(shift.now - shift.before)
+    most = np.zeros(int(found.step.max(initial=-1)) + 1)
+    np.maximum.at(most, found.step, moved)
+    replaced = np.clip(most[found.step] / np.maximum(-moved, 1e-9), 0, 1)
+    return replace(shift, score=np.where(moved < 0, shift.score * (1 - REPLACED * replaced), shift.score))
 
 
 def _may_have_moved(spans: Spans, executions: Ints, pair: Ints, step: Ints) -> Bools:

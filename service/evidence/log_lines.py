@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from service.domain.component import Component, service
 from service.domain.evidence import Evidence, EvidenceKind, Signal
 from service.evidence.constants import EXAMPLE_LENGTH, MIN_FOR_SHARE, SUBJECT_LENGTH
-from service.evidence.following import followed
+from service.evidence.following import followed, less_what_replaced_it
 from service.evidence.redaction import redact
 from service.evidence.rows import shift_rows
 from service.evidence.spans import Bools, Ints, Spans, codes
@@ -64,14 +64,15 @@ def _given_operation(lines: pa.Table, templates: Templates, spans: Spans, owner:
     if not len(linked):
         return
     found = followed(spans, owner[linked], templates.code[linked])
+    shift = less_what_replaced_it(found)
 
     def describe(pair: int, score: float) -> tuple[EvidenceKind, Component, str, str] | None:
         row = int(owner[linked[found.event[pair]]])
-        if (kind := _kind(found.shift, pair, score)) is None:
+        if (kind := _kind(shift, pair, score)) is None:
             return None
         return kind, service(spans.owner(row)), str(linked[found.event[pair]]), spans.name(row)
 
-    yield from _with_text(shift_rows(found.shift, Signal.LOGS, describe, "share", spans.requests), lines, templates)
+    yield from _with_text(shift_rows(shift, Signal.LOGS, describe, "share", spans.requests), lines, templates)
 
 
 def _given_service(lines: pa.Table, templates: Templates, is_now: Bools, free: Ints) -> Iterator[Evidence]:

@@ -4,19 +4,22 @@ Rows are compared within strata (same entry, same parent); where a stratum was h
 A group is what a statement is made about (an operation, an edge); it has many strata.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
 
 from service.evidence.constants import (
+    DRIFT_OF_LOG_SPREAD,
     DRIFT_OF_LOG_TIME,
     DRIFT_OF_SHARE,
     MIN_EXECUTIONS,
     MIN_FOR_SHARE,
+    QUANTILES,
     SCORE_LIMIT,
-    TAIL_QUANTILE,
 )
 from service.evidence.spans import Bools, Floats, Ints
 
@@ -71,29 +74,44 @@ def _baseline_quantiles(now: Bools, strata: Sequence[Ints], values: Floats, q: f
 
 
 def time_shift(now: Bools, group: Ints, strata: Sequence[Ints], values: Floats, floor: float) -> Shift:
-    """How the duration of each group moved, at the median or at the tail, whichever moved more.
+    """How the duration of each group moved, at the median or further out in the tail, wherever it moved most.
 
     The score is the shift of the logarithm over the standard error of both quantiles and the drift between healthy
     stretches; ``floor`` (same unit as the values) is added to both sides: what is small beside it counts little.
     """
     size = int(group.max(initial=-1)) + 1
-    median, tail = (_quantile_shift(now, group, strata, values, floor, q, size) for q in (0.5, TAIL_QUANTILE))
-    worse = np.nan_to_num(np.abs(tail.score)) > np.nan_to_num(np.abs(median.score))
+    most = _quantile_shift(now, group, strata, values, floor, QUANTILES[0], size)
+    for q in QUANTILES[1:]:
+        most = _larger(_quantile_shift(now, group, strata, values, floor, q, size), most)
+    return most
 
-    def pick(of_tail: Floats, of_median: Floats) -> Floats:
-        return np.where(worse, of_tail, of_median)
+
+def _larger(one: Shift, other: Shift) -> Shift:
+    """For each group the shift that moved more; the numbers of executions are those of the second."""
+    more = np.nan_to_num(np.abs(one.score)) > np.nan_to_num(np.abs(other.score))
+
+    def pick(of_one: Floats, of_other: Floats) -> Floats:
+        return np.where(more, of_one, of_other)
 
     return Shift(
-        pick(tail.now, median.now),
-        pick(tail.before, median.before),
-        pick(tail.score, median.score),
-        median.n_now,
-        median.n_before,
+        pick(one.now, other.now),
+        pick(one.before, other.before),
+        pick(one.score, other.score),
+        other.n_now,
+        other.n_before,
     )
 
 
-# Standard error of a sample quantile of a normal variable, in standard deviations times the square root of n.
-_QUANTILE_ERROR = {0.5: 1.2533, TAIL_QUANTILE: 1.7094}
+def _quantile_error(q: float) -> float:
+    """Standard error of a sample quantile of a normal variable, in standard deviations times the square root of n."""
+    z = NormalDist().inv_cdf(q)
+    return math.sqrt(q * (1 - q)) / NormalDist().pdf(z)
+
+
+def _drift2(q: float) -> float:
+    """Variance of the logarithm of a quantile between healthy stretches, the baseline being lognormal."""
+    z = NormalDist().inv_cdf(q)
+    return DRIFT_OF_LOG_TIME**2 + (z * DRIFT_OF_LOG_SPREAD) ** 2
 
 
 def _quantile_shift(
@@ -109,8 +127,8 @@ def _quantile_shift(
     mean_before = sums(group[usable], base[usable], size) / weight
     n_before = _distinct_support(group[usable], fine[usable], support[usable], size)
     spread = _log_spread(now, group, fine, values, floor, size)
-    error2 = (_QUANTILE_ERROR[q] * spread) ** 2 * (1 / np.maximum(n_now, 1) + 1 / np.maximum(n_before, 1))
-    score = np.log((mean_now + floor) / (mean_before + floor)) / np.sqrt(DRIFT_OF_LOG_TIME**2 + error2)
+    error2 = (_quantile_error(q) * spread) ** 2 * (1 / np.maximum(n_now, 1) + 1 / np.maximum(n_before, 1))
+    score = np.log((mean_now + floor) / (mean_before + floor)) / np.sqrt(_drift2(q) + error2)
     empty = n_now == 0
     return Shift(
         np.where(empty, np.nan, mean_now),

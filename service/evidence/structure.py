@@ -1,14 +1,13 @@
 """What is called, how often, and what fails: the shape of executions against the baseline, given what led to them."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 
 from service.domain.component import Component, service
 from service.domain.evidence import Evidence, EvidenceKind, Signal
-from service.evidence.constants import DRIFT_OF_RATE, MIN_EXECUTIONS, REPLACED, SCORE_LIMIT
-from service.evidence.following import Followed, followed
+from service.evidence.constants import DRIFT_OF_RATE, MIN_EXECUTIONS, SCORE_LIMIT
+from service.evidence.following import followed, less_what_replaced_it
 from service.evidence.rows import shift_rows
 from service.evidence.spans import Bools, Floats, Ints, Spans, combine
 from service.evidence.strata import Shift, quantiles, share_shift, sums
@@ -30,7 +29,7 @@ def _calls_that_follow(spans: Spans) -> Iterator[Evidence]:
     if not len(child):
         return
     found = followed(spans, spans.parent[child], spans.step[child])
-    shift = _less_what_replaced_it(found)
+    shift = less_what_replaced_it(found)
 
     def describe(pair: int, score: float) -> tuple[EvidenceKind, Component, str, str]:
         row = int(child[found.event[pair]])
@@ -39,18 +38,6 @@ def _calls_that_follow(spans: Spans) -> Iterator[Evidence]:
         return kind, service(spans.owner(parent)), spans.name(row), spans.name(parent)
 
     yield from shift_rows(shift, Signal.TRACES, describe, "share", spans.requests)
-
-
-def _less_what_replaced_it(found: Followed) -> Shift:
-    """The shift with scores lowered where a step does one thing instead of another: a lost call of which as many
-    executions newly do something else is mostly a change in what is asked for, not a failure to do it.
-    """
-    shift = found.shift
-    moved = np.nan_to_num(shift.now - shift.before)
-    most = np.zeros(int(found.step.max(initial=-1)) + 1)
-    np.maximum.at(most, found.step, moved)
-    replaced = np.clip(most[found.step] / np.maximum(-moved, 1e-9), 0, 1)
-    return replace(shift, score=np.where(moved < 0, shift.score * (1 - REPLACED * replaced), shift.score))
 
 
 def _unanswered(spans: Spans) -> Iterator[Evidence]:
@@ -163,12 +150,12 @@ def _silence(spans: Spans) -> Iterator[Evidence]:
 
 
 def _traffic(spans: Spans) -> Iterator[Evidence]:
-    """Requests per second at each entry."""
+    """Requests per second that enter each service, from users or from other services."""
     seconds_now, seconds_before = spans.seconds
     if seconds_now <= 0 or seconds_before <= 0:
         return
-    roots = np.flatnonzero(spans.parent < 0)
-    entries, first, group = np.unique(spans.entry[roots], return_index=True, return_inverse=True)
+    roots = np.flatnonzero((spans.parent < 0) | spans.crossing)
+    entries, group = np.unique(spans.service[roots], return_inverse=True)
     n_now = np.bincount(group[spans.now[roots]], minlength=len(entries))
     n_before = np.bincount(group[~spans.now[roots]], minlength=len(entries))
     rate_now, rate_before = n_now / seconds_now, n_before / seconds_before
@@ -176,8 +163,7 @@ def _traffic(spans: Spans) -> Iterator[Evidence]:
     score = np.log((rate_now + 0.5 / seconds_now) / (rate_before + 0.5 / seconds_before)) / np.sqrt(error2)
 
     def describe(position: int, _score: float) -> tuple[EvidenceKind, Component, str, str]:
-        row = int(roots[first[position]])
-        return EvidenceKind.TRAFFIC, service(spans.owner(row)), spans.name(row), ""
+        return EvidenceKind.TRAFFIC, service(spans.services[int(entries[position])]), "requests", ""
 
     yield from shift_rows(
         Shift(rate_now, rate_before, score, n_now, n_before), Signal.TRACES, describe, "1/s", spans.requests

@@ -13,6 +13,11 @@ class Compared:
     now: pa.Table
     before: pa.Table | None = None
 
+    @property
+    def together(self) -> pa.Table:
+        """All rows, those of now first."""
+        return self.now if self.before is None else pa.concat_tables([self.now, self.before])
+
 
 @dataclass(frozen=True, slots=True)
 class Tables:

@@ -40,6 +40,8 @@ def _weights() -> dict[Feature, float]:
         Feature.LOG_TROUBLE: 2.0,
         Feature.LOG_OTHER: 0.3,
         Feature.LOST_CALL: 0.8,
+        # A statement that no longer writes its line is one that is no longer reached.
+        Feature.LOST_LINE: 0.8,
         # New paths are mostly what a caller does about a callee's failure.
         Feature.NEW_CALL: 0.2,
         Feature.CALLS: 0.2,
@@ -56,6 +58,9 @@ class RankConstants:
 
     half_share: float = 3.0
     """The score at which a share has half its weight: its noise is that of counting, which is known exactly."""
+
+    chance: float = 2.0
+    """The score that chance reaches where thousands of pairs are compared: only what is above it counts there."""
 
     half_time: float = 6.0
     """The same for times: their tails are heavy."""

@@ -1,22 +1,24 @@
 """Which fault a component's features point to."""
 
+import re
 from collections.abc import Mapping
 
+from service.domain.evidence import Evidence, EvidenceKind
 from service.domain.fault import Fault
 from service.rank.features import Feature, Symptoms
+
+NOTICEABLE = 0.1
+"""A weighted strength below this is as good as none."""
+
+MUCH_TRAFFIC = 0.35
+"""A strength of traffic from which on it is the reason for slowness and use of resources: about three times as much."""
 
 _POINTS_TO: dict[Feature, Fault] = {
     Feature.GAP: Fault.NETWORK_DELAY,
     Feature.SELF_TIME: Fault.SLOW,
     Feature.CALL_TIME: Fault.DEPENDENCY,
     Feature.LATENCY: Fault.SLOW,
-    Feature.CPU: Fault.CPU,
-    Feature.MEMORY: Fault.MEMORY,
-    Feature.DISK: Fault.DISK,
-    Feature.NETWORK: Fault.NETWORK_DELAY,
-    Feature.TRAFFIC: Fault.OVERLOAD,
     Feature.POOL: Fault.LOCK,
-    Feature.RESTART: Fault.CRASH,
     Feature.METRIC_LATENCY: Fault.SLOW,
     Feature.METRIC_ERROR: Fault.ERROR,
     Feature.ERRORS: Fault.ERROR,
@@ -24,17 +26,68 @@ _POINTS_TO: dict[Feature, Fault] = {
     Feature.LOG_TROUBLE: Fault.ERROR,
     Feature.LOG_OTHER: Fault.WRONG_RESULT,
     Feature.LOST_CALL: Fault.WRONG_RESULT,
+    Feature.LOST_LINE: Fault.WRONG_RESULT,
+    Feature.CPU: Fault.CPU,
+    Feature.MEMORY: Fault.MEMORY,
+    Feature.DISK: Fault.DISK,
     Feature.NEW_CALL: Fault.WRONG_RESULT,
-    Feature.CALLS: Fault.ERROR,
-    Feature.SILENCE: Fault.CRASH,
-    Feature.CHANGE: Fault.DEPLOY,
+    Feature.NETWORK: Fault.NETWORK_DELAY,
 }
 
+# Where one of these is noticeable it is the reason, and what else there is its effect; asked in this order.
+_REASONS: tuple[tuple[Feature, Fault], ...] = (
+    (Feature.RESTART, Fault.CRASH),
+    (Feature.DISK, Fault.DISK),
+    (Feature.MEMORY, Fault.MEMORY),
+    (Feature.CPU, Fault.CPU),
+)
+_OF_CHANGE = {"deploy": Fault.DEPLOY, "config": Fault.CONFIG, "restart": Fault.CRASH}
 
-def guess_fault(weighted: Mapping[Feature, float], _symptoms: Symptoms) -> Fault:
-    """The fault with the most weighted strength behind it."""
+# What programs call these faults when they write about them.
+_WORDS: tuple[tuple[re.Pattern[str], Fault], ...] = (
+    (re.compile(r"\b(?:dead)?lock(?:s|ed)?\b|\bpool (?:is )?(?:exhausted|timeout)", re.IGNORECASE), Fault.LOCK),
+    (re.compile(r"out ?of ?memory|\bheap\b|\boom\b", re.IGNORECASE), Fault.MEMORY),
+    (re.compile(r"no space left|disk full|read-only file system|\bfsync\b", re.IGNORECASE), Fault.DISK),
+)
+
+
+def guess_fault(weighted: Mapping[Feature, float], symptoms: Symptoms) -> Fault:
+    """The fault whose reason is seen; else the one that the logs name; else the one with the most weight behind it.
+
+    Failing without errors being thrown, though calls no longer follow, is a wrong result.
+    """
+    if fault := _told_by_a_change(weighted, symptoms):
+        return fault
+    if symptoms.strengths.get(Feature.TRAFFIC, 0.0) > MUCH_TRAFFIC:
+        return Fault.OVERLOAD
+    for feature, fault in _REASONS:
+        if weighted.get(feature, 0.0) > NOTICEABLE:
+            return fault
+    if fault := _told_by_the_logs(symptoms):
+        return fault
     totals: dict[Fault, float] = {}
     for feature, weight in weighted.items():
         if fault := _POINTS_TO.get(feature):
             totals[fault] = totals.get(fault, 0.0) + weight
-    return max(totals, key=lambda f: totals[f], default=Fault.UNKNOWN)
+    if weighted.get(Feature.CALL_TIME, 0.0) > NOTICEABLE:
+        return Fault.DEPENDENCY
+    best = max(totals, key=lambda f: totals[f], default=Fault.UNKNOWN)
+    returned_early = Feature.ERRORS not in weighted and weighted.get(Feature.LOST_CALL, 0.0) > NOTICEABLE
+    return Fault.WRONG_RESULT if best is Fault.ERROR and returned_early else best
+
+
+def _told_by_a_change(weighted: Mapping[Feature, float], symptoms: Symptoms) -> Fault | None:
+    """The kind of a change that came just before its component went wrong."""
+    if weighted.get(Feature.CHANGE, 0.0) <= NOTICEABLE:
+        return None
+    return _OF_CHANGE.get(symptoms.rows[Feature.CHANGE][0].subject)
+
+
+def _told_by_the_logs(symptoms: Symptoms) -> Fault | None:
+    rows: list[Evidence] = [*symptoms.rows[Feature.LOG_TROUBLE], *symptoms.rows[Feature.LOG_OTHER]]
+    for row in rows:
+        if row.kind in (EvidenceKind.LOG_NEW, EvidenceKind.LOG_MORE):
+            for pattern, fault in _WORDS:
+                if pattern.search(row.subject):
+                    return fault
+    return None

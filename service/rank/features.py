@@ -33,6 +33,7 @@ class Feature(StrEnum):
     LOG_TROUBLE = "log-trouble"
     LOG_OTHER = "log-other"
     LOST_CALL = "lost-call"
+    LOST_LINE = "lost-line"
     NEW_CALL = "new-call"
     CALLS = "calls"
     SILENCE = "silence"
@@ -62,7 +63,7 @@ _OF_KIND = {
     EvidenceKind.TRAFFIC: Feature.TRAFFIC,
     EvidenceKind.CHANGE: Feature.CHANGE,
 }
-_EITHER_WAY = frozenset({Feature.LOST_CALL, Feature.SILENCE, Feature.LOG_OTHER, Feature.CHANGE, Feature.OTHER_METRIC})
+_EITHER_WAY = frozenset({Feature.LOST_CALL, Feature.SILENCE, Feature.CHANGE, Feature.OTHER_METRIC})
 _LOG_KINDS = frozenset({EvidenceKind.LOG_NEW, EvidenceKind.LOG_MORE, EvidenceKind.LOG_GONE, EvidenceKind.LOG_LESS})
 
 
@@ -76,6 +77,7 @@ def feature_of(row: Evidence) -> Feature | None:
     elif row.kind in _LOG_KINDS:
         trouble = row.severity in ("error", "warn")
         feature, bad = (Feature.LOG_TROUBLE if trouble else Feature.LOG_OTHER), row.rising
+        feature, bad = (Feature.LOST_LINE, True) if not trouble and not row.rising else (feature, bad)
     elif row.kind is EvidenceKind.LATENCY and row.component.kind is ComponentKind.EDGE:
         feature, bad = Feature.CALL_TIME, row.rising
     elif row.kind is EvidenceKind.LOST_CALL:

@@ -21,18 +21,31 @@ from service.view.view import View
 
 _TIMES = frozenset({EvidenceKind.GAP, EvidenceKind.SELF_TIME, EvidenceKind.LATENCY})
 
+# Kinds of which thousands of pairs are compared in one incident.
+_OF_MANY = frozenset(
+    {EvidenceKind.LOST_CALL, EvidenceKind.NEW_CALL, EvidenceKind.CALLS, EvidenceKind.LOG_LESS, EvidenceKind.LOG_GONE}
+)
+
 # Symptoms that a callee can cause, by what kind of trouble they are; all other features are a component's own.
 _SLOWNESS = frozenset(
     {Feature.GAP, Feature.SELF_TIME, Feature.CALL_TIME, Feature.LATENCY, Feature.METRIC_LATENCY, Feature.POOL}
 )
 _FAILURE = frozenset(
-    {Feature.ERRORS, Feature.UNANSWERED, Feature.LOG_TROUBLE, Feature.LOG_OTHER, Feature.LOST_CALL, Feature.NEW_CALL}
+    {
+        Feature.ERRORS,
+        Feature.UNANSWERED,
+        Feature.LOG_TROUBLE,
+        Feature.LOG_OTHER,
+        Feature.LOST_CALL,
+        Feature.LOST_LINE,
+        Feature.NEW_CALL,
+    }
     | {Feature.METRIC_ERROR, Feature.CALLS, Feature.SILENCE, Feature.CALLEES}
 )
 _RESOURCES = frozenset({Feature.CPU, Feature.MEMORY, Feature.DISK})
 # What a callee shows when it causes them.
 _CAUSES_SLOWNESS = _SLOWNESS | _RESOURCES
-_CAUSES_FAILURE = _FAILURE | {Feature.RESTART}
+_CAUSES_FAILURE = _FAILURE | {Feature.RESTART, Feature.CALL_TIME, Feature.GAP}
 
 _NOTICEABLE = 0.1
 """A strength below this is as good as none."""
@@ -87,7 +100,8 @@ def strength(row: Evidence, constants: RankConstants) -> float:
     if row.kind is EvidenceKind.METRIC:
         peers = 1.0 if row.impact is None else row.impact / (row.impact + constants.half_peer)
         return row.score / (row.score + constants.half_series) * peers * _size(row, constants.full_doublings)
-    return row.score / (row.score + constants.half_share)
+    score = max(row.score - constants.chance, 0.0) if row.kind in _OF_MANY else row.score
+    return score / (score + constants.half_share)
 
 
 def _size(row: Evidence, full_doublings: float) -> float:
