@@ -1,0 +1,286 @@
+"""Faults, really injected. The closed list of `service.domain.fault.Fault`; each kind in one or more ways."""
+
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from deploy.testbed.conductor import USUAL_VERSION, Conductor
+from deploy.testbed.load import Surge
+from deploy.testbed.program.trouble import Ailment, Kind
+from deploy.testbed.proxy import Weather
+from service.domain.fault import Fault
+
+BAD_VERSION, NEXT_VERSION = "1.5.0", "1.4.3"
+BURN = "while True: pass"
+LOOP_S = 3.0
+"""How long a replica lives in a crash loop once it answers."""
+
+
+class Injection(BaseModel):
+    """One fault as a plan tells it. ``on`` is a service or store, one replica (``catalog-1``), an edge
+    (``orders->payment``), a node, or, for overload, a journey; ``how`` tells ways of the same kind apart.
+
+    What ``amount`` counts is told where each way is made: milliseconds, threads, connections, times.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    kind: Fault
+    how: str = ""
+    on: str
+    amount: float = Field(default=0, ge=0)
+    share: float = Field(default=1, gt=0, le=1)
+    operation: str = ""
+    text: str = ""
+    callee: str = ""
+    announced: bool = True
+
+    @model_validator(mode="after")
+    def _known(self) -> "Injection":
+        if (self.kind, self.how) not in WAYS:
+            ways = ", ".join(f"{kind}/{how}" for kind, how in WAYS if kind == self.kind) or "none"
+            raise ValueError(f"{self.kind}/{self.how} is no way to break anything; ways of {self.kind}: {ways}")
+        return self
+
+
+class Active(Protocol):
+    """A fault that can be begun, kept up at every tick, and ended."""
+
+    def begin(self, conductor: Conductor) -> None: ...
+
+    def tick(self, conductor: Conductor) -> None: ...
+
+    def end(self, conductor: Conductor) -> None: ...
+
+
+@dataclass(slots=True)
+class _Base:
+    told: Injection
+
+    def begin(self, conductor: Conductor) -> None:
+        raise NotImplementedError
+
+    def tick(self, conductor: Conductor) -> None:
+        """Most faults go on by themselves."""
+
+    def end(self, conductor: Conductor) -> None:
+        raise NotImplementedError
+
+
+def pods_of(conductor: Conductor, on: str) -> tuple[str, ...]:
+    """The replicas that a fault hits: those of a service, or the one named."""
+    return (on,) if on in conductor.replicas else conductor.shop.pods(on)
+
+
+def service_of(conductor: Conductor, on: str) -> str:
+    """The service of what a fault hits."""
+    return conductor.replicas[on].pod.service if on in conductor.replicas else on
+
+
+@dataclass(slots=True)
+class Ailing(_Base):
+    """Faults made inside a process."""
+
+    def begin(self, conductor: Conductor) -> None:
+        told = self.told
+        ailment = ailment_of(told)
+        if told.kind is Fault.CONFIG and told.announced:
+            conductor.announce(service_of(conductor, told.on), "config", _CONFIG_SUMMARY[told.how](told))
+        pods = pods_of(conductor, told.on)
+        for pod in pods[:1] if ailment.kind == "lock-row" else pods:
+            conductor.ail(pod, ailment)
+
+    def end(self, conductor: Conductor) -> None:
+        for pod in pods_of(conductor, self.told.on):
+            conductor.ail(pod, Ailment())
+
+
+_CONFIG_SUMMARY: Mapping[str, Callable[[Injection], str]] = {
+    "timeout": lambda told: f"http.client.timeout of {told.callee or 'all callees'} set to {told.amount:.0f} ms",
+    "pool": lambda told: f"db.pool.size set to {told.amount:.0f}",
+}
+
+INSIDE: Mapping[tuple[Fault, str], Kind] = {
+    (Fault.CPU, "burn"): "cpu",
+    (Fault.MEMORY, "leak"): "memory",
+    (Fault.DISK, "fsync"): "disk",
+    (Fault.SLOW, "handler"): "slow",
+    (Fault.ERROR, "exception"): "error",
+    (Fault.WRONG_RESULT, "early"): "wrong-result",
+    (Fault.WRONG_RESULT, "field"): "wrong-result",
+    (Fault.LOCK, "rows"): "lock-row",
+    (Fault.LOCK, "pool"): "lock-pool",
+    (Fault.CONFIG, "timeout"): "timeout",
+    (Fault.CONFIG, "pool"): "pool-size",
+    (Fault.DEPLOY, "slow"): "slow",
+    (Fault.DEPLOY, "exception"): "error",
+    (Fault.DEPLOY, "wrong"): "wrong-result",
+    (Fault.DEPLOY, "repeat"): "repeat",
+}
+"""What the process of a service does for each way."""
+
+
+def ailment_of(told: Injection) -> Ailment:
+    """What the processes of a service suffer under that fault."""
+    return Ailment(
+        kind=INSIDE[told.kind, told.how],
+        operation=told.operation,
+        share=told.share,
+        amount=told.amount,
+        text=told.text,
+        callee=told.callee,
+        early=told.how != "field",
+    )
+
+
+@dataclass(slots=True)
+class Neighbour(_Base):
+    """Processes that are nobody's business burn the node's core: ``amount`` of them."""
+
+    def begin(self, conductor: Conductor) -> None:
+        cpu = next(r.cpu for r in conductor.replicas.values() if r.pod.node == self.told.on)
+        for number in range(int(self.told.amount) or 2):
+            conductor.processes.start(f"neighbour-{number}", (sys.executable, "-c", BURN), cpu=cpu)
+
+    def end(self, conductor: Conductor) -> None:
+        for name in [name for name in conductor.processes.running if name.startswith("neighbour-")]:
+            conductor.processes.stop(name, at_once=True)
+
+
+@dataclass(slots=True)
+class Network(_Base):
+    """Bad weather on all ways to a service, to one replica, or on one edge: ``amount`` ms, or ``share`` lost."""
+
+    def begin(self, conductor: Conductor) -> None:
+        told = self.told
+        weather = (
+            Weather(delay_ms=told.amount, jitter_ms=told.amount / 10)
+            if told.kind is Fault.NETWORK_DELAY
+            else Weather(stalls=told.share, resets=told.share / 10)
+        )
+        conductor.set_weather(dict.fromkeys(self._ways(conductor), weather))
+
+    def end(self, conductor: Conductor) -> None:
+        conductor.set_weather(dict.fromkeys(self._ways(conductor), Weather()))
+
+    def _ways(self, conductor: Conductor) -> list[str]:
+        caller, _, callee = self.told.on.rpartition("->")
+        pods = pods_of(conductor, callee)
+        named = ((way.name, *way.name.split(">")) for way in conductor.ways)
+        return [name for name, source, pod in named if pod in pods and caller in ("", source)]
+
+
+@dataclass(slots=True)
+class Stopped(_Base):
+    """A store's processes are stopped by a signal (``stopped``), or get only every fourth slice (``starved``)."""
+
+    _turn: int = 0
+
+    def begin(self, conductor: Conductor) -> None:
+        conductor.processes.running[self.told.on].signal(signal.SIGSTOP)
+
+    def tick(self, conductor: Conductor) -> None:
+        if self.told.how == "starved":
+            self._turn += 1
+            number = signal.SIGCONT if self._turn % 4 == 0 else signal.SIGSTOP
+            conductor.processes.running[self.told.on].signal(number)
+
+    def end(self, conductor: Conductor) -> None:
+        conductor.processes.running[self.told.on].signal(signal.SIGCONT)
+
+
+@dataclass(slots=True)
+class Deployed(_Base):
+    """Replicas are replaced, one after the other, by a version that is bad; ended by going back."""
+
+    def begin(self, conductor: Conductor) -> None:
+        deploy(conductor, self.told.on, BAD_VERSION, ailment_of(self.told))
+
+    def end(self, conductor: Conductor) -> None:
+        for pod in pods_of(conductor, self.told.on):
+            conductor.replace(pod, USUAL_VERSION, Ailment())
+
+
+def deploy(conductor: Conductor, service: str, version: str, ailment: Ailment | None = None) -> None:
+    """Another version of a service, announced; it behaves unless an ailment says otherwise."""
+    before = conductor.replicas[conductor.shop.pods(service)[0]].version
+    conductor.announce(service, "deploy", f"{service} {before} -> {version}")
+    for pod in conductor.shop.pods(service):
+        conductor.replace(pod, version, ailment or Ailment())
+
+
+@dataclass(slots=True)
+class CrashLoop(_Base):
+    """Replicas are killed as soon as they have answered for a while; the platform starts them again."""
+
+    _answering_since: dict[str, float] = field(default_factory=dict[str, float])
+
+    def begin(self, conductor: Conductor) -> None:
+        for pod in pods_of(conductor, self.told.on):
+            conductor.processes.running[pod].signal(signal.SIGKILL)
+
+    def tick(self, conductor: Conductor) -> None:
+        for pod in pods_of(conductor, self.told.on):
+            if not conductor.ready(pod):
+                self._answering_since.pop(pod, None)
+            elif time.monotonic() - self._answering_since.setdefault(pod, time.monotonic()) > LOOP_S:
+                conductor.processes.running[pod].signal(signal.SIGKILL)
+
+    def end(self, conductor: Conductor) -> None:
+        """The platform brings them back."""
+
+
+@dataclass(slots=True)
+class Surging(_Base):
+    """One journey is begun ``amount`` times as often."""
+
+    def begin(self, conductor: Conductor) -> None:
+        conductor.set_surge(Surge(journey=self.told.on, times=max(1, self.told.amount)))
+
+    def end(self, conductor: Conductor) -> None:
+        conductor.set_surge(Surge())
+
+
+WAYS: Mapping[tuple[Fault, str], type[_Base]] = {
+    **{way: Deployed if way[0] is Fault.DEPLOY else Ailing for way in INSIDE},
+    (Fault.CPU, "neighbour"): Neighbour,
+    (Fault.NETWORK_DELAY, ""): Network,
+    (Fault.NETWORK_LOSS, ""): Network,
+    (Fault.DEPENDENCY, "stopped"): Stopped,
+    (Fault.DEPENDENCY, "starved"): Stopped,
+    (Fault.CRASH, ""): CrashLoop,
+    (Fault.OVERLOAD, ""): Surging,
+}
+"""Every way to break something: the closed list without "unknown"."""
+
+
+def cause_of(conductor: Conductor, told: Injection) -> dict[str, object]:
+    """What truth.json says of an injected fault. Of an overload the entry is the cause: there the surge comes in."""
+    source = " ".join(
+        filter(None, (f"{told.kind}/{told.how}".rstrip("/"), told.on, told.operation, told.callee, told.text))
+    )
+    cause: dict[str, object] = {"kind": "service", "name": service_of(conductor, told.on), "fault": told.kind.value}
+    if told.kind is Fault.OVERLOAD:
+        cause["name"] = conductor.shop.entry
+    elif "->" in told.on:
+        cause["kind"] = "edge"
+    elif told.on in conductor.shop.nodes:
+        cause["kind"] = "node"
+    elif told.on in conductor.replicas:
+        cause["pod"] = told.on
+    return cause | {"fault_source": source}
+
+
+@contextlib.contextmanager
+def injected(conductor: Conductor, active: list[Active]):  # noqa: ANN201
+    """Faults are on while the context lasts, and always ended."""
+    with contextlib.ExitStack() as stack:
+        for fault in active:
+            stack.callback(fault.end, conductor)
+            fault.begin(conductor)
+        yield

@@ -1,0 +1,1 @@
+"""The one program that every service of a shop runs; what it does stands in the shop's TOML file."""

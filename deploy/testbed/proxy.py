@@ -1,0 +1,167 @@
+"""A TCP proxy that stands in the path of every call: it can delay what passes, stall it, or cut connections.
+
+A proxy cannot drop packets: loss is what the ends of a TCP connection feel of it, stalls (a lost packet is sent again
+after a time-out that doubles) and, when it goes on for too long, a reset.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import uvicorn
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+CHUNK = 64 * 1024
+RETRANSMIT_S = 0.2
+"""The least time after which TCP sends a lost packet again."""
+
+
+class Weather(BaseModel):
+    """How the network is on one way: each chunk comes ``delay_ms`` late (give or take ``jitter_ms``); a share
+    ``stalls`` of them is lost and sent again; a share ``resets`` of them ends the connection.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    delay_ms: float = Field(default=0, ge=0, le=10_000)
+    jitter_ms: float = Field(default=0, ge=0, le=5_000)
+    stalls: float = Field(default=0, ge=0, le=1)
+    resets: float = Field(default=0, ge=0, le=1)
+
+
+class Way(BaseModel):
+    """From a listening port (of ``name``, which is ``caller>pod``) to the port of a replica or store."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    name: str
+    listen: int
+    target: int
+
+
+FINE = Weather()
+
+
+@dataclass(slots=True)
+class Proxy:
+    """All ways of a shop. ``weather`` is by the name of the way; calm where it says nothing."""
+
+    ways: tuple[Way, ...]
+    weather: dict[str, Weather] = field(default_factory=dict[str, Weather])
+    _servers: list[asyncio.Server] = field(default_factory=list[asyncio.Server])
+
+    async def open(self) -> None:
+        """Listens on every way. Raises `OSError` if a port is taken."""
+        for way in self.ways:
+            self._servers.append(await asyncio.start_server(self._connected(way), "127.0.0.1", way.listen))
+
+    def close(self) -> None:
+        """Listens no more."""
+        for server in self._servers:
+            server.close()
+
+    def port(self, number: int = 0) -> int:
+        """The port that a way listens on, for those who asked for any."""
+        return int(self._servers[number].sockets[0].getsockname()[1])
+
+    def change(self, weather: Mapping[str, Weather]) -> None:
+        """From now on the weather is this, on open connections too."""
+        self.weather = dict(weather)
+
+    def _connected(self, way: Way):  # noqa: ANN202
+        async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+                try:
+                    far_reader, far_writer = await asyncio.open_connection("127.0.0.1", way.target)
+                except OSError:
+                    writer.transport.abort()
+                    return
+                await self._both(way.name, (reader, writer), (far_reader, far_writer))
+
+        return pass_on
+
+    async def _both(self, name: str, near: "_End", far: "_End") -> None:
+        pumps = [
+            asyncio.create_task(self._pump(name, near[0], far[1])),
+            asyncio.create_task(self._pump(name, far[0], near[1])),
+        ]
+        try:
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for pump in pumps:
+                pump.cancel()
+            await asyncio.gather(*pumps, return_exceptions=True)
+            for _, writer in (near, far):
+                writer.transport.abort() if self._broken(name) else writer.close()
+
+    def _broken(self, name: str) -> bool:
+        return self.weather.get(name, FINE).resets > 0
+
+    async def _pump(self, name: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Bytes of one direction, in their order. In fine weather they are not touched."""
+        while data := await reader.read(CHUNK):
+            weather = self.weather.get(name, FINE)
+            if weather is not FINE and await _travel(weather):
+                return
+            writer.write(data)
+            await writer.drain()
+
+
+_End = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def _travel(weather: Weather) -> bool:
+    """Lets a chunk take its time; true if the connection is lost on the way."""
+    if random.random() < weather.resets:  # noqa: S311
+        return True
+    seconds = max(0.0, random.gauss(weather.delay_ms, weather.jitter_ms)) / 1000
+    again = RETRANSMIT_S
+    while random.random() < weather.stalls and again < 2:  # noqa: S311
+        seconds += again
+        again *= 2
+    await asyncio.sleep(seconds)
+    return False
+
+
+class _Told(BaseModel):
+    ways: tuple[Way, ...]
+
+
+def admin(proxy: Proxy) -> Starlette:
+    """PUT /weather takes the weather by way; what it does not name is fine."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette):  # noqa: ANN202
+        await proxy.open()
+        yield
+        proxy.close()
+
+    async def weather(request: Request) -> Response:
+        told: dict[str, object] = await request.json()
+        proxy.change({name: Weather.model_validate(value) for name, value in told.items()})
+        return JSONResponse({"ways": len(proxy.ways)})
+
+    async def ready(_: Request) -> Response:
+        return JSONResponse({"ways": len(proxy.ways)})
+
+    return Starlette(routes=[Route("/weather", weather, methods=["PUT"]), Route("/ready", ready)], lifespan=lifespan)
+
+
+def main() -> None:
+    """Runs the ways in a file until it is told to stop."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--ways", type=Path, required=True)
+    parser.add_argument("--port", type=int, required=True)
+    arguments = parser.parse_args()
+    proxy = Proxy(_Told.model_validate_json(arguments.ways.read_bytes()).ways)
+    uvicorn.run(admin(proxy), host="127.0.0.1", port=arguments.port, log_config=None, timeout_graceful_shutdown=1)
+
+
+if __name__ == "__main__":
+    main()
