@@ -98,6 +98,7 @@ def _simulate_apart(out_dir: Path, count: int, services: int) -> None:
 
 def main() -> None:
     """The command; bad input is one line on standard error and exit code 2."""
+    spare_memory()
     try:
         app()
     except HypocenterError as error:

@@ -13,6 +13,7 @@ import typer
 
 from service.domain.localization import RankedBy
 from service.errors import CallerError, HypocenterError
+from service.stores.columns import spare_memory
 
 if TYPE_CHECKING:
     from service.agent.localize import Outcome
@@ -112,6 +113,7 @@ def demo(
 
 def main() -> None:
     """Run the command. What the caller got wrong is one line on standard error and exit code 2, never a stack trace."""
+    spare_memory()
     sys.exit(run(sys.argv[1:]))
 
 
