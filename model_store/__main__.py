@@ -9,6 +9,7 @@ import typer
 
 from service.domain.localization import RankedBy
 from service.errors import CaseError, HypocenterError
+from service.stores.columns import spare_memory
 
 app = typer.Typer(
     no_args_is_help=True,
