@@ -19,7 +19,8 @@ from service.agent.localize import Outcome
 from service.agent.rounds import OnStep
 from service.domain.localization import RankedBy
 from service.errors import CallerError, SettingsError, StoreError
-from service.gateway.context import Check, Gateway, RateLimit
+from service.gateway.context import Check, Gateway
+from service.gateway.rate_limit import RateLimit
 from service.gateway.web import web_app
 from service.jobs.changes import ToldChanges
 from service.jobs.sqlite import SqliteStore

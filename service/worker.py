@@ -33,11 +33,14 @@ NEIGHBOURS = 50
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How many localizations at once, how long a lease holds, how long they may take to end when told to stop."""
+    """How many localizations at once, how long a lease holds, how long they may take to end when told to stop, and
+    how soon one that raised is tried again: after ``retry_s``, growing with the square of the attempts.
+    """
 
     at_once: int = 2
     lease_s: float = 6.0
     drain_s: float = 10.0
+    retry_s: float = 1.0
 
 
 class Worker:
@@ -155,7 +158,7 @@ class Worker:
         self._meters.failures.inc()
         self._log.error("failed", exc_info=error, extra=_fields(claim))
         now = datetime.now(UTC)
-        retry_at = now + timedelta(seconds=claim.localization.attempts**2)
+        retry_at = now + timedelta(seconds=self._pace.retry_s * claim.localization.attempts**2)
         try:
             kept = await self._store.fail(claim.lease, _one_line(error), now, retry_at)
         except HypocenterError as unkept:

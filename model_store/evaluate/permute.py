@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from model_store.cases import read_truth
-from model_store.evaluate.run import Source
+from model_store.evaluate.run import Source, renamed
 from service.domain.component import EDGE_ARROW, Component
 from service.errors import CaseError
 from service.grader.truth import TrueCause, Truth
@@ -40,7 +40,10 @@ def permuted(directory: Path) -> Iterator[Source]:
     with tempfile.TemporaryDirectory(prefix="hypocenter-permuted-") as temporary:
         target = Path(temporary) / "case"
         fresh = permute_case(directory, target)
-        causes = (TrueCause(_renamed(cause.component, fresh), cause.fault) for cause in truth.causes)
+        causes = (
+            TrueCause(Component(cause.component.kind, renamed(cause.component.name, fresh)), cause.fault)
+            for cause in truth.causes
+        )
         yield Source(target, Truth(tuple(causes)), {new: old for old, new in fresh.items()})
 
 
@@ -90,18 +93,9 @@ def _names(tables: Mapping[str, pa.Table]) -> dict[str, None]:
 def _rename_table(table: pa.Table, columns: Iterable[str], fresh: Mapping[str, str]) -> pa.Table:
     for column in columns:
         if (place := table.schema.get_field_index(column)) >= 0:
-            values = [None if v is None else _renamed_name(str(v), fresh) for v in table[column].to_pylist()]
+            values = [None if v is None else renamed(str(v), fresh) for v in table[column].to_pylist()]
             table = table.set_column(place, column, pa.array(values, pa.string()))
     return table
-
-
-def _renamed_name(name: str, fresh: Mapping[str, str]) -> str:
-    caller, arrow, callee = name.partition(EDGE_ARROW)
-    return fresh.get(caller, caller) + arrow + fresh.get(callee, callee)
-
-
-def _renamed(component: Component, fresh: Mapping[str, str]) -> Component:
-    return Component(component.kind, _renamed_name(component.name, fresh))
 
 
 def _rename_values(value: object, fresh: Mapping[str, str]) -> object:

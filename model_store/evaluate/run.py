@@ -36,8 +36,13 @@ class Source:
 
     def name(self, component: Component) -> str:
         """How a component is reported."""
-        caller, arrow, callee = component.name.partition(EDGE_ARROW)
-        return self.original.get(caller, caller) + arrow + self.original.get(callee, callee)
+        return renamed(component.name, self.original)
+
+
+def renamed(name: str, names: Mapping[str, str]) -> str:
+    """The other name of a component; those of its ends for an edge; what has none keeps its own."""
+    caller, arrow, callee = name.partition(EDGE_ARROW)
+    return names.get(caller, caller) + arrow + names.get(callee, callee)
 
 
 Open = Callable[[Path], AbstractContextManager[Source]]

@@ -16,9 +16,9 @@ from service.domain.alert import Alert
 from service.domain.evidence import Signal
 from service.domain.fault import Fault
 from service.domain.incident import Incident
-from service.domain.window import Window
+from service.domain.window import Window, rfc3339
 from service.ports import Telemetry
-from service.stores.alert_body import AlertGroup, alert_body, rfc3339
+from service.stores.alert_body import AlertGroup, alert_body
 from service.stores.case_files import write_case
 from service.stores.case_tables import CaseTables
 from service.stores.memory import InMemoryTelemetry

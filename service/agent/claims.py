@@ -13,11 +13,6 @@ def claims(transcript: Transcript, naming: Naming) -> tuple[Claim, ...]:
     return (*_printed(transcript.frames[0], naming), *_convicted(transcript.frames))
 
 
-def shown(transcript: Transcript) -> frozenset[str]:
-    """Ids of the evidence rows that any observation of the transcript showed: only these may be cited."""
-    return frozenset(row for frame in transcript.frames for step in frame.steps for row in step.rows)
-
-
 def _printed(root: Frame, naming: Naming) -> Iterable[Claim]:
     last = root.steps[-1].move if root.steps else None
     if not isinstance(last, PrintResults):

@@ -59,7 +59,7 @@ class Desk:
 
     def _proof(self, frame: Frame) -> list[Evidence]:
         """The rows that a verdict cites, as far as its frame has seen them."""
-        seen = {row for step in frame.steps for row in step.rows}
+        seen = frame.shown()
         cited = frame.verdict.rows if frame.verdict is not None else ()
         return [e for row in cited if row in seen and (e := self.view.row(row)) is not None]
 

@@ -1,7 +1,6 @@
 """The answer and its steps as the JSON that goes over the wire; the answer's schema lies beside this file."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
 from service.agent.localize import Outcome
 from service.agent.transcript_json import move_dict
@@ -9,7 +8,7 @@ from service.domain.component import Component
 from service.domain.evidence import Evidence
 from service.domain.localization import Cause, ModelIdentity, Usage
 from service.domain.transcript import Frame, Step
-from service.domain.window import Window
+from service.domain.window import Window, rfc3339
 from service.evidence.statement import statement
 
 SCHEMA_VERSION = "1"
@@ -31,7 +30,7 @@ def localization_document(outcome: Outcome, *, id: str, incident_id: str, status
         "seconds": round(said.seconds, 3),
         "usage": _usage(said.usage),
         "notes": list(said.notes),
-        "onset": None if outcome.onset is None else _time(outcome.onset),
+        "onset": None if outcome.onset is None else rfc3339(outcome.onset),
         "dropped": said.dropped,
     }
 
@@ -76,7 +75,7 @@ def _evidence(e: Evidence, window: Window) -> dict[str, object]:
         "signal": e.signal.value,
         "component": e.component.name,
         "statement": statement(e),
-        "window": [_time(window.start), _time(window.end)],
+        "window": [rfc3339(window.start), rfc3339(window.end)],
         "query": "",
         "link": "",
     }
@@ -94,7 +93,3 @@ def _usage(usage: Usage) -> Mapping[str, int]:
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
     }
-
-
-def _time(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from service.agent.budget import Budget, Clock
 from service.agent.causes import causes
-from service.agent.claims import claims, shown
+from service.agent.claims import claims
 from service.agent.rounds import OnStep, Played, play
 from service.domain.component import Component, ComponentKind, service
 from service.domain.localization import Localization, RankedBy, Stop, Suspect, Usage
@@ -80,7 +80,7 @@ async def _ask(
         down = Played(Transcript(view.incident.id, model.identity.name, "", ""), Stop.MODEL_DOWN, Usage())
         return down, Checked((), 0)
     played = await play(view, model, entry, budget, clock, on_step)
-    return played, verify(claims(played.transcript, naming), shown(played.transcript), view)
+    return played, verify(claims(played.transcript, naming), played.transcript.shown(), view)
 
 
 def entry_of(view: View) -> Component | None:

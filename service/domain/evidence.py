@@ -42,7 +42,7 @@ class Evidence:
     nothing. ``impact`` is how much of all that users ask for it concerns: for times the excess as a share of the time
     that requests take, for shares the executions concerned per request, for series the change in units of what is
     usual for that metric elsewhere; None where that is not known. ``began_s`` counts from the alert, negative before
-    it. ``example`` is redacted and truncated.
+    it. ``severity`` is that of a log template: error, warn, info, debug or "". ``example`` is redacted and truncated.
     """
 
     id: str
@@ -66,8 +66,3 @@ class Evidence:
     def rising(self) -> bool:
         """Whether it is above its baseline; True without one."""
         return self.before is None or self.now >= self.before
-
-    @property
-    def ratio(self) -> float | None:
-        """Now over before; None without a baseline or when it was zero."""
-        return self.now / self.before if self.before else None

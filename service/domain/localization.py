@@ -73,7 +73,7 @@ class Localization:
     """The answer: ranked causes, most likely first, and how they came about.
 
     ``notes`` says what evidence was missing or partial, a line each; ``dropped`` counts what the model cited and
-    verification refused. ``onset`` is in ISO form or "".
+    verification refused.
     """
 
     stop: Stop

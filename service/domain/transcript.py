@@ -39,6 +39,10 @@ class Frame:
     steps: list[Step] = field(default_factory=list[Step])
     verdict: Verdict | None = None
 
+    def shown(self) -> frozenset[str]:
+        """Ids of the evidence rows that it has been shown."""
+        return frozenset(row for step in self.steps for row in step.rows)
+
 
 @dataclass(slots=True)
 class Transcript:
@@ -56,3 +60,7 @@ class Transcript:
     def steps(self) -> list[Step]:
         """Every step, in the order in which they were made."""
         return sorted((s for f in self.frames for s in f.steps), key=lambda s: s.number)
+
+    def shown(self) -> frozenset[str]:
+        """Ids of the evidence rows that any frame has been shown: only these may be cited."""
+        return frozenset(row for frame in self.frames for row in frame.shown())

@@ -1,5 +1,5 @@
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +23,8 @@ class Window:
     def overlaps(self, other: "Window") -> bool:
         """Whether any moment lies in both."""
         return self.start <= other.end and other.start <= self.end
+
+
+def rfc3339(moment: datetime) -> str:
+    """The moment as everything of ours writes it: UTC, ``Z``, microseconds where there are any."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -1,8 +1,8 @@
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
+from service.agent.document import SCHEMA_VERSION
 from service.gateway.context import AdmittedBody, AGateway
-from service.gateway.documents import SCHEMA_VERSION
 from service.jobs.grouping import Notification
 from service.stores.alert_body import parse_alert_body
 

@@ -1,5 +1,6 @@
 """Request bodies: read up to a limit, decoded strictly, validated with one clear line."""
 
+import asyncio
 import json
 from typing import NoReturn, TypeVar
 
@@ -13,17 +14,18 @@ from service.stores.validation import first_fault
 Body = TypeVar("Body", bound=BaseModel)
 
 
-async def read_body(request: Request, limit_bytes: int) -> object:
-    """The decoded JSON. Raises `Problem`: 413 as soon as it is known to be too long, 400 if it is no JSON."""
+async def read_body(request: Request, limit_bytes: int, timeout_s: float) -> object:
+    """The decoded JSON. Raises `Problem`: 413 as soon as it is known to be too long, 408 if it does not come in time,
+    400 if it is no JSON.
+    """
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared[:20]) > limit_bytes:
         raise _too_large(limit_bytes)
-    read = bytearray()
-    async for chunk in request.stream():
-        read += chunk
-        if len(read) > limit_bytes:
-            raise _too_large(limit_bytes)
-    return _decoded(bytes(read))
+    try:
+        async with asyncio.timeout(timeout_s):
+            return _decoded(await _read(request, limit_bytes))
+    except TimeoutError:
+        raise Problem(408, f"the body did not come within {timeout_s:g} s") from None
 
 
 def validated(model: type[Body], body: object) -> Body:
@@ -32,6 +34,15 @@ def validated(model: type[Body], body: object) -> Body:
         return model.model_validate(body)
     except ValidationError as error:
         raise CallerError(f"body: {first_fault(error)}") from None
+
+
+async def _read(request: Request, limit_bytes: int) -> bytes:
+    read = bytearray()
+    async for chunk in request.stream():
+        read += chunk
+        if len(read) > limit_bytes:
+            raise _too_large(limit_bytes)
+    return bytes(read)
 
 
 def _decoded(body: bytes) -> object:

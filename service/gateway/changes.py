@@ -1,16 +1,15 @@
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Literal, cast
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from service.errors import CallerError
+from service.agent.document import SCHEMA_VERSION
 from service.gateway.bodies import validated
 from service.gateway.context import AGateway, JsonBody
-from service.gateway.documents import SCHEMA_VERSION
 from service.jobs.records import Change
-from service.stores.validation import printable
+from service.stores.validation import Moment, printable
 
 router = APIRouter(tags=["changes"])
 
@@ -20,7 +19,7 @@ class PlainChange(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     schema_version: Literal["1"] = "1"
-    time: AwareDatetime | None = None
+    time: Moment | None = None
     service: Annotated[str, Field(min_length=1, max_length=500)]
     kind: Literal["deploy", "config", "scale", "restart"]
     summary: Annotated[str, Field(max_length=2000)] = ""
@@ -53,8 +52,4 @@ def _told(body: object) -> list[PlainChange]:
 
 
 def _change(told: PlainChange, now: datetime) -> Change:
-    try:
-        time = now if told.time is None else told.time.astimezone(UTC)
-    except OverflowError:
-        raise CallerError("body: time: lies outside the calendar") from None
-    return Change(time, printable(told.service), told.kind, printable(told.summary))
+    return Change(told.time or now, printable(told.service), told.kind, printable(told.summary))

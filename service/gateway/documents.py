@@ -1,20 +1,15 @@
 """Stored records as the JSON that goes over the wire."""
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from service.agent.document import SCHEMA_VERSION
 from service.domain.alert import Alert
 from service.domain.localization import Stop
+from service.domain.window import rfc3339
 from service.gateway.problem import Problem
 from service.jobs.records import IncidentRecord, JobStatus, LocalizationRecord
-
-SCHEMA_VERSION = "1"
-
-
-def time_text(time: datetime | None) -> str | None:
-    """RFC 3339 in UTC."""
-    return None if time is None else time.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def incident_document(incident: IncidentRecord) -> dict[str, object]:
@@ -25,11 +20,11 @@ def incident_document(incident: IncidentRecord) -> dict[str, object]:
         "id": incident.id,
         "status": incident.status,
         "group_key": incident.group_key,
-        "opened_at": time_text(incident.opened_at),
-        "heard_at": time_text(incident.heard_at),
-        "resolved_at": time_text(incident.resolved_at),
+        "opened_at": rfc3339(incident.opened_at),
+        "heard_at": rfc3339(incident.heard_at),
+        "resolved_at": _maybe(incident.resolved_at),
         "services": sorted(incident.services),
-        "window": None if window is None else [time_text(window.start), time_text(window.end)],
+        "window": None if window is None else [rfc3339(window.start), rfc3339(window.end)],
         "alerts": [_alert(alert) for alert in incident.alerts],
         "localizations": [{"id": ref.id, "status": ref.status, "reason": ref.reason} for ref in incident.localizations],
     }
@@ -50,9 +45,9 @@ def localization_state(localization: LocalizationRecord) -> dict[str, Any]:
         "reason": localization.reason,
         "attempts": localization.attempts,
         "steps": localization.steps,
-        "created_at": time_text(localization.created_at),
-        "started_at": time_text(localization.started_at),
-        "finished_at": time_text(localization.finished_at),
+        "created_at": rfc3339(localization.created_at),
+        "started_at": _maybe(localization.started_at),
+        "finished_at": _maybe(localization.finished_at),
         "error": localization.error,
     }
 
@@ -68,9 +63,13 @@ def _alert(alert: Alert) -> dict[str, object]:
     return {
         "fingerprint": alert.fingerprint,
         "status": "firing" if alert.firing else "resolved",
-        "starts_at": time_text(alert.starts_at),
-        "ends_at": time_text(alert.ends_at),
+        "starts_at": rfc3339(alert.starts_at),
+        "ends_at": _maybe(alert.ends_at),
         "labels": dict(alert.labels),
         "annotations": dict(alert.annotations),
         "generator_url": alert.generator_url,
     }
+
+
+def _maybe(moment: datetime | None) -> str | None:
+    return None if moment is None else rfc3339(moment)

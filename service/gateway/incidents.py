@@ -3,8 +3,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 
+from service.agent.document import SCHEMA_VERSION
 from service.gateway.context import AGateway
-from service.gateway.documents import SCHEMA_VERSION, incident_document
+from service.gateway.documents import incident_document
 from service.gateway.problem import Problem
 from service.jobs.records import IncidentQuery, IncidentStatus
 

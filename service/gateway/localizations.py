@@ -4,8 +4,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse, Response
 
+from service.agent.document import SCHEMA_VERSION
 from service.gateway.context import AdmittedBody, AGateway, Gateway
-from service.gateway.documents import SCHEMA_VERSION, found, localization_state
+from service.gateway.documents import found, localization_state
 from service.gateway.problem import Problem
 from service.gateway.questions import SCHEMA, question_of
 from service.gateway.waiting import until_ended

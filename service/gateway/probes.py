@@ -1,10 +1,12 @@
+import asyncio
+
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from service.agent.document import SCHEMA_VERSION
 from service.errors import StoreError
 from service.gateway.context import AGateway, Check, Gateway
-from service.gateway.documents import SCHEMA_VERSION
 
 router = APIRouter(tags=["probes"])
 
@@ -20,7 +22,7 @@ async def readyz(parts: AGateway) -> Response:
     """Whether work can be taken: 200 or 503, and what was found about each part."""
     checks = {
         "store": await _store(parts),
-        "telemetry": await parts.telemetry_check(),
+        "telemetry": await _telemetry(parts),
         "model": Check(ok=True, found=parts.model_name),
         "process": Check(ok=not parts.stopping.is_set(), found="stopping" if parts.stopping.is_set() else "running"),
     }
@@ -45,6 +47,14 @@ async def metrics(parts: AGateway) -> Response:
             parts.meters.jobs.labels(status.value).set(count)
         parts.meters.oldest_s.set(backlog.oldest_s)
     return Response(parts.meters.exposition(), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _telemetry(parts: Gateway) -> Check:
+    try:
+        async with asyncio.timeout(parts.check_timeout_s):
+            return await parts.telemetry_check()
+    except TimeoutError:
+        return Check(ok=False, found=f"no answer within {parts.check_timeout_s:g} s")
 
 
 async def _store(parts: Gateway) -> Check:

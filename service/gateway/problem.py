@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
+from service.agent.document import SCHEMA_VERSION
 from service.errors import CallerError, StoreError
 from service.stores.validation import printable
 
@@ -67,7 +68,7 @@ def problem_response(status: int, detail: str, headers: Mapping[str, str] | None
 
 def _document(status: int, detail: str) -> dict[str, object]:
     return {
-        "schema_version": "1",
+        "schema_version": SCHEMA_VERSION,
         "type": "about:blank",
         "title": http.HTTPStatus(status).phrase,
         "status": status,

@@ -2,10 +2,10 @@
 
 import secrets
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from service.domain.alert import Alert
 from service.domain.component import EDGE_ARROW, ComponentKind
@@ -14,9 +14,8 @@ from service.errors import CallerError
 from service.gateway.bodies import validated
 from service.jobs.records import Question
 from service.stores.alert_body import parse_alert_body
-from service.stores.validation import printable
+from service.stores.validation import Moment, printable
 
-EARLIEST = datetime(1971, 1, 1, tzinfo=UTC)
 LONGEST_WINDOW = timedelta(days=1)
 
 
@@ -38,8 +37,8 @@ class _Component(BaseModel):
 
 class _Window(BaseModel):
     model_config = ConfigDict(extra="forbid")
-    start: AwareDatetime
-    end: AwareDatetime
+    start: Moment
+    end: Moment
 
 
 _DeadlineS = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
@@ -102,11 +101,11 @@ def _about_window(asked: AboutWindow, now: datetime) -> Question:
 
 
 def _window(asked: _Window, now: datetime) -> Window:
-    if not EARLIEST <= asked.start < asked.end <= now + LONGEST_WINDOW:
-        raise CallerError("body: window: should end after it starts, after 1970 and not in the future")
+    if not asked.start < asked.end <= now + LONGEST_WINDOW:
+        raise CallerError("body: window: should end after it starts, and not in the future")
     if asked.end - asked.start > LONGEST_WINDOW:
         raise CallerError("body: window: is longer than a day")
-    return Window(asked.start.astimezone(UTC), asked.end.astimezone(UTC))
+    return Window(asked.start, asked.end)
 
 
 def _labels(component: _Component) -> dict[str, str]:

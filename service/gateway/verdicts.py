@@ -1,18 +1,20 @@
 """What the operator found: graded at once, kept beside the answer as a labelled case."""
 
 import json
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from service.agent.document import SCHEMA_VERSION
 from service.domain.component import Component, ComponentKind
 from service.domain.fault import Fault
 from service.domain.localization import Cause, Localization, RankedBy, Stop
+from service.domain.window import rfc3339
 from service.gateway.bodies import validated
 from service.gateway.context import AGateway, Gateway, JsonBody
-from service.gateway.documents import SCHEMA_VERSION, found, time_text
+from service.gateway.documents import found
 from service.gateway.problem import Problem
 from service.grader.grade import Grade, grade
 from service.grader.truth import TrueCause, Truth
@@ -42,7 +44,7 @@ class Verdict(BaseModel):
     """What was really broken; no causes: nothing was."""
 
     model_config = ConfigDict(extra="forbid")
-    schema_version: str = SCHEMA_VERSION
+    schema_version: Literal["1"] = "1"
     causes: Annotated[list[Annotated[_Cause, BeforeValidator(_unfolded)]], Field(max_length=100)]
     note: Annotated[str, Field(max_length=10_000)] = ""
 
@@ -117,5 +119,5 @@ def _document(localization_id: str, stored: StoredVerdict) -> dict[str, object]:
         "localization_id": localization_id,
         "verdict": json.loads(stored.verdict),
         "grade": json.loads(stored.grade),
-        "given_at": time_text(stored.given_at),
+        "given_at": rfc3339(stored.given_at),
     }

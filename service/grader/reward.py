@@ -115,13 +115,13 @@ def episode_of(
 ) -> Episode:
     """Read an episode off a transcript; ``resolve`` turns a name as the model wrote it into a component."""
     steps = transcript.steps()
-    shown_ids = {row for step in steps for row in step.rows}
+    shown = transcript.shown()
     way = tuple(frame.component for frame in transcript.frames)
     answers = [step.move for step in steps if isinstance(step.move, PrintResults)]
     return Episode(
         answered=tuple(resolve(cause.component) for cause in answers[-1].causes) if answers else (),
         way=way,
-        shown=frozenset(way) | {row.component for row in evidence if row.id in shown_ids},
+        shown=frozenset(way) | {row.component for row in evidence if row.id in shown},
         moves=len(steps),
         malformed=sum(isinstance(step.move, Malformed) for step in steps),
     )

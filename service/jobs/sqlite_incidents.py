@@ -17,7 +17,7 @@ from service.jobs.records import (
     Reason,
     Receipt,
 )
-from service.jobs.sqlite_rows import alert_body, incident_of, maybe_us, to_us
+from service.jobs.sqlite_rows import alert_json, incident_of, maybe_us, to_us
 
 
 def new_id(kind: str) -> str:
@@ -202,7 +202,7 @@ def _write_alerts(connection: sqlite3.Connection, incident: IncidentRecord) -> N
             incident.id,
             position,
             alert.service,
-            alert_body(alert),
+            alert_json(alert),
         )
         for position, alert in enumerate(incident.alerts)
     )

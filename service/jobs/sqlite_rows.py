@@ -40,7 +40,7 @@ def maybe_time(us: int | None) -> datetime | None:
     return None if us is None else from_us(us)
 
 
-def alert_body(alert: Alert) -> str:
+def alert_json(alert: Alert) -> str:
     """What of an alert is not in columns of its own."""
     return json.dumps(
         {

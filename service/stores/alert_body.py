@@ -4,13 +4,14 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from service.domain.alert import Alert
+from service.domain.window import rfc3339
 from service.errors import CallerError
 from service.stores.validation import AnyMoment, Moment, first_fault, printable
 
@@ -133,11 +134,6 @@ def alert_body(group: AlertGroup) -> dict[str, object]:
         "externalURL": "",
         "alerts": [_wire(alert) for alert in group.alerts],
     }
-
-
-def rfc3339(moment: datetime) -> str:
-    """The moment as bodies and case files write it: UTC, microseconds, ``Z``."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _wire(alert: Alert) -> dict[str, object]:

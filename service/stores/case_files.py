@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from service.domain.evidence import Signal
 from service.domain.incident import Incident
-from service.domain.window import Window
+from service.domain.window import Window, rfc3339
 from service.errors import CallerError, CaseError
-from service.stores.alert_body import parse_alert_body, rfc3339
+from service.stores.alert_body import parse_alert_body
 from service.stores.case_tables import SCHEMAS, CaseTables
 from service.stores.columns import check_schema, conform, first_line
 from service.stores.validation import Moment, first_fault

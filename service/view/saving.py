@@ -27,9 +27,7 @@ def save_view(view: View, directory: Path) -> None:
 
 
 def _joined(compared: Compared | None) -> pa.Table | None:
-    if compared is None:
-        return None
-    return compared.now if compared.before is None else pa.concat_tables([compared.now, compared.before])
+    return None if compared is None else compared.together
 
 
 def _group(incident: Incident) -> AlertGroup:

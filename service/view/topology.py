@@ -2,14 +2,13 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from service.domain.component import EDGE_ARROW
 from service.domain.graph import ServiceGraph
+from service.evidence.spans import Ints, codes
 from service.evidence.tables import Compared, Tables
 
-Codes = npt.NDArray[np.int64]
 Pairs = list[tuple[str, str]]
 
 
@@ -43,9 +42,7 @@ def build_graph(tables: Tables) -> ServiceGraph:
 
 def _rows(compared: Compared | None) -> pa.Table | None:
     """Rows of now and before together: who calls whom does not change with the fault, and more is seen."""
-    if compared is None:
-        return None
-    return compared.now if compared.before is None else pa.concat_tables([compared.now, compared.before])
+    return None if compared is None else compared.together
 
 
 def _by_start(spans: pa.Table | None) -> pa.Table | None:
@@ -71,15 +68,15 @@ def _span_calls(spans: pa.Table | None) -> Pairs:
     if spans is None or spans.num_rows == 0:
         return []
     parent = _parent_rows(spans)
-    services, names = _codes(spans.column("service"))
+    services, names = codes(spans.column("service"))
     child_rows = np.flatnonzero(parent >= 0)
     return _distinct(services[parent[child_rows]], services[child_rows], names, names)
 
 
-def _parent_rows(spans: pa.Table) -> Codes:
+def _parent_rows(spans: pa.Table) -> Ints:
     """For each span the row of its parent, -1 where there is none among the rows."""
-    traces, _ = _codes(spans.column("trace_id"))
-    ids, names = _codes(pa.chunked_array([*spans.column("span_id").chunks, *spans.column("parent_span_id").chunks]))
+    traces, _ = codes(spans.column("trace_id"))
+    ids, names = codes(pa.chunked_array([*spans.column("span_id").chunks, *spans.column("parent_span_id").chunks]))
     own, parents = np.split(ids, 2)
     keys, wanted = traces * len(names) + own, traces * len(names) + parents
     order = np.argsort(keys, kind="stable")
@@ -132,17 +129,11 @@ def _pairs(table: pa.Table | None, first: str, second: str) -> Pairs:
     """Distinct pairs of two text columns, in the order of their first rows."""
     if table is None or table.num_rows == 0:
         return []
-    (a, a_names), (b, b_names) = _codes(table.column(first)), _codes(table.column(second))
+    (a, a_names), (b, b_names) = codes(table.column(first)), codes(table.column(second))
     return _distinct(a, b, a_names, b_names)
 
 
-def _distinct(a: Codes, b: Codes, a_names: list[str], b_names: list[str]) -> Pairs:
+def _distinct(a: Ints, b: Ints, a_names: list[str], b_names: list[str]) -> Pairs:
     keys, first_rows = np.unique(a * len(b_names) + b, return_index=True)
     in_order = keys[np.argsort(first_rows)]
     return [(a_names[key // len(b_names)], b_names[key % len(b_names)]) for key in in_order.tolist()]
-
-
-def _codes(column: Any) -> tuple[Codes, list[str]]:
-    """The column as numbers into its distinct values."""
-    encoded: Any = pa.concat_arrays(column.chunks).dictionary_encode()
-    return encoded.indices.to_numpy().astype(np.int64), encoded.dictionary.to_pylist()

@@ -30,7 +30,7 @@ def _evidence(*series: tuple[list[Row], list[Row]]) -> list[Evidence]:
 def test_a_step_is_flagged_with_its_size_and_when_it_began() -> None:
     (row,) = _evidence(_series(_noise(10, 30), [*_noise(10, 6), *_noise(50, 5)]))
     assert row.score > 20
-    assert 4 < (row.ratio or 0) < 6
+    assert 4 < row.now / (row.before or 1) < 6
     assert row.began_s == -240
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from service.gateway.context import Check, Gateway, RateLimit
+from service.gateway.context import Check, Gateway
+from service.gateway.rate_limit import RateLimit
 from service.gateway.web import web_app
 from service.jobs.records import Claim, Ending, StoredStep
 from service.jobs.sqlite import SqliteStore

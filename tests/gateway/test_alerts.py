@@ -3,6 +3,7 @@ import json
 import os
 import sqlite3
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.gateway.context import Check, Gateway, RateLimit
+from service.gateway.context import Check, Gateway
+from service.gateway.rate_limit import RateLimit
 from service.gateway.web import web_app
 from service.jobs.records import IncidentQuery, JobStatus
 from service.jobs.sqlite import SqliteStore
@@ -142,6 +144,16 @@ async def test_a_body_over_the_limit_is_refused_without_being_read(client: httpx
     assert_problem(await client.post("/v1/alerts", content=b"x" * 200_000), 413)
     assert_problem(await client.post("/v1/alerts", content=endless()), 413)
     assert sent < 40_000_000
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for_longer_than_the_limit(gateway: Gateway) -> None:
+    async def stalled() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.Event().wait()
+
+    transport = httpx.ASGITransport(web_app(replace(gateway, body_timeout_s=0.05), "0"))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        assert "0.05 s" in assert_problem(await client.post("/v1/alerts", content=stalled()), 408)
 
 
 async def test_what_exceeds_the_rate_is_told_to_come_again(gateway: Gateway, client: httpx.AsyncClient) -> None:

@@ -80,7 +80,8 @@ QUESTIONS: list[tuple[Any, str]] = [
     ({"alerts": [{"labels": {}}]}, "startsAt"),
     ({"component": "cart", "window": {"start": WINDOW["end"], "end": WINDOW["start"]}}, "window"),
     ({"component": "cart", "window": {"start": WINDOW["start"], "end": "2026-03-24T05:30:00Z"}}, "day"),
-    ({"component": "cart", "window": {"start": "2996-03-04T05:30:00Z", "end": "2996-03-04T06:30:00Z"}}, "future"),
+    ({"component": "cart", "window": {"start": "2196-03-04T05:30:00Z", "end": "2196-03-04T06:30:00Z"}}, "future"),
+    ({"component": "cart", "window": {"start": "1004-03-04T05:30:00Z", "end": WINDOW["end"]}}, "year 1004"),
     ({"component": "cart", "window": {"start": "0001-01-01T00:00:00+14:00", "end": WINDOW["end"]}}, "window"),
     ({"component": "cart", "window": {"start": "2026-03-04T05:30:00", "end": WINDOW["end"]}}, "window.start"),
     ({"component": {"kind": "planet", "name": "x"}, "window": WINDOW}, "component.kind"),
@@ -186,7 +187,16 @@ async def test_there_is_nothing_to_grade_before_the_answer(client: httpx.AsyncCl
     assert_problem(await client.put(f"/v1/localizations/{id_}/verdict", json={"causes": []}), 409)
 
 
-@pytest.mark.parametrize("body", [[], {}, {"causes": [{"name": ""}]}, {"causes": [{"name": "a", "fault": "gremlins"}]}])
+VERDICTS: list[Any] = [
+    [],
+    {},
+    {"causes": [{"name": ""}]},
+    {"causes": [{"name": "a", "fault": "gremlins"}]},
+    {"causes": [], "schema_version": "2"},
+]
+
+
+@pytest.mark.parametrize("body", VERDICTS)
 async def test_a_verdict_that_is_none_is_refused(client: httpx.AsyncClient, body: Any) -> None:
     assert_problem(await client.put("/v1/localizations/x/verdict", json=body), 422)
 

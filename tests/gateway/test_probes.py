@@ -48,6 +48,18 @@ async def test_a_source_that_is_gone_is_not_ready(gateway: Gateway) -> None:
         assert (await client.get("/readyz")).status_code == 503
 
 
+async def test_a_source_that_hangs_is_not_ready(gateway: Gateway) -> None:
+    async def hung() -> Check:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    parts = replace(gateway, telemetry_check=hung, check_timeout_s=0.05)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(web_app(parts, "0")), base_url="http://test") as client:
+        response = await client.get("/readyz")
+    assert response.status_code == 503
+    assert response.json()["checks"]["telemetry"] == {"ok": False, "found": "no answer within 0.05 s"}
+
+
 async def test_a_process_that_stops_is_not_ready(gateway: Gateway, client: httpx.AsyncClient) -> None:
     gateway.stopping.set()
     assert (await client.get("/readyz")).status_code == 503

@@ -181,7 +181,7 @@ async def test_a_lease_is_kept_for_as_long_as_the_work_takes(store: SqliteStore,
     id_ = await told(store)
     async with at_work(make_worker(model, pace=Pace(lease_s=0.3, drain_s=0))):
         await asyncio.wait_for(model.asked.wait(), PATIENCE_S)
-        await asyncio.sleep(1)
+        await asyncio.sleep(0.6)  # two leases long
         assert await store.claim("another", 1, datetime.now(UTC)) is None
         assert (await until(store, id_, JobStatus.RUNNING)).attempts == 1
 
@@ -203,7 +203,7 @@ async def test_a_bug_is_kept_with_its_localization_and_does_not_stop_the_worker(
 ) -> None:
     broken = replace(make_worker.case.telemetry, traces=BrokenTraces())
     first = await told(store, "a")
-    async with at_work(make_worker(telemetry=broken, pace=Pace(at_once=1))):
+    async with at_work(make_worker(telemetry=broken, pace=Pace(at_once=1, retry_s=0.01))):
         record = await until(store, first, JobStatus.FAILED)
         assert record.error.startswith("RuntimeError: a bug in two lines")
         await until(store, await told(store, "b"), JobStatus.RUNNING, JobStatus.FAILED)
