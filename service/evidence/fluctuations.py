@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from service.domain.component import Component, ComponentKind
+from service.domain.component import Component, ComponentKind, service
 from service.domain.evidence import Evidence, EvidenceKind, Signal
 from service.evidence.constants import DRIFT_OF_METRIC, MIN_PEERS, SCORE_LIMIT, SCORE_SHOWN, SMALL_SAMPLE
 from service.evidence.spans import Floats, codes
 from service.evidence.tables import Compared
 
+_KINDS = frozenset(ComponentKind)
 _COUNTER_SUFFIXES = ("_total", "_count", "_sum", "_bucket")
 
 
@@ -129,6 +130,13 @@ def metric_evidence(compared: Compared, alerted_at_us: int) -> list[Evidence]:
     return [row for peers in moved.values() for row in _peer_rows(peers)]
 
 
+def _component(series: Series) -> Component:
+    """What the series is about; of a kind that we do not know (a container, a volume), its service."""
+    if series.kind in _KINDS:
+        return Component(ComponentKind(series.kind), series.component)
+    return service(series.service or series.component)
+
+
 def _peer_rows(peers: list[tuple[Series, Fluctuation]]) -> Iterator[Evidence]:
     """Rows of one metric, against what its peers did at the same time (with few peers nothing is held in common)."""
     enough = len(peers) >= MIN_PEERS
@@ -142,7 +150,7 @@ def _peer_rows(peers: list[tuple[Series, Fluctuation]]) -> Iterator[Evidence]:
             id="",
             signal=Signal.METRICS,
             kind=EvidenceKind.METRIC,
-            component=Component(ComponentKind(series.kind), series.component),
+            component=_component(series),
             subject=series.metric,
             score=min(abs(score), SCORE_LIMIT),
             now=found.now,

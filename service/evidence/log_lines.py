@@ -15,7 +15,7 @@ from service.evidence.following import followed, less_what_replaced_it
 from service.evidence.redaction import redact
 from service.evidence.rows import shift_rows
 from service.evidence.spans import Bools, Ints, Spans, codes
-from service.evidence.strata import Shift, share_shift
+from service.evidence.strata import Shift, share_shift_of_counts
 from service.evidence.tables import Compared
 from service.evidence.templates import Templates, mine_templates
 
@@ -79,24 +79,23 @@ def _given_service(lines: pa.Table, templates: Templates, is_now: Bools, free: I
     """Lines without a span: each template's share of what its service writes."""
     if not len(free) or is_now[free].all():
         return
-    service_code, services = codes(_compute.take(lines["service"], pa.array(free)))
-    template = templates.code[free]
-    known, first = np.unique(template, return_index=True)
-    for code in np.unique(service_code):
-        of_service = np.flatnonzero(service_code == code)
-        own = np.intersect1d(known, template[of_service])
-        group = np.repeat(np.arange(len(own)), len(of_service))
-        hit = (template[of_service][None, :] == own[:, None]).ravel()
-        shift = share_shift(np.tile(is_now[free][of_service], len(own)), hit, group, [group])
+    owner, services = codes(_compute.take(lines["service"], pa.array(free)))
+    known, first, template = np.unique(templates.code[free], return_index=True, return_inverse=True)
+    now, of_service = is_now[free], owner[first]
+    size = len(known)
+    shift = share_shift_of_counts(
+        np.bincount(template[now], minlength=size),
+        np.bincount(owner[now], minlength=len(services))[of_service],
+        np.bincount(template[~now], minlength=size),
+        np.bincount(owner[~now], minlength=len(services))[of_service],
+    )
 
-        def describe(
-            position: int, score: float, shift: Shift = shift, own: Ints = own, name: str = services[int(code)]
-        ) -> tuple[EvidenceKind, Component, str, str] | None:
-            if (kind := _kind(shift, position, score)) is None:
-                return None
-            return kind, service(name), str(free[first[np.searchsorted(known, own[position])]]), ""
+    def describe(position: int, score: float) -> tuple[EvidenceKind, Component, str, str] | None:
+        if (kind := _kind(shift, position, score)) is None:
+            return None
+        return kind, service(services[int(of_service[position])]), str(free[first[position]]), ""
 
-        yield from _with_text(shift_rows(shift, Signal.LOGS, describe, "share", len(of_service)), lines, templates)
+    yield from _with_text(shift_rows(shift, Signal.LOGS, describe, "share", len(free)), lines, templates)
 
 
 def _with_text(rows: Iterator[Evidence], lines: pa.Table, templates: Templates) -> Iterator[Evidence]:

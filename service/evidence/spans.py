@@ -20,6 +20,8 @@ Bools = npt.NDArray[np.bool_]
 _compute = cast(Any, pc)
 MAX_DEPTH = 64
 """Deeper traces are cut here when their root is looked for; also what ends a cycle of parents in broken data."""
+LONGEST_SPAN_US = 7 * 86_400_000_000
+"""A week: what claims to have lasted longer is broken, and sums of it would leave 64 bits."""
 
 
 def codes(column: Any) -> tuple[Ints, list[str]]:
@@ -258,7 +260,7 @@ def read_spans(compared: Compared, graph: ServiceGraph) -> Spans:
         parent=parent,
         entry=operation.astype(np.int64)[_roots(parent)],
         start_us=start,
-        duration_us=np.maximum(np.asarray(table["duration_us"], dtype=np.int64), 0),
+        duration_us=np.clip(np.asarray(table["duration_us"], dtype=np.int64), 0, LONGEST_SPAN_US),
         error=status == (statuses.index("error") if "error" in statuses else -1),
         client=kind == (kinds.index("client") if "client" in kinds else -1),
         seconds=(_span_seconds(start[now]), _span_seconds(start[~now])),

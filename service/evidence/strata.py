@@ -167,10 +167,20 @@ def share_shift(now: Bools, hit: Bools, group: Ints, strata: Sequence[Ints]) -> 
     n_now = np.bincount(rows, minlength=size)
     hits = sums(rows, hit[usable], size)
     expected = sums(rows, share[usable], size)
-    n_before = _distinct_support(rows, strata[0][usable], support[usable], size)
+    return _share_of(hits, expected, n_now, _distinct_support(rows, strata[0][usable], support[usable], size))
+
+
+def share_shift_of_counts(hits_now: Ints, n_now: Ints, hits_before: Ints, n_before: Ints) -> Shift:
+    """The same where each group is one stratum and only counts are known: hits among executions, now and before."""
+    shares: Floats = np.where(n_before >= MIN_FOR_SHARE, hits_before / np.maximum(n_before, 1), np.nan)
+    usable = ~np.isnan(shares)
+    return _share_of(hits_now.astype(np.float64), np.nan_to_num(shares) * n_now.astype(np.float64), np.where(usable, n_now, 0), n_before)
+
+
+def _share_of(hits: Floats, expected: Floats, n_now: Ints, n_before: Ints) -> Shift:
     pooled = (hits + expected + 0.5) / np.maximum(2 * n_now + 1, 1)
     variance = pooled * (1 - pooled) * n_now * (1 + n_now / np.maximum(n_before, 1)) + 0.25
-    score = (hits - expected) / np.sqrt(variance + (DRIFT_OF_SHARE * n_now) ** 2)
+    score = (hits - expected) / np.sqrt(np.maximum(variance, 0.25) + (DRIFT_OF_SHARE * n_now) ** 2)
     empty = n_now == 0
     weight = np.maximum(n_now, 1)
     return Shift(

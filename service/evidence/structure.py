@@ -130,23 +130,33 @@ def _errors(spans: Spans) -> Iterator[Evidence]:
 
 def _silence(spans: Spans) -> Iterator[Evidence]:
     """Services that the same requests reached before and hardly reach now."""
-    reach = np.unique(spans.trace * len(spans.services) + spans.service)
-    trace, reached = reach // len(spans.services), reach % len(spans.services)
     traces, first = np.unique(spans.trace, return_index=True)
-    size = len(spans.services)
-    hit = np.zeros((len(traces), size), bool)
-    hit[np.searchsorted(traces, trace), reached] = True
     now, entry = spans.now[first], spans.entry[first]
-    group = np.tile(np.arange(size), len(traces))
-    stratum = combine(np.repeat(entry, size), group)
-    shift = share_shift(np.repeat(now, size), hit.ravel(), group, [stratum, group])
+    reach = np.unique(np.searchsorted(traces, spans.trace) * len(spans.services) + spans.service)
+    trace, reached = reach // len(spans.services), reach % len(spans.services)
+    fell = _reach_that_fell(now, now[trace], reached, len(spans.services))
+    if not len(fell):
+        return
+    hit = np.isin(np.arange(len(traces))[:, None] * len(spans.services) + fell[None, :], reach).ravel()
+    group = np.tile(np.arange(len(fell)), len(traces))
+    stratum = combine(np.repeat(entry, len(fell)), group)
+    shift = share_shift(np.repeat(now, len(fell)), hit, group, [stratum, group])
 
     def describe(position: int, _score: float) -> tuple[EvidenceKind, Component, str, str] | None:
         if shift.now[position] > 0.5 * shift.before[position]:
             return None
-        return EvidenceKind.SILENCE, service(spans.services[position]), "requests that reach it", ""
+        return EvidenceKind.SILENCE, service(spans.services[int(fell[position])]), "requests that reach it", ""
 
     yield from shift_rows(shift, Signal.TRACES, describe, "share", spans.requests)
+
+
+def _reach_that_fell(now: Bools, reached_now: Bools, reached: Ints, size: int) -> Ints:
+    """Services of which the plain share of requests that reach them fell by a fifth or more: few, so that only these
+    need be looked at request by request.
+    """
+    share_now = np.bincount(reached[reached_now], minlength=size) / max(int(now.sum()), 1)
+    share_before = np.bincount(reached[~reached_now], minlength=size) / max(int((~now).sum()), 1)
+    return np.flatnonzero((share_before > 0) & (share_now < 0.8 * share_before))
 
 
 def _traffic(spans: Spans) -> Iterator[Evidence]:
