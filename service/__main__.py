@@ -33,6 +33,10 @@ cli = typer.Typer(
 )
 
 Case = Annotated[Path | None, typer.Option("--case", metavar="DIR", help="Telemetry comes from this recorded case.")]
+Telemetry = Annotated[
+    Path | None,
+    typer.Option("--telemetry", metavar="DIR", help="Telemetry that exporters send (OTLP/HTTP) is kept there."),
+]
 Store = Annotated[Path | None, typer.Option("--store", metavar="FILE", help="The incident store's file.")]
 Model = Annotated[str | None, typer.Option("--model", metavar="NAME", help='"none", "rules", or one on a server.')]
 Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings as TOML.")]
@@ -41,6 +45,7 @@ Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="S
 @cli.command()
 def serve(
     case: Case = None,
+    telemetry: Telemetry = None,
     host: Annotated[str | None, typer.Option(help="Where to listen.")] = None,
     port: Annotated[int | None, typer.Option(help="Where to listen; 0 takes a free one.")] = None,
     store: Store = None,
@@ -52,6 +57,7 @@ def serve(
 
     options = {
         "case": ("--case", case),
+        "telemetry.embedded": ("--telemetry", telemetry),
         "host": ("--host", host),
         "port": ("--port", port),
         "store": ("--store", store),
@@ -61,11 +67,18 @@ def serve(
 
 
 @cli.command()
-def work(case: Case = None, store: Store = None, model: Model = None, config: Config = None) -> None:
+def work(
+    case: Case = None, telemetry: Telemetry = None, store: Store = None, model: Model = None, config: Config = None
+) -> None:
     """Localize what waits in the store, without HTTP; any number of these may run beside a server."""
     from service.app import work as work_app
 
-    options = {"case": ("--case", case), "store": ("--store", store), "model.name": ("--model", model)}
+    options = {
+        "case": ("--case", case),
+        "telemetry.embedded": ("--telemetry", telemetry),
+        "store": ("--store", store),
+        "model.name": ("--model", model),
+    }
     asyncio.run(work_app(config, options))
 
 

@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 import uvicorn
@@ -18,7 +19,7 @@ from service.agent.budget import Budget
 from service.agent.localize import Outcome
 from service.agent.rounds import OnStep
 from service.domain.localization import RankedBy
-from service.errors import CallerError, SettingsError, StoreError
+from service.errors import BackendError, CallerError, SettingsError, StoreError
 from service.gateway.context import Check, Gateway
 from service.gateway.rate_limit import RateLimit
 from service.gateway.web import web_app
@@ -28,10 +29,13 @@ from service.jobs.store import IncidentStore
 from service.llm.openai import Endpoint, OpenAIModel
 from service.llm.rules import RulesModel
 from service.ports import ChatModel, Telemetry
-from service.settings import ModelSettings, Options, Settings, read_settings
+from service.settings import ModelSettings, Options, Settings, TelemetrySettings, read_settings
+from service.stores.embedded.intake import Intake
+from service.stores.embedded.query import EmbeddedTelemetry
+from service.stores.embedded.retention import Retention
 from service.stores.recorded import RecordedCase
 from service.telemetry import Meters, log_to, logger, tracer
-from service.view.windows import RecordedWindows, WindowPolicy
+from service.view.windows import LiveWindows, RecordedWindows, WindowPolicy
 from service.worker import Pace, Worker
 
 TENANT = ""
@@ -39,7 +43,10 @@ TENANT = ""
 
 HTTP_GRACE_S = 5
 BACKLOG = 2048
-NO_SOURCE = "no telemetry source is set (--case DIR, or HYPOCENTER_CASE); what comes in is kept until there is one"
+NO_SOURCE = (
+    "no telemetry source is set (--telemetry DIR to take it in, or --case DIR, or their settings); "
+    "what comes in is kept until there is one"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,27 +64,31 @@ async def serve(config: Path | None, options: Options) -> None:
     """
     settings = read_settings(os.environ, config, options)
     log_to(sys.stderr, settings.log_level)
-    store, meters, stopping = open_store(settings.store), Meters(), asyncio.Event()
-    try:
-        source = open_source(settings.case)
+    async with contextlib.AsyncExitStack() as closing:
+        store, meters, stopping = open_store(settings.store), Meters(), asyncio.Event()
+        closing.push_async_callback(store.close)
+        source = open_source(settings)
+        intake = open_intake(settings.telemetry)
         gateway = build_gateway(settings, store, source, meters, stopping)
-        server = _Server(_http_config(gateway))
+        server = _Server(_http_config(gateway, intake))
+        if intake is not None:
+            closing.push_async_callback(intake.close)
         with _listening(settings.host, settings.port) as listener:
             _stop_on_signal(stopping, lambda: setattr(server, "should_exit", True))
             async with asyncio.TaskGroup() as group:
                 if source is not None:
                     group.create_task(build_worker(settings, store, source, meters).run(stopping))
+                if intake is not None:
+                    group.create_task(intake.run(stopping))
                 await server.serve(sockets=[listener])
                 stopping.set()
-    finally:
-        await store.close()
 
 
 async def work(config: Path | None, options: Options) -> None:
     """Run a worker alone until SIGTERM or SIGINT. Raises `SettingsError` if it cannot start."""
     settings = read_settings(os.environ, config, options)
     log_to(sys.stderr, settings.log_level)
-    source = open_source(settings.case)
+    source = open_source(settings)
     if source is None:
         raise SettingsError(NO_SOURCE)
     store, stopping = open_store(settings.store), asyncio.Event()
@@ -106,11 +117,51 @@ def open_store(path: Path) -> IncidentStore:
         raise SettingsError(str(error)) from None
 
 
-def open_source(case: Path | None) -> Source | None:
-    """The telemetry source that is set; None if there is none. Raises `service.errors.CaseError`."""
-    if case is None:
-        logger("app").warning(NO_SOURCE)
+def open_source(settings: Settings) -> Source | None:
+    """The telemetry source that is set; None if there is none. Raises `SettingsError` if there are two, and
+    `service.errors.CaseError`.
+    """
+    match settings.case, settings.telemetry.embedded:
+        case None, None:
+            logger("app").warning(NO_SOURCE)
+            return None
+        case Path() as case, None:
+            return _recorded_source(case)
+        case None, Path() as directory:
+            return _embedded_source(directory)
+        case case, directory:
+            raise SettingsError(f"telemetry cannot come from the case {case} and from {directory}: choose one")
+
+
+def open_intake(settings: TelemetrySettings) -> Intake | None:
+    """The way in for telemetry, if it is to be kept here. Raises `SettingsError` if the directory cannot be used."""
+    if settings.embedded is None:
         return None
+    retention = Retention(timedelta(seconds=settings.keep_s), settings.keep_bytes)
+    try:
+        return Intake(
+            settings.embedded,
+            retention,
+            body_limit_bytes=settings.body_limit_bytes,
+            room_bytes=settings.room_bytes,
+        )
+    except StoreError as error:
+        raise SettingsError(str(error)) from None
+
+
+def _embedded_source(directory: Path) -> Source:
+    store = EmbeddedTelemetry(directory)
+
+    async def check() -> Check:
+        try:
+            return Check(ok=True, found=await store.found())
+        except BackendError as error:
+            return Check(ok=False, found=str(error))
+
+    return Source(store.telemetry, LiveWindows(), check)
+
+
+def _recorded_source(case: Path) -> Source:
     recorded = RecordedCase.open(case)
 
     async def check() -> Check:
@@ -186,9 +237,9 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _http_config(gateway: Gateway) -> uvicorn.Config:
+def _http_config(gateway: Gateway, intake: Intake | None) -> uvicorn.Config:
     return uvicorn.Config(
-        web_app(gateway, importlib.metadata.version("hypocenter")),
+        web_app(gateway, importlib.metadata.version("hypocenter"), intake=intake),
         log_config=None,
         access_log=False,
         lifespan="off",

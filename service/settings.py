@@ -72,6 +72,19 @@ class WorkerSettings(_Group):
     """How long a localization may take to end when the process is told to."""
 
 
+class TelemetrySettings(_Group):
+    """Where live telemetry comes from: ``embedded`` is the directory of the store that exporters send theirs to."""
+
+    embedded: Path | None = None
+    keep_s: Annotated[float, Field(gt=0, le=366 * 86_400, allow_inf_nan=False)] = 48 * 3600.0
+    """Rows are kept so long, and are removed earlier if there would be more than ``keep_bytes``, oldest first."""
+    keep_bytes: Annotated[int, Field(ge=1_000_000)] = 5_000_000_000
+    body_limit_bytes: Annotated[int, Field(ge=1024, le=100_000_000)] = 8_000_000
+    """The longest request taken, packed and unpacked."""
+    room_bytes: Annotated[int, Field(ge=1024)] = 64_000_000
+    """All requests together that are not on the disk yet; more are told to come again."""
+
+
 class Settings(_Group):
     """All settings; only `service.app` reads them."""
 
@@ -85,6 +98,7 @@ class Settings(_Group):
     budget: BudgetSettings = BudgetSettings()
     gateway: GatewaySettings = GatewaySettings()
     worker: WorkerSettings = WorkerSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
 
 
 @dataclass(frozen=True, slots=True)

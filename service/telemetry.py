@@ -92,6 +92,18 @@ class Meters:
             "hypocenter_localization_failures", "Attempts at a localization that raised", registry=self.registry
         )
         self.steps = Counter("hypocenter_localization_steps", "Moves that models made", registry=self.registry)
+        self.telemetry_rows = Counter(
+            "hypocenter_telemetry_rows",
+            "Rows of telemetry taken into the embedded store",
+            ["kind"],
+            registry=self.registry,
+        )
+        self.telemetry_rejected = Counter(
+            "hypocenter_telemetry_rejected",
+            "Records of telemetry that the embedded store did not take",
+            ["kind"],
+            registry=self.registry,
+        )
         self.jobs = Gauge("hypocenter_jobs", "Localizations in the store by status", ["status"], registry=self.registry)
         self.oldest_s = Gauge(
             "hypocenter_queue_age_seconds", "How long the oldest queued localization has waited", registry=self.registry
