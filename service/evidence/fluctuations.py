@@ -83,6 +83,14 @@ def _smooth(values: Floats, width: int) -> Floats:
     return np.convolve(values, np.ones(width) / width, mode="valid")
 
 
+def _quantile(ordered: Floats, q: float) -> float:
+    """The q-quantile of sorted values, interpolated; numpy's own takes a hundred times as long on a few dozen."""
+    position = (len(ordered) - 1) * q
+    below = int(position)
+    above = min(below + 1, len(ordered) - 1)
+    return float(ordered[below] + (ordered[above] - ordered[below]) * (position - below))
+
+
 def fluctuation(series: Series) -> Fluctuation | None:
     """The worst stretch of the window against the baseline's median, in robust standard deviations.
 
@@ -93,12 +101,12 @@ def fluctuation(series: Series) -> Fluctuation | None:
     if len(series.before) < 3 or not len(series.now):
         return None
     width = max(2, len(series.now) // 8)
-    centre = float(np.median(series.before))
-    deviations = np.abs(_smooth(series.before, min(width, 3)) - centre)
+    centre = _quantile(np.sort(series.before), 0.5)
+    deviations = np.sort(np.abs(_smooth(series.before, min(width, 3)) - centre))
     level = max(abs(centre), float(np.abs(series.before).max()) * 0.1)
     scale = max(
-        1.4826 * float(np.median(deviations)),
-        float(np.quantile(deviations, 0.8)) / 1.2816,
+        1.4826 * _quantile(deviations, 0.5),
+        _quantile(deviations, 0.8) / 1.2816,
         DRIFT_OF_METRIC * level,
         1e-9,
     ) * (1 + SMALL_SAMPLE / len(series.before))

@@ -174,7 +174,12 @@ def share_shift_of_counts(hits_now: Ints, n_now: Ints, hits_before: Ints, n_befo
     """The same where each group is one stratum and only counts are known: hits among executions, now and before."""
     shares: Floats = np.where(n_before >= MIN_FOR_SHARE, hits_before / np.maximum(n_before, 1), np.nan)
     usable = ~np.isnan(shares)
-    return _share_of(hits_now.astype(np.float64), np.nan_to_num(shares) * n_now.astype(np.float64), np.where(usable, n_now, 0), n_before)
+    return _share_of(
+        hits_now.astype(np.float64),
+        np.nan_to_num(shares) * n_now.astype(np.float64),
+        np.where(usable, n_now, 0),
+        n_before,
+    )
 
 
 def _share_of(hits: Floats, expected: Floats, n_now: Ints, n_before: Ints) -> Shift:
