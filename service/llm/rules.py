@@ -5,6 +5,7 @@ the text carries the evidence; it drives the loop where no trained model is ther
 import json
 from collections.abc import Sequence
 
+from service.domain.fault import Fault
 from service.domain.localization import ModelIdentity
 from service.llm.alias_text import Reading, read
 from service.llm.faults import fault, proof
@@ -97,4 +98,6 @@ def _verdict(reading: Reading) -> ChatReply:
     below = max((_below(found, callees, cause) for cause in possible), default=0.0)
     rows = proof(reading.about(reading.component))
     guilty = _left(found, reading.component, callees) >= max(_OWN_TROUBLE, below)
-    return _call("report_verdict", guilty=guilty, fault=fault(rows) if guilty else "unknown", rows=[r.id for r in rows])
+    return _call(
+        "report_verdict", guilty=guilty, fault=fault(rows) if guilty else Fault.UNKNOWN, rows=[r.id for r in rows]
+    )

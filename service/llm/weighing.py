@@ -1,8 +1,8 @@
 """How much rows of evidence speak against the component that they are about: general principles, no system's own.
 
-Every row tells of one symptom. The strongest row of a symptom counts, with the symptom's weight: what begins in a
-component (a resource used up, time that no callee covers, errors and log lines that were never there) weighs more than
-what travels along calls (latency, traffic, fewer calls).
+Every row tells of one symptom. The strongest row of a symptom counts, with the symptom's worth, of which there are four
+grades and no more: this policy is a yardstick for models, not a second statistical rank, and shares no constant
+with that one (`service.rank.constants`), which nothing of `llm` may import.
 """
 
 from collections import Counter
@@ -10,33 +10,19 @@ from collections.abc import Iterable, Sequence
 
 from service.llm.alias_text import Row
 
-WEIGHTS = {
-    "gap": 1.0,
-    "self-time": 1.0,
-    "call-time": 1.0,
-    "latency": 0.2,
-    "error-share": 1.2,
-    "log-trouble": 2.0,  # new warnings and errors, given the operation: faults that no series shows
-    "log-other": 0.3,
-    "unanswered": 1.0,
-    "lost-call": 0.8,
-    "new-call": 0.2,
-    "calls": 0.2,
-    "silence": 0.2,
-    "traffic": 0.2,
-    "change": 0.5,
-    "metric-cpu": 1.2,
-    "metric-memory": 0.8,
-    "metric-disk": 0.6,
-    "metric-network": 0.1,
-    "metric-traffic": 0.2,
-    "metric-pool": 0.6,
-    "metric-restart": 1.0,
-    "metric-latency": 0.5,
-    "metric-error": 0.6,
-    "metric-other": 0.1,
-    "metric-outgoing": 0.1,  # what a component's own calls suffer says more about those whom it calls
+_WORTH = {
+    # Nobody writes new warnings for another's sake, and nothing else shows wrong results.
+    2.0: "log-trouble",
+    # What begins in a component: time that no callee covers, a resource used up, answers that fail or never come.
+    1.0: "gap self-time call-time error-share unanswered lost-call metric-cpu metric-memory metric-restart",
+    # The same told roughly, or something that is often harmless.
+    0.5: "metric-disk metric-pool metric-latency metric-error change",
+    # What travels along calls, or follows the mix of requests.
+    0.2: "latency traffic calls new-call silence log-other metric-traffic metric-network metric-other metric-outgoing",
 }
+WEIGHTS = {name: worth for worth, names in _WORTH.items() for name in names.split()}
+"""What each symptom is worth."""
+
 SLOWNESS = frozenset({"gap", "self-time", "call-time", "latency", "metric-latency", "metric-pool"})
 RESOURCES = frozenset({"metric-cpu", "metric-memory", "metric-disk"})
 FAILURE = frozenset(

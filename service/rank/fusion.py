@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from service.domain.fault import Fault
 from service.domain.localization import Suspect
-from service.rank.verification import strength
+from service.rank.verification import proof
 from service.view.view import View
 
 TRUST = 0.25
@@ -80,7 +80,7 @@ def unresolved(confident: Sequence[float]) -> bool:
 
 def _proof(suspect: Suspect, view: View) -> float:
     """What speaks for a suspect: its three strongest rows, cited or not."""
-    return strength(tuple(dict.fromkeys((*suspect.evidence, *view.of(suspect.component))))[:3])
+    return proof(tuple(dict.fromkeys((*suspect.evidence, *view.of(suspect.component))))[:3])
 
 
 def _joined(before: Suspect | None, claim: Suspect, worth: float) -> Suspect:

@@ -23,7 +23,7 @@ class Claim:
 class Checked:
     """What of the claims holds, in the model's order, and how many components and rows were refused.
 
-    A suspect's score is the strength of the cited evidence that is about itself: a row about its caller is a symptom
+    A suspect's score is the proof in the cited evidence that is about itself: a row about its caller is a symptom
     and one about its callee another's guilt, so neither counts; one about the calls between them does. It may be zero.
     """
 
@@ -34,7 +34,7 @@ class Checked:
 def verify(claims: Sequence[Claim], shown: Collection[str], view: View) -> Checked:
     """Keep the components that exist, collapsed to services and nodes, and the rows that were ``shown`` and exist."""
     faults: dict[Component, Fault] = {}
-    proof: dict[Component, dict[str, Evidence]] = {}
+    cited: dict[Component, dict[str, Evidence]] = {}
     dropped = 0
     for claim in claims:
         owner = None if claim.component is None else view.graph.owner(claim.component)
@@ -45,19 +45,21 @@ def verify(claims: Sequence[Claim], shown: Collection[str], view: View) -> Check
         dropped += len(set(claim.rows)) - len(held)
         if faults.setdefault(owner, claim.fault) is Fault.UNKNOWN:
             faults[owner] = claim.fault
-        proof.setdefault(owner, {}).update(held)
-    return Checked(tuple(_suspect(view, c, faults[c], tuple(proof[c].values())) for c in faults), dropped)
+        cited.setdefault(owner, {}).update(held)
+    return Checked(tuple(_suspect(view, c, faults[c], tuple(cited[c].values())) for c in faults), dropped)
 
 
-def strength(evidence: Sequence[Evidence]) -> float:
-    """How much rows prove together: the strongest in full, every further one by half of the one before."""
+def proof(evidence: Sequence[Evidence]) -> float:
+    """How much rows prove together (standard deviations): the strongest in full, every further one half as much as the
+    one before.
+    """
     scores = sorted((e.score for e in evidence), reverse=True)
     return sum(score / 2**i for i, score in enumerate(scores))
 
 
 def _suspect(view: View, component: Component, fault: Fault, evidence: tuple[Evidence, ...]) -> Suspect:
     own = [e for e in evidence if _is_about(view, e, component)]
-    return Suspect(component, fault, strength(own), evidence)
+    return Suspect(component, fault, proof(own), evidence)
 
 
 def _is_about(view: View, e: Evidence, component: Component) -> bool:
