@@ -14,6 +14,7 @@ from service.ports import ChatReply, ChatRequest
 
 _SEARCHES = ("search_traces", "search_fluctuating_metrics", "search_logs", "search_changes")
 _EVERYWHERE = "all"
+_STRANGER = "x"  # whoever evidence names and the graph does not know: nobody that could be answered
 _INVESTIGATED = 4
 _CAUSES = 5
 # How much of a caller's symptoms its worst callee's explain.
@@ -66,7 +67,7 @@ def _ranked(reading: Reading) -> list[str]:
     for component, verdict in reading.verdicts.items():
         factor = _GUILTY if verdict.guilty else _INNOCENT
         suspicion[component] = suspicion.get(component, 0.0) * factor
-    known = [c for c in suspicion if c != "x"]
+    known = [c for c in suspicion if c != _STRANGER]
     return sorted(known, key=lambda c: (-suspicion[c], c[0], int(c[1:])))
 
 
@@ -98,6 +99,5 @@ def _verdict(reading: Reading) -> ChatReply:
     below = max((_below(found, callees, cause) for cause in possible), default=0.0)
     rows = proof(reading.about(reading.component))
     guilty = _left(found, reading.component, callees) >= max(_OWN_TROUBLE, below)
-    return _call(
-        "report_verdict", guilty=guilty, fault=fault(rows) if guilty else Fault.UNKNOWN, rows=[r.id for r in rows]
-    )
+    named = fault(rows) if guilty else Fault.UNKNOWN
+    return _call("report_verdict", guilty=guilty, fault=named, rows=[r.id for r in rows])
