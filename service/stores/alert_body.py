@@ -13,7 +13,7 @@ from pydantic.alias_generators import to_camel
 from service.domain.alert import Alert
 from service.domain.window import rfc3339
 from service.errors import CallerError
-from service.stores.validation import AnyMoment, Moment, first_fault, printable
+from service.stores.validation import AnyMoment, Moment, first_fault, name_of, printable
 
 OPEN_END = "0001-01-01T00:00:00Z"
 """Go's zero time: an alert that carries it as its end has not ended."""
@@ -97,7 +97,7 @@ def _alert(read: _Alert, group_status: str) -> Alert:
         fingerprint=printable(read.fingerprint or "") or _fingerprint(read.labels),
         starts_at=read.starts_at,
         ends_at=_end(read, group_status),
-        labels=_printable_map(read.labels),
+        labels={name_of(name): name_of(value) for name, value in read.labels.items()},
         annotations=_printable_map(read.annotations),
         generator_url=printable(read.generator_url or ""),
     )

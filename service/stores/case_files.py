@@ -16,12 +16,13 @@ from service.domain.window import Window, rfc3339
 from service.errors import CallerError, CaseError
 from service.stores.alert_body import parse_alert_body
 from service.stores.case_tables import SCHEMAS, CaseTables
-from service.stores.columns import check_schema, conform, first_line
+from service.stores.columns import check_schema, conform, first_line, names_in
 from service.stores.validation import Moment, first_fault
 
 _parquet: Any = pq  # its stubs are partial
 
 FORMAT = "case/1"
+
 SIGNALS = {"spans": Signal.TRACES, "logs": Signal.LOGS, "metrics": Signal.METRICS}
 """What case.json calls the signals that have a baseline."""
 
@@ -50,6 +51,8 @@ def read_incident(directory: Path) -> Incident:
 
 def check_table(path: Path, schema: pa.Schema) -> None:
     """Raises `CaseError` if the file is no parquet or lacks columns of the schema; reads only its footer."""
+    if not path.is_file():  # a directory, a pipe that would keep its reader waiting, a link that leads nowhere
+        raise CaseError(f"{path}: is no file, should be a parquet file")
     try:
         found = _parquet.read_schema(path, memory_map=True)
     except (OSError, pa.ArrowException) as error:
@@ -61,11 +64,19 @@ def read_table(path: Path, schema: pa.Schema) -> pa.Table:
     """The table in that file with exactly the columns of the schema. Raises `CaseError` if it cannot be had."""
     check_table(path, schema)
     try:
-        with _parquet.ParquetFile(path, memory_map=True) as file:
+        with _parquet.ParquetFile(path, **_reading(schema)) as file:
             table: pa.Table = file.read(columns=schema.names)
     except (OSError, pa.ArrowException) as error:
         raise _unreadable(path, error) from None
     return conform(table, schema, str(path))
+
+
+def _reading(schema: pa.Schema) -> dict[str, Any]:
+    return {
+        "memory_map": True,
+        "page_checksum_verification": True,  # of pages that have one: damaged numbers look like any others
+        "read_dictionary": names_in(schema),  # each name once, however many rows bear it and however long it is
+    }
 
 
 def write_case(
@@ -84,7 +95,7 @@ def write_case(
     present = {name: conform(table, SCHEMAS[name], name) for name, table in tables.present().items()}
     directory.mkdir(parents=True, exist_ok=True)
     for name, table in present.items():
-        _parquet.write_table(table, directory / f"{name}.parquet", compression="zstd")
+        _parquet.write_table(table, directory / f"{name}.parquet", compression="zstd", write_page_checksum=True)
     if truth is not None:
         _write_json(directory / "truth.json", truth)
     _write_json(directory / "case.json", _told(incident, alert_body))
@@ -108,16 +119,18 @@ class _CaseFile(BaseModel):
 def _read_json(path: Path) -> dict[str, object]:
     if not path.parent.is_dir():
         raise CaseError(f"{path.parent}: is {'not a directory' if path.parent.exists() else 'not there'}")
+    if not path.is_file():
+        raise CaseError(f"{path}: is {'no file' if path.exists() else 'missing, so this is no case directory'}")
     try:
         told: object = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise CaseError(f"{path}: is missing, so this is no case directory") from None
     except OSError as error:
         raise CaseError(f"{path}: cannot be read: {error.strerror}") from None
+    except json.JSONDecodeError as error:
+        raise CaseError(f"{path}: is not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
     except (ValueError, RecursionError):
-        raise CaseError(f"{path}: is not JSON") from None
+        raise CaseError(f"{path}: is not JSON that can be read") from None
     if not isinstance(told, dict):
-        raise CaseError(f"{path}: is a JSON {type(told).__name__}, should be an object")
+        raise CaseError(f"{path}: holds {json.dumps(told)[:40]}, should hold a JSON object")
     return {str(key): value for key, value in told.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
 
 

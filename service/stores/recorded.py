@@ -1,4 +1,5 @@
 import asyncio
+import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,7 @@ class RecordedCase:
         """
         incident = read_incident(directory)
         paths = {name: directory / f"{name}.parquet" for name in SCHEMAS}
-        present = {name: path for name, path in paths.items() if path.exists()}
+        present = {name: path for name, path in paths.items() if os.path.lexists(path)}
         for name, path in present.items():
             check_table(path, SCHEMAS[name])
         return cls(incident=incident, telemetry=_RecordedTelemetry(present).telemetry)

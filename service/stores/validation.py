@@ -1,3 +1,4 @@
+import hashlib
 import re
 from datetime import UTC, datetime
 from typing import Annotated
@@ -9,6 +10,8 @@ UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2
 
 REPLACEMENT = "\ufffd"
 LONGEST_LINE = 300
+LONGEST_NAME = 300
+"""Names are shorter; statements that tracers take for operations are not always."""
 
 YEARS = range(1970, 2200)
 """Telemetry is of these years; beyond them arithmetic on times ends in overflows, here or in a store's nanoseconds."""
@@ -45,13 +48,37 @@ def printable(text: str) -> str:
     return UNPRINTABLE.sub(REPLACEMENT, text)
 
 
+def name_of(text: str) -> str:
+    """A stranger's name as it may be shown: printable, and where it is very long the beginning and a digest of all."""
+    name = printable(text)
+    if len(name) <= LONGEST_NAME:
+        return name
+    digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:8]
+    return f"{name[: LONGEST_NAME - 9]}…{digest}"
+
+
 def first_fault(error: ValidationError) -> str:
-    """The first thing that validation found, as one short line: ``alerts[0].startsAt: field required``."""
+    """The first thing that validation found, as one short line: ``alerts[0].startsAt: is missing``."""
     found = error.errors(include_url=False, include_context=False, include_input=False)[0]
     message = found["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
-    message = message[:1].lower() + message[1:]
+    message = _PYTHONIC.sub(lambda said: _JSON.get(said[0], ""), message[:1].lower() + message[1:])
     where = _dotted(found["loc"])
     return printable(f"{where}: {message}" if where else message)[:LONGEST_LINE]
+
+
+_JSON = {
+    "a valid dictionary": "an object",
+    "a valid list": "a list",
+    "a valid tuple": "a list",
+    "a valid string": "a string",
+    "a valid integer": "a whole number",
+    "a valid number": "a number",
+    "field required": "is missing",
+    "tuple should": "list should",
+    " after validation": "",
+}
+"""What pydantic calls by Python's names, in the words of those who write JSON or TOML."""
+_PYTHONIC = re.compile("|".join((*_JSON, r" or instance of \w+")))
 
 
 def _dotted(location: tuple[int | str, ...]) -> str:

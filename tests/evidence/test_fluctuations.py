@@ -2,6 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.domain.component import service
 from service.domain.evidence import Evidence
 from service.evidence.fluctuations import metric_evidence
 from service.evidence.tables import Compared
@@ -81,3 +82,8 @@ def test_any_samples_give_finite_scores(before: list[float], now: list[float]) -
 def test_samples_that_are_no_numbers_are_left_out() -> None:
     (row,) = _evidence(_series([*_noise(10, 20), float("nan")], [float("inf"), *_noise(80, 6)]))
     assert np.isfinite(row.now)
+
+
+def test_series_of_a_kind_that_nobody_knows_belong_to_their_service() -> None:
+    (row,) = _evidence(_series(_noise(10, 30), _noise(90, 8), component="a-1/app", kind="container"))
+    assert row.component == service("a")

@@ -96,3 +96,12 @@ def test_rows_keep_the_order_in_which_they_came() -> None:
     found = read([Did("a", "x"), Did("a", "y")], [])
     assert all(a < b for a, b in pairwise(found.start_us.tolist()))
     assert isinstance(found.table, pa.Table)
+
+
+def test_durations_beyond_all_reason_do_not_overflow() -> None:
+    extremes = [2**63 - 1, -(2**63), 2**62, 0] * 3
+    rows = [{"span_id": f"s{i}", "parent_span_id": f"s{i // 2}", "duration_us": d} for i, d in enumerate(extremes)]
+    read = read_spans(Compared(spans(*rows)), EMPTY_GRAPH)
+    assert (read.duration_us >= 0).all()
+    assert (read.self_us >= 0).all()
+    assert (read.covered_us <= read.duration_us).all()

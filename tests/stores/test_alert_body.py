@@ -106,9 +106,9 @@ def test_alerts_with_other_labels_get_another_fingerprint() -> None:
 
 
 NONSENSE: list[tuple[object, str]] = [
-    ([], "dictionary"),
-    ("firing", "dictionary"),
-    (None, "dictionary"),
+    ([], "object"),
+    ("firing", "object"),
+    (None, "object"),
     ({}, "version"),
     (body(firing(), version=4), "version"),
     (body(firing(), version="3"), "version"),

@@ -7,6 +7,7 @@ import pytest
 from service.errors import CaseError
 from service.ports import LOGS, METRICS, SPANS
 from service.stores.columns import conform
+from service.stores.validation import LONGEST_NAME
 from tests.telemetry_rows import logs, metrics, spans
 
 MOMENT = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
@@ -93,7 +94,9 @@ def test_a_column_of_another_kind_is_refused_in_one_line(name: str, column: Any,
 
 
 def test_a_missing_column_is_named() -> None:
-    with pytest.raises(CaseError, match=r"^spans\.parquet: column 'status' is missing$"):
+    with pytest.raises(
+        CaseError, match=r"^spans\.parquet: column 'status' is missing, should be there once, as string$"
+    ):
         conform(spans({}).drop_columns(["status"]), SPANS, "spans.parquet")
 
 
@@ -107,3 +110,24 @@ def test_text_that_is_no_text_is_refused() -> None:
     broken = pa.Array.from_buffers(pa.string(), 1, [None, pa.py_buffer(b"\0\0\0\0\1\0\0\0"), pa.py_buffer(b"\xff")])
     with pytest.raises(CaseError, match=r"^spans\.parquet: "):
         conform(replaced(spans({}), "service", broken), SPANS, "spans.parquet")
+
+
+@pytest.mark.parametrize("encoding", text_types(), ids=str)
+def test_names_are_printable_whatever_wrote_them(encoding: pa.DataType) -> None:
+    column = pa.array(["ca\x1b[2Jrt\n", "p\u202eay", None, "cart"]).cast(encoding)
+    table = conform(replaced(logs({}, {}, {}, {}), "service", column), LOGS, "logs")
+    assert table.column("service").to_pylist() == ["ca\ufffd[2Jrt\ufffd", "p\ufffday", "", "cart"]
+
+
+def test_very_long_names_are_shortened_and_stay_apart() -> None:
+    long = ["n" * 1_000_000 + end for end in "ab"]
+    table = conform(replaced(logs({}, {}), "service", pa.array(long)), LOGS, "logs")
+    first, second = (str(name) for name in table.column("service").to_pylist())
+    assert first != second
+    assert len(first) == len(second) == LONGEST_NAME
+
+
+def test_what_lines_say_is_left_as_it_is() -> None:
+    column = pa.array(["a\nb\x00"])
+    table = conform(replaced(logs({}), "body", column), LOGS, "logs")
+    assert table.column("body").to_pylist() == ["a\nb\x00"]

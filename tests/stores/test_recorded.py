@@ -1,5 +1,6 @@
 import asyncio
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from service.errors import CaseError
 from service.stores.alert_body import AlertGroup, alert_body
 from service.stores.case_files import write_case
 from service.stores.recorded import RecordedCase
+from service.stores.validation import name_of
 from tests.conftest import CaseFactory
 from tests.telemetry_rows import BASELINE, WINDOW, at, incident, small_tables, spans
 
@@ -100,7 +102,7 @@ DAMAGES: list[tuple[str, Damage, str, str]] = [
     ("not JSON", lambda d: rewritten(d, "case.json", b"{"), "case.json", "is not JSON"),
     ("no text", lambda d: rewritten(d, "case.json", b"\xff\xfe\x00"), "case.json", "is not JSON"),
     ("deep JSON", lambda d: rewritten(d, "case.json", b"[" * 100_000), "case.json", "is not JSON"),
-    ("a list", lambda d: rewritten(d, "case.json", b"[]"), "case.json", "should be an object"),
+    ("a list", lambda d: rewritten(d, "case.json", b"[]"), "case.json", "should hold a JSON object"),
     ("no format", lambda d: retold(d, format=None), "case.json", 'format is null, should be "case/1"'),
     ("another format", lambda d: retold(d, format="case/2"), "case.json", 'format is "case/2"'),
     ("no id", lambda d: retold(d, id=""), "case.json", "id"),
@@ -162,7 +164,7 @@ DAMAGES: list[tuple[str, Damage, str, str]] = [
         "a directory as table",
         lambda d: made_directory(d, "changes.parquet"),
         "changes.parquet",
-        "cannot be read as parquet",
+        "is no file, should be a parquet file",
     ),
 ]
 
@@ -206,3 +208,41 @@ def test_a_table_that_is_rotten_inside_is_refused_when_it_is_read(small_case: Pa
         asyncio.run(_ask(small_case))
     assert str(refused.value).startswith(f"{path}: ")
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["case.json", "spans.parquet"])
+def test_a_pipe_in_place_of_a_file_keeps_nobody_waiting(small_case: Path, name: str) -> None:
+    (small_case / name).unlink()
+    os.mkfifo(small_case / name)
+    assert f"{name}: is no file" in refusal(small_case)
+
+
+def test_a_link_that_leads_nowhere_is_not_a_missing_table(small_case: Path) -> None:
+    (small_case / "logs.parquet").unlink()
+    (small_case / "logs.parquet").symlink_to(small_case / "gone")
+    assert "logs.parquet: is no file" in refusal(small_case)
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"null", "holds null, should hold a JSON object"),
+        (b"[1, 2]", "holds [1, 2], should hold a JSON object"),
+        (b'{"format": }', "is not JSON: Expecting value at line 1, column 12"),
+    ],
+)
+def test_what_is_wrong_with_the_json_is_told_in_its_own_words(small_case: Path, content: bytes, complaint: str) -> None:
+    (small_case / "case.json").write_bytes(content)
+    assert refusal(small_case) == f"{small_case / 'case.json'}: {complaint}"
+
+
+def test_complaints_speak_of_json_not_of_python(small_case: Path) -> None:
+    assert refusal(retold(small_case, baseline={"logs": None})).endswith("baseline.logs: input should be a list")
+    assert refusal(retold(small_case, window=[1, 2])).endswith("window: input should be an object")
+
+
+def test_an_alert_names_a_service_as_telemetry_does(small_case: Path) -> None:
+    told = json.loads((small_case / "case.json").read_text())
+    told["alert"]["alerts"][0]["labels"]["service"] = "a\x1b" + "n" * 1000
+    (name,) = RecordedCase.open(retold(small_case, **told)).incident.alerting_services
+    assert name == name_of("a\x1b" + "n" * 1000)
