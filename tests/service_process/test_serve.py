@@ -22,7 +22,7 @@ def test_an_acknowledged_alert_survives_being_killed_and_is_answered_once(make_s
     moment = random.Random(seed)
     server = make_server()
     acknowledged: list[str] = []
-    for n in range(5):
+    for n in range(3):
         for k in range(2):
             body = alertmanager_body(f"s{n}-{k}") | {"groupKey": f"g{n}-{k}"}
             response = server.post("/v1/alerts", body)
