@@ -1,5 +1,6 @@
 """What the conductor listens for: spans (OTLP over HTTP, protobuf), Alertmanager's webhook, Prometheus' scrapes."""
 
+import contextlib
 import gzip
 import json
 import threading
@@ -87,6 +88,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def handle(self) -> None:
+        """A peer that has gone away needs no answer."""
+        with contextlib.suppress(ConnectionError):
+            super().handle()
 
     def log_message(self, format: str, *args: object) -> None:
         """Says nothing: who scrapes when is of no interest."""

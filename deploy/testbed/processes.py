@@ -18,6 +18,8 @@ from deploy.testbed.errors import MissingError, StartError
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 STOP_LIMIT_S = 5.0
+PRIORITY = -8
+"""Nice value of each process group, where the system allows it: strangers on the machine shall not look like faults."""
 
 
 def program(name: str, package: str, *, below: str = "") -> str:
@@ -110,6 +112,8 @@ class Processes:
             )  # fmt: skip
         self.running[name] = Process(name, tuple(argv), popen, log, farewell)
         self._tell_reaper("+", popen.pid)
+        with contextlib.suppress(OSError):  # without privileges or without automatic groups it stays as it is
+            Path(f"/proc/{popen.pid}/autogroup").write_text(str(PRIORITY))
         return self.running[name]
 
     def stop(self, name: str, *, at_once: bool = False) -> None:
