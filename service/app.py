@@ -68,6 +68,7 @@ async def serve(config: Path | None, options: Options) -> None:
         store, meters, stopping = open_store(settings.store), Meters(), asyncio.Event()
         closing.push_async_callback(store.close)
         source = open_source(settings)
+        worker = None if source is None else build_worker(settings, store, source, meters)
         intake = open_intake(settings.telemetry)
         gateway = build_gateway(settings, store, source, meters, stopping)
         server = _Server(_http_config(gateway, intake))
@@ -76,8 +77,8 @@ async def serve(config: Path | None, options: Options) -> None:
         with _listening(settings.host, settings.port) as listener:
             _stop_on_signal(stopping, lambda: setattr(server, "should_exit", True))
             async with asyncio.TaskGroup() as group:
-                if source is not None:
-                    group.create_task(build_worker(settings, store, source, meters).run(stopping))
+                if worker is not None:
+                    group.create_task(worker.run(stopping))
                 if intake is not None:
                     group.create_task(intake.run(stopping))
                 await server.serve(sockets=[listener])

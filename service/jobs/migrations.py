@@ -94,13 +94,15 @@ MIGRATIONS: tuple[str, ...] = (FIRST,)
 def migrate(connection: sqlite3.Connection, migrations: tuple[str, ...] = MIGRATIONS) -> None:
     """Take the steps that the file lacks, all or none of them. Safe where several processes start at once.
 
-    Raises `StoreError` for a file that a newer hypocenter wrote.
+    Raises `StoreError` for a file that a newer hypocenter wrote, or something else altogether.
     """
     connection.execute("BEGIN IMMEDIATE")
     try:
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])
         if version > len(migrations):
-            raise StoreError(f"the store has schema {version}, this hypocenter knows up to {len(migrations)}")
+            raise StoreError(f"has schema {version}, this hypocenter knows up to {len(migrations)}: run the newer one")
+        if version == 0 and (table := connection.execute("SELECT name FROM sqlite_schema LIMIT 1").fetchone()):
+            raise StoreError(f"is a database of something else: it has {table[0]}, and no schema version")
         for script in migrations[version:]:
             for statement in script.split(";\n"):  # not executescript: it would commit first
                 connection.execute(statement)

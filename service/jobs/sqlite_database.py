@@ -46,8 +46,11 @@ class Database:
         try:
             self._writing = self._connect()
             migrate(self._writing)
-        except sqlite3.Error as error:
-            raise StoreError(f"store {path}: {error}") from None
+        except (sqlite3.Error, StoreError) as error:
+            for connection in self._connections:
+                connection.close()
+            told = "is a directory, should be a file" if path.is_dir() else error
+            raise StoreError(f"store {path}: {told}") from None
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
 

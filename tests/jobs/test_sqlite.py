@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import sqlite3
 import subprocess
 import sys
@@ -39,6 +40,21 @@ def test_a_file_that_is_no_store_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"this is no database" * 100)
     with pytest.raises(StoreError, match=r"store\.sqlite"):
         SqliteStore(path)
+
+
+def test_a_database_of_something_else_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE bookmarks (url)")
+    with pytest.raises(StoreError, match=r"store\.sqlite: is a database of something else: it has bookmarks"):
+        SqliteStore(path)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT name FROM sqlite_schema").fetchall() == [("bookmarks",)]
+
+
+def test_a_directory_is_refused_as_one(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="is a directory, should be a file"):
+        SqliteStore(tmp_path)
 
 
 def test_a_migration_that_breaks_leaves_the_file_as_it_was() -> None:

@@ -72,6 +72,7 @@ BAD_SERVICES: list[tuple[list[str], str]] = [
     (["serve", "--case", "/nowhere/at/all", "--store", "STORE"], "/nowhere/at/all"),
     (["serve", "--case", "CASE", "--store", "/nowhere/at/all.sqlite"], "/nowhere/at/all.sqlite"),
     (["serve", "--port", "70000"], "--port"),
+    (["serve", "--case", "CASE", "--store", "STORE", "--model", "oracle", "--port", "0"], "oracle"),
     (["work", "--store", "STORE"], "--case"),
 ]
 
