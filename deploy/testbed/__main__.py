@@ -1,5 +1,6 @@
 """Command line of the testbed: `run` a shop, or `record` what a plan says."""
 
+import itertools
 import signal
 import time
 from pathlib import Path
@@ -44,8 +45,8 @@ def record(
     _say(f"{len(todo)} of {len(told.incidents)} incidents are to be recorded")
     failed = 0
     while todo:
-        batch = [planned for planned in todo if planned.shop == todo[0].shop][:SHOP_LIFE]
-        todo = [planned for planned in todo if planned not in batch]
+        batch = list(itertools.takewhile(lambda planned, shop=todo[0].shop: planned.shop == shop, todo))[:SHOP_LIFE]
+        todo = todo[len(batch) :]
         failed += _record_batch(told, batch, out)
     _say(f"done, {failed} could not be recorded")
     raise typer.Exit(1 if failed else 0)

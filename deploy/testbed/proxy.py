@@ -104,11 +104,29 @@ class Proxy:
         return self.weather.get(name, FINE).resets > 0
 
     async def _pump(self, name: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Bytes of one direction, in their order. In fine weather they are not touched."""
-        while data := await reader.read(CHUNK):
-            weather = self.weather.get(name, FINE)
-            if weather is not FINE and await _travel(weather):
+        """Bytes of one direction, in their order, each as late as its own way took: one does not wait for the other."""
+        on_the_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(maxsize=64)
+        arriving = asyncio.create_task(self._arrive(on_the_way, writer))
+        clock = asyncio.get_running_loop().time
+        try:
+            while data := await reader.read(CHUNK):
+                weather = self.weather.get(name, FINE)
+                if random.random() < weather.resets:  # noqa: S311
+                    return
+                await on_the_way.put((clock() + travel_s(weather), data))
+            await on_the_way.put((0, b""))
+            await arriving
+        finally:
+            arriving.cancel()
+
+    async def _arrive(self, on_the_way: "asyncio.Queue[tuple[float, bytes]]", writer: asyncio.StreamWriter) -> None:
+        clock = asyncio.get_running_loop().time
+        while True:
+            due, data = await on_the_way.get()
+            if not data:
                 return
+            if (late := due - clock()) > 0:
+                await asyncio.sleep(late)
             writer.write(data)
             await writer.drain()
 
@@ -116,17 +134,16 @@ class Proxy:
 _End = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-async def _travel(weather: Weather) -> bool:
-    """Lets a chunk take its time; true if the connection is lost on the way."""
-    if random.random() < weather.resets:  # noqa: S311
-        return True
+def travel_s(weather: Weather) -> float:
+    """How long a chunk takes in that weather."""
+    if weather is FINE:
+        return 0.0
     seconds = max(0.0, random.gauss(weather.delay_ms, weather.jitter_ms)) / 1000
     again = RETRANSMIT_S
     while random.random() < weather.stalls and again < 2:  # noqa: S311
         seconds += again
         again *= 2
-    await asyncio.sleep(seconds)
-    return False
+    return seconds
 
 
 class _Told(BaseModel):
