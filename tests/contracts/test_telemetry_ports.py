@@ -1,7 +1,7 @@
 """Every telemetry store keeps these promises; a new one is added to `STORES`."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,11 +12,14 @@ from service.ports import CHANGES, LOGS, METRICS, SPANS, TOPOLOGY, Telemetry
 from service.stores.alert_body import AlertGroup, alert_body
 from service.stores.case_files import write_case
 from service.stores.case_tables import CaseTables
+from service.stores.embedded.query import EmbeddedTelemetry
 from service.stores.memory import InMemoryTelemetry
 from service.stores.recorded import RecordedCase
+from tests.stores.embedded.sending import requests_of, take_all
 from tests.telemetry_rows import WINDOW, at, incident, small_tables
 
 Ask = Callable[[Window], Awaitable[pa.Table]]
+Store = Callable[[CaseTables, Path], Telemetry]
 
 
 def in_memory(tables: CaseTables, directory: Path) -> Telemetry:
@@ -29,14 +32,32 @@ def recorded(tables: CaseTables, directory: Path) -> Telemetry:
     return RecordedCase.open(directory).telemetry
 
 
-STORES = [in_memory, recorded]
+def embedded(tables: CaseTables, directory: Path) -> Telemetry:
+    take_all(directory, requests_of(tables))
+    return EmbeddedTelemetry(directory).telemetry
+
+
 PORTS = {"spans": SPANS, "logs": LOGS, "metrics": METRICS, "changes": CHANGES}
+FROM_TABLES: dict[Store, Iterable[str]] = {in_memory: PORTS, recorded: PORTS}
+"""Stores that are told once and for all what there is, and the ports that they answer."""
+
+STORES = {**FROM_TABLES, embedded: ("spans", "logs", "metrics")}
 TIME_COLUMNS = {"spans": "start", "logs": "time", "metrics": "time", "changes": "time"}
 
 
-@pytest.fixture(params=STORES, ids=[store.__name__ for store in STORES])
+@pytest.fixture
 def open_telemetry(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[CaseTables], Telemetry]:
     return lambda tables: request.param(tables, tmp_path / "case")
+
+
+def each(stores: Iterable[Store]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("open_telemetry", stores, indirect=True, ids=lambda store: store.__name__)
+
+
+def each_port(stores: Mapping[Store, Iterable[str]]) -> pytest.MarkDecorator:
+    pairs = [(store, name) for store, names in stores.items() for name in names]
+    ids = [f"{store.__name__}-{name}" for store, name in pairs]
+    return pytest.mark.parametrize(("open_telemetry", "name"), pairs, indirect=["open_telemetry"], ids=ids)
 
 
 def port(telemetry: Telemetry, name: str) -> Ask:
@@ -59,7 +80,7 @@ def answer(ask: Ask, window: Window) -> pa.Table:
     return asyncio.run(once())
 
 
-@pytest.mark.parametrize("name", PORTS)
+@each_port(STORES)
 class TestEveryPort:
     def test_answers_with_exactly_its_schema(
         self, open_telemetry: Callable[[CaseTables], Telemetry], name: str
@@ -97,15 +118,16 @@ class TestEveryPort:
         ask = port(open_telemetry(small_tables()), name)
         assert answer(ask, WINDOW).equals(answer(ask, WINDOW))
 
-    def test_without_its_table_there_is_no_store(
-        self, open_telemetry: Callable[[CaseTables], Telemetry], name: str
-    ) -> None:
-        present = {other: table for other, table in small_tables().present().items() if other != name}
-        telemetry = open_telemetry(CaseTables(**present))
-        with pytest.raises(KeyError, match=name):
-            port(telemetry, name)
+
+@each_port(FROM_TABLES)
+def test_without_its_table_there_is_no_store(open_telemetry: Callable[[CaseTables], Telemetry], name: str) -> None:
+    present = {other: table for other, table in small_tables().present().items() if other != name}
+    telemetry = open_telemetry(CaseTables(**present))
+    with pytest.raises(KeyError, match=name):
+        port(telemetry, name)
 
 
+@each(FROM_TABLES)
 def test_topology_is_the_same_at_all_times(open_telemetry: Callable[[CaseTables], Telemetry]) -> None:
     store = open_telemetry(small_tables()).topology
     assert store is not None
@@ -114,5 +136,6 @@ def test_topology_is_the_same_at_all_times(open_telemetry: Callable[[CaseTables]
     assert found.to_pylist()[0] == {"source": "a", "target": "b", "relation": "calls"}
 
 
+@each(FROM_TABLES)
 def test_without_any_table_there_is_no_store_at_all(open_telemetry: Callable[[CaseTables], Telemetry]) -> None:
     assert open_telemetry(CaseTables()) == Telemetry()

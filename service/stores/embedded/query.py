@@ -4,7 +4,7 @@ and without another dependency; no question of a port is more than a stretch of 
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -24,7 +24,7 @@ MOST_ROWS = 4_000_000
 """More rows than this are not answered: a process that dies of its memory answers nothing at all."""
 
 TRIES = 5
-"""A journal is sealed, a segment removed while somebody reads: then it is looked at again."""
+"""A journal is sealed, a segment removed while somebody reads: then it is looked at again, for those alone."""
 
 
 class EmbeddedTelemetry:
@@ -59,16 +59,19 @@ class EmbeddedTelemetry:
         return await asyncio.to_thread(self._found)
 
     def _rows(self, name: str, window: Window) -> pa.Table:
-        schema = SCHEMAS[name]
+        schema, lying, found = SCHEMAS[name], self._shelf(name), dict[int, pa.Table]()
+        last = lying.last_number  # what comes later came after the question
         for _ in range(TRIES):
-            lying = self._shelf(name)
-            overlapping = [segment for segment in lying.segments if segment.overlaps(window)]
+            overlapping = [s for s in lying.segments if s.overlaps(window) and s.number <= last]
             self._need_few(overlapping, window, name)
+            journals = [(number, path) for number, path in lying.journals if number <= last]
             try:
-                tables = [within(table, window) for table in _tables(overlapping, lying, schema)]
+                for number, table in _tables(overlapping, journals, schema, found):
+                    found[number] = within(table, window)
             except FileNotFoundError:
+                lying = self._shelf(name)
                 continue
-            return pa.concat_tables([schema.empty_table(), *tables])
+            return pa.concat_tables([schema.empty_table(), *(found[number] for number in sorted(found))])
         raise BackendError(f"embedded store {self._root / name}: changes faster than it can be read")
 
     def _need_few(self, segments: list[Segment], window: Window, name: str) -> None:
@@ -94,14 +97,25 @@ def _share(segment: Segment, window: Window) -> float:
     return (last - first + 1) / (segment.last_us - segment.first_us + 1)
 
 
-def _tables(segments: list[Segment], lying: Shelf, schema: pa.Schema) -> Iterator[pa.Table]:
-    """A damaged segment costs its own rows, a minute of them, and is told of in the log."""
+def _tables(
+    segments: Sequence[Segment], journals: Sequence[tuple[int, Path]], schema: pa.Schema, known: Collection[int]
+) -> Iterator[tuple[int, pa.Table]]:
+    """Rows by number, but for those that are known: a journal and its segment have one. A damaged segment costs its
+    own rows, a minute of them, and is told of in the log.
+    """
+    for number, path in journals:
+        if number not in known:
+            yield number, read_journal(path, schema)
     for segment in segments:
-        try:
-            yield read_segment(segment.path, schema)
-        except FileNotFoundError:
-            raise
-        except (OSError, pa.ArrowException) as error:
-            logger("embedded").warning("%s: cannot be read: %s", segment.path, first_line(error))
-    for _, path in lying.journals:
-        yield read_journal(path, schema)
+        if segment.number not in known:
+            yield segment.number, _segment_rows(segment, schema)
+
+
+def _segment_rows(segment: Segment, schema: pa.Schema) -> pa.Table:
+    try:
+        return read_segment(segment.path, schema)
+    except FileNotFoundError:
+        raise
+    except (OSError, pa.ArrowException) as error:
+        logger("embedded").warning("%s: cannot be read: %s", segment.path, first_line(error))
+        return schema.empty_table()
