@@ -11,6 +11,7 @@ from service.domain.component import Component, ComponentKind
 from service.domain.fault import Fault
 from service.errors import CaseError
 from service.grader.truth import TrueCause, Truth
+from service.stores.validation import first_fault
 
 NO_CAUSE = "none"
 """How the service and the fault of a case are called in which nothing was wrong."""
@@ -49,7 +50,7 @@ def read_truth(directory: Path) -> Truth:
     except OSError as error:
         raise CaseError(f"{path}: cannot be read ({error.strerror}), and a case is graded by it") from None
     except ValidationError as error:
-        raise CaseError(f"{path}: {_first_fault(error)}") from None
+        raise CaseError(f"{path}: {first_fault(error)}") from None
     return Truth(tuple(TrueCause(Component(cause.kind, cause.name), cause.fault) for cause in told.causes))
 
 
@@ -63,9 +64,3 @@ class _CauseFile(BaseModel):
 class _TruthFile(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
     causes: tuple[_CauseFile, ...]
-
-
-def _first_fault(error: ValidationError) -> str:
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    return f"{where}: {first['msg']}" if where else first["msg"]

@@ -1,6 +1,3 @@
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
-
 from fastapi import FastAPI
 
 from service.gateway import alerts, changes, events, incidents, localizations, otlp, probes, verdicts
@@ -9,12 +6,10 @@ from service.gateway.measuring import Measured
 from service.gateway.problem import answer_with_problems
 from service.stores.embedded.intake import Intake
 
-Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
-
-def web_app(gateway: Gateway, version: str, lifespan: Lifespan | None = None, intake: Intake | None = None) -> FastAPI:
+def web_app(gateway: Gateway, version: str, intake: Intake | None = None) -> FastAPI:
     """The HTTP side of hypocenter over these parts; with an intake, exporters may send it telemetry."""
-    app = FastAPI(title="hypocenter", version=version, docs_url=None, redoc_url=None, lifespan=lifespan)
+    app = FastAPI(title="hypocenter", version=version, docs_url=None, redoc_url=None)
     app.state.gateway = gateway
     app.add_middleware(Measured, meters=gateway.meters)
     answer_with_problems(app)
