@@ -87,7 +87,7 @@ class Conductor:
         with contextlib.ExitStack() as stack:
             self.directory = Path(tempfile.mkdtemp(prefix=f"testbed-{self.shop.name}-"))
             stack.callback(shutil.rmtree, self.directory, ignore_errors=True)
-            self.directory.chmod(0o755)  # noqa: S103  PostgreSQL runs as a user of its own and must pass
+            self.directory.chmod(0o755)
             self.processes = stack.enter_context(Processes(self.directory))
             self.intake = stack.enter_context(Intake(self._exposition))
             self._start()
@@ -184,7 +184,13 @@ class Conductor:
 
     # -- keeping it running
 
-    def run(self, seconds: float, *, until: Callable[[], bool] = lambda: False, each: Callable[[], None] | None = None):  # noqa: ANN201
+    def run(
+        self,
+        seconds: float,
+        *,
+        until: Callable[[], bool] = lambda: False,
+        each: Callable[[], None] | None = None,
+    ) -> bool:
         """Keeps the shop running for so long, or until something holds (then true)."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -213,8 +219,11 @@ class Conductor:
         elif replica.down_since_s is None:
             replica.down_since_s = now
         elif now - replica.down_since_s > BACK_OFF_S:
+            code = process.popen.returncode if process is not None else -9
             self.processes.stop(name, at_once=True)
             replica.pod.restarts += 1
+            reason = f"exit code {code if code >= 0 else 128 - code}"
+            self.announce(replica.pod.service, "restart", f"container of {name} was restarted after {reason}")
             replica.up_since_s = now
             self._launch(name)
 
@@ -280,6 +289,10 @@ class Conductor:
         url = f"http://127.0.0.1:{self.ports['alertmanager']}/api/v2/alerts"
         httpx.post(url, json=[alert], timeout=5).raise_for_status()
 
+    def log_files(self) -> dict[str, Path]:
+        """What each replica has written, by pod."""
+        return {name: self.directory / "logs" / f"{name}.log" for name in self.replicas}
+
     def used_cpu_s(self) -> float:
         """Seconds of cpu that the testbed's processes have used."""
         return sum(self._cpu_of_all())
@@ -290,5 +303,3 @@ class Conductor:
                 with contextlib.suppress(psutil.Error):
                     times = member.cpu_times()
                     yield times.user + times.system
-
-

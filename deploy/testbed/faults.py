@@ -4,7 +4,7 @@ import contextlib
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -51,11 +51,17 @@ class Injection(BaseModel):
 class Active(Protocol):
     """A fault that can be begun, kept up at every tick, and ended."""
 
-    def begin(self, conductor: Conductor) -> None: ...
+    def begin(self, conductor: Conductor) -> None:
+        """Breaks something."""
+        ...
 
-    def tick(self, conductor: Conductor) -> None: ...
+    def tick(self, conductor: Conductor) -> None:
+        """Keeps it broken."""
+        ...
 
-    def end(self, conductor: Conductor) -> None: ...
+    def end(self, conductor: Conductor) -> None:
+        """Mends it."""
+        ...
 
 
 @dataclass(slots=True)
@@ -83,7 +89,7 @@ def service_of(conductor: Conductor, on: str) -> str:
 
 
 @dataclass(slots=True)
-class Ailing(_Base):
+class _Ailing(_Base):
     """Faults made inside a process."""
 
     def begin(self, conductor: Conductor) -> None:
@@ -139,7 +145,7 @@ def ailment_of(told: Injection) -> Ailment:
 
 
 @dataclass(slots=True)
-class Neighbour(_Base):
+class _Neighbour(_Base):
     """Processes that are nobody's business burn the node's core: ``amount`` of them."""
 
     def begin(self, conductor: Conductor) -> None:
@@ -153,7 +159,7 @@ class Neighbour(_Base):
 
 
 @dataclass(slots=True)
-class Network(_Base):
+class _Network(_Base):
     """Bad weather on all ways to a service, to one replica, or on one edge: ``amount`` ms, or ``share`` lost."""
 
     def begin(self, conductor: Conductor) -> None:
@@ -176,7 +182,7 @@ class Network(_Base):
 
 
 @dataclass(slots=True)
-class Stopped(_Base):
+class _Stopped(_Base):
     """A store's processes are stopped by a signal (``stopped``), or get only every fourth slice (``starved``)."""
 
     _turn: int = 0
@@ -195,7 +201,7 @@ class Stopped(_Base):
 
 
 @dataclass(slots=True)
-class Deployed(_Base):
+class _Deployed(_Base):
     """Replicas are replaced, one after the other, by a version that is bad; ended by going back."""
 
     def begin(self, conductor: Conductor) -> None:
@@ -215,7 +221,7 @@ def deploy(conductor: Conductor, service: str, version: str, ailment: Ailment | 
 
 
 @dataclass(slots=True)
-class CrashLoop(_Base):
+class _CrashLoop(_Base):
     """Replicas are killed as soon as they have answered for a while; the platform starts them again."""
 
     _answering_since: dict[str, float] = field(default_factory=dict[str, float])
@@ -236,7 +242,7 @@ class CrashLoop(_Base):
 
 
 @dataclass(slots=True)
-class Surging(_Base):
+class _Surging(_Base):
     """One journey is begun ``amount`` times as often."""
 
     def begin(self, conductor: Conductor) -> None:
@@ -247,14 +253,14 @@ class Surging(_Base):
 
 
 WAYS: Mapping[tuple[Fault, str], type[_Base]] = {
-    **{way: Deployed if way[0] is Fault.DEPLOY else Ailing for way in INSIDE},
-    (Fault.CPU, "neighbour"): Neighbour,
-    (Fault.NETWORK_DELAY, ""): Network,
-    (Fault.NETWORK_LOSS, ""): Network,
-    (Fault.DEPENDENCY, "stopped"): Stopped,
-    (Fault.DEPENDENCY, "starved"): Stopped,
-    (Fault.CRASH, ""): CrashLoop,
-    (Fault.OVERLOAD, ""): Surging,
+    **{way: _Deployed if way[0] is Fault.DEPLOY else _Ailing for way in INSIDE},
+    (Fault.CPU, "neighbour"): _Neighbour,
+    (Fault.NETWORK_DELAY, ""): _Network,
+    (Fault.NETWORK_LOSS, ""): _Network,
+    (Fault.DEPENDENCY, "stopped"): _Stopped,
+    (Fault.DEPENDENCY, "starved"): _Stopped,
+    (Fault.CRASH, ""): _CrashLoop,
+    (Fault.OVERLOAD, ""): _Surging,
 }
 """Every way to break something: the closed list without "unknown"."""
 
@@ -277,7 +283,7 @@ def cause_of(conductor: Conductor, told: Injection) -> dict[str, object]:
 
 
 @contextlib.contextmanager
-def injected(conductor: Conductor, active: list[Active]):  # noqa: ANN201
+def injected(conductor: Conductor, active: Sequence[Active]) -> Iterator[None]:
     """Faults are on while the context lasts, and always ended."""
     with contextlib.ExitStack() as stack:
         for fault in active:

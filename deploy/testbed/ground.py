@@ -1,4 +1,4 @@
-"""What the shop stands on: real servers from Debian packages, each with a configuration of its own in a new directory."""
+"""What the shop stands on: real servers from Debian packages, each with its own configuration in a new directory."""
 
 import json
 import shutil
@@ -6,7 +6,6 @@ import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import psycopg
 
@@ -132,7 +131,7 @@ def start_prometheus(
     rules = processes.directory / "rules.yml"
     rules.write_text(json.dumps({"groups": [{"name": "entry", "rules": entry_rules(shop)}]}))
     check = (program("promtool", "prometheus"), "check", "rules", str(rules))
-    if (told := subprocess.run(check, capture_output=True, timeout=20, check=False)).returncode != 0:  # noqa: S603
+    if (told := subprocess.run(check, capture_output=True, timeout=20, check=False)).returncode != 0:
         raise StartError(f"rules of {shop.name} are refused: {told.stderr.decode().strip().splitlines()[-1]}")
     config = {
         "global": {"scrape_interval": f"{SCRAPE_S}s", "scrape_timeout": f"{SCRAPE_S}s", "evaluation_interval": "2s"},

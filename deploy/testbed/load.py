@@ -58,8 +58,8 @@ class Customers:
         turns, under_way = itertools.cycle(self.entries), set[asyncio.Task[None]]()
         while True:
             rates = self.rates(time.time())
-            await asyncio.sleep(random.expovariate(sum(rates.values())))  # noqa: S311
-            journey = random.choices(list(rates), list(rates.values()))[0]  # noqa: S311
+            await asyncio.sleep(random.expovariate(sum(rates.values())))
+            journey = random.choices(list(rates), list(rates.values()))[0]
             if len(under_way) >= AT_ONCE:
                 STEPS.labels(journey, "failed").inc()
                 continue
@@ -83,7 +83,7 @@ class Customers:
                 STEPS.labels(journey, outcome).inc()
                 if outcome == "failed":
                     return
-                await asyncio.sleep(random.uniform(0.05, 0.3))  # noqa: S311
+                await asyncio.sleep(random.uniform(0.05, 0.3))
 
     async def _step(self, target: str, port: int) -> str:
         try:

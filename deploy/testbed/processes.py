@@ -79,7 +79,7 @@ class Processes:
 
     def __enter__(self) -> "Processes":
         self.directory.joinpath("logs").mkdir(parents=True, exist_ok=True)
-        self._reaper = subprocess.Popen(  # noqa: S603
+        self._reaper = subprocess.Popen(
             [sys.executable, "-m", "deploy.testbed.reaper"], stdin=subprocess.PIPE, cwd=REPOSITORY,
             start_new_session=True,
         )  # fmt: skip
@@ -106,7 +106,7 @@ class Processes:
         full = (*_pinned(cpu), *_as_user(user), *argv)
         log = self.directory / "logs" / f"{name}.log"
         with log.open("ab") as out:
-            popen = subprocess.Popen(  # noqa: S603
+            popen = subprocess.Popen(
                 full, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, cwd=REPOSITORY,
                 start_new_session=True, env={**os.environ, **(environment or {})},
             )  # fmt: skip

@@ -8,7 +8,7 @@ import argparse
 import asyncio
 import contextlib
 import random
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -74,7 +74,7 @@ class Proxy:
         """From now on the weather is this, on open connections too."""
         self.weather = dict(weather)
 
-    def _connected(self, way: Way):  # noqa: ANN202
+    def _connected(self, way: Way) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
         async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             with contextlib.suppress(OSError, asyncio.IncompleteReadError):
                 try:
@@ -111,7 +111,7 @@ class Proxy:
         try:
             while data := await reader.read(CHUNK):
                 weather = self.weather.get(name, FINE)
-                if random.random() < weather.resets:  # noqa: S311
+                if random.random() < weather.resets:
                     return
                 await on_the_way.put((clock() + travel_s(weather), data))
             await on_the_way.put((0, b""))
@@ -140,7 +140,7 @@ def travel_s(weather: Weather) -> float:
         return 0.0
     seconds = max(0.0, random.gauss(weather.delay_ms, weather.jitter_ms)) / 1000
     again = RETRANSMIT_S
-    while random.random() < weather.stalls and again < 2:  # noqa: S311
+    while random.random() < weather.stalls and again < 2:
         seconds += again
         again *= 2
     return seconds
@@ -154,7 +154,7 @@ def admin(proxy: Proxy) -> Starlette:
     """PUT /weather takes the weather by way; what it does not name is fine."""
 
     @contextlib.asynccontextmanager
-    async def lifespan(_: Starlette):  # noqa: ANN202
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
         await proxy.open()
         yield
         proxy.close()

@@ -84,7 +84,7 @@ def record(conductor: Conductor, plan: Plan, planned: Planned, out: Path, say: C
     load = saturation.told()
     _check_baseline(conductor, plan, load)
     window = _now()
-    conductor.run(random.uniform(*plan.lead_s))  # noqa: S311
+    conductor.run(random.uniform(*plan.lead_s))
     if (body := conductor.intake.firing_since(baseline.timestamp())) is not None:
         raise RejectedError("an alert fired before anything was broken")
     saturation.begin()
@@ -92,7 +92,7 @@ def record(conductor: Conductor, plan: Plan, planned: Planned, out: Path, say: C
     end = _now()
     conductor.run(EXPORT_S)
     phases = Phases(baseline, window, broken, end)
-    notes = {"load": {"baseline": load, "incident": saturation.told()}}
+    notes: dict[str, object] = {"load": {"baseline": load, "incident": saturation.told()}}
     _write(conductor, planned, out, phases, body, causes, notes)
     starts = parse_alert_body(body).alerts[0].starts_at
     say(f"recorded, alert after {(starts - broken).total_seconds():.0f} s, machine {load['machine']:.0%} busy before")
@@ -108,7 +108,7 @@ def _break(
     broken = _now()
     for service in planned.deploys:
         deploy(conductor, service, NEXT_VERSION)
-    alarm_s = time.monotonic() + random.uniform(*FALSE_ALARM_S) if not active else None  # noqa: S311
+    alarm_s = time.monotonic() + random.uniform(*FALSE_ALARM_S) if not active else None
     with injected(conductor, active):
 
         def keep_up() -> None:
@@ -134,7 +134,9 @@ def _break(
 def _check_baseline(conductor: Conductor, plan: Plan, load: dict[str, float]) -> None:
     """Raises `RejectedError` if what is to be called healthy is not."""
     if load["own"] > MOST_OWN_LOAD:
-        raise RejectedError(f"the healthy shop uses {load['own']:.0%} of the machine, more than a third: lower its rate")
+        raise RejectedError(
+            f"the healthy shop uses {load['own']:.0%} of the machine, more than a third: lower its rate"
+        )
     window = f"[{plan.baseline_s:.0f}s]"
     steps = f"sum(increase(journey_steps_total{window}))"
     good = f'sum(increase(journey_steps_total{{outcome="ok"}}{window}))'
@@ -170,12 +172,14 @@ def _write(
     prometheus = f"http://127.0.0.1:{conductor.ports['prometheus']}"
     tables = CaseTables(
         spans=span_table((body for _, body in conductor.intake.traces), whole),
-        logs=log_table({name: conductor.processes.directory / "logs" / f"{name}.log" for name in conductor.replicas}, shop, whole),
+        logs=log_table(
+            {name: conductor.processes.directory / "logs" / f"{name}.log" for name in conductor.replicas}, shop, whole
+        ),
         metrics=metric_table(prometheus, shop, os.cpu_count() or 1, whole),
         topology=topology_table(shop),
         changes=change_table(conductor.changes, whole),
     )
-    baselines = dict.fromkeys((Signal.TRACES, Signal.LOGS, Signal.METRICS), baseline)
+    baselines: dict[Signal, Window] = dict.fromkeys((Signal.TRACES, Signal.LOGS, Signal.METRICS), baseline)
     incident = Incident(planned.id, parse_alert_body(body).alerts, window, baselines, system=shop.name)
     detail = json.dumps({"planned": planned.model_dump(mode="json", exclude_defaults=True), **notes})
     truth = {"causes": causes, "injected_at": rfc3339(phases.injected), "detail": detail}

@@ -180,9 +180,7 @@ def change_table(changes: Iterable[Change], window: Window) -> pa.Table:
 def _table(rows: list[Row], schema: pa.Schema) -> pa.Table:
     columns: list[Any] = list(zip(*rows, strict=True)) if rows else [()] * len(schema.names)
     kinds: Any = schema.types
-    return pa.table(
-        [pa.array(list(column), kind) for column, kind in zip(columns, kinds, strict=True)], schema=schema
-    )
+    return pa.table([pa.array(list(column), kind) for column, kind in zip(columns, kinds, strict=True)], schema=schema)
 
 
 def _microseconds(moment: datetime) -> int:

@@ -87,7 +87,7 @@ class Journey(_Told):
 
 
 class Shop(_Told):
-    """One system. ``rate_per_s`` journeys start each second; the alert fires above ``latency_alert_ms`` at the entry."""
+    """One system. ``rate_per_s`` journeys start each second; above ``latency_alert_ms`` at the entry an alert fires."""
 
     name: Name
     entry: Name

@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 from typing import Any
 
 import redis.exceptions
@@ -29,10 +30,8 @@ async def consume(operations: Operations, stream: str, pod: str) -> None:
 
 async def _next(operations: Operations, stream: str, pod: str) -> list[tuple[bytes, dict[bytes, bytes]]]:
     client: Any = operations.redis
-    try:
+    with contextlib.suppress(redis.exceptions.ResponseError):  # it is there already
         await client.xgroup_create(stream, GROUP, id="$", mkstream=True)
-    except redis.exceptions.ResponseError:
-        pass  # it is there already
     told = await client.xreadgroup(GROUP, pod, {stream: ">"}, count=10, block=1000)
     groups = await client.xinfo_groups(stream)
     STREAM_LAG.set(sum(int(group.get("lag") or 0) for group in groups))

@@ -51,11 +51,11 @@ class Operations:
         await _work(told.work_ms)
         total = 1
         for step in told.steps:
-            for _ in range(self.trouble.times(name)):
-                summed = await self._step(step, told)
-            total += summed
+            total += await self._step(step, told)
+            for _ in range(self.trouble.repeats(name)):
+                await self._step(step, told)
         if told.log:
-            log.info(told.log.replace("{}", str(random.randint(1000, 99_999))))  # noqa: S311
+            log.info(told.log.replace("{}", str(random.randint(1000, 99_999))))
         return {"sum": -total if wrong else total}
 
     async def _step(self, step: Step, told: Operation) -> int:
@@ -80,19 +80,20 @@ class Operations:
         return 0
 
     async def _ask(self, target: str, step: Step, told: Operation) -> int:
-        timeout_s = self.trouble.timeout_s(target.partition("/")[0], step.timeout_ms / 1000)
-        for attempt in range(step.retries + 1):
-            try:
-                answer = await self.callees.ask(target, timeout_s)
-                break
-            except CalleeError as error:
-                if attempt == step.retries:
-                    raise
-                log.warning(f"trying again: {error}")
-                await asyncio.sleep(0.03)
+        answer = await self._insist(target, step)
         if told.checks and answer["sum"] != (wanted := self._wanted(target)):
             raise WrongResultError(f"result of {target} does not add up: {answer['sum']} instead of {wanted}")
         return answer["sum"]
+
+    async def _insist(self, target: str, step: Step) -> dict[str, int]:
+        timeout_s = self.trouble.timeout_s(target.partition("/")[0], step.timeout_ms / 1000)
+        for _ in range(step.retries):
+            try:
+                return await self.callees.ask(target, timeout_s)
+            except CalleeError as error:
+                log.warning(f"trying again: {error}")
+                await asyncio.sleep(0.03)
+        return await self.callees.ask(target, timeout_s)
 
     def _wanted(self, target: str) -> int:
         if target not in self._sums:
@@ -104,7 +105,7 @@ class Operations:
             if step.publish:
                 await self._publish(step.publish)
             else:
-                key = f"{step.cache}:{random.randint(1, ROWS)}"  # noqa: S311
+                key = f"{step.cache}:{random.randint(1, ROWS)}"
                 if await self.redis.get(key) is None:
                     await self.redis.set(key, "1", ex=300)
         except redis.exceptions.RedisError as error:

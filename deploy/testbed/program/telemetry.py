@@ -17,9 +17,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 _BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5)
 
-SERVED = Histogram(
-    "http_server_request_duration_seconds", "Time to answer.", ["operation", "status"], buckets=_BUCKETS
-)
+SERVED = Histogram("http_server_request_duration_seconds", "Time to answer.", ["operation", "status"], buckets=_BUCKETS)
 CALLED = Histogram("http_client_request_duration_seconds", "Time that a call took.", ["peer"], buckets=_BUCKETS)
 CALL_FAILURES = Counter("http_client_request_failures", "Calls that failed, by what they called.", ["peer"])
 LOOP_LAG = Gauge("event_loop_lag_seconds", "How late the event loop was, the worst since the last scrape.")

@@ -15,7 +15,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Kind = Literal[
-    "", "cpu", "memory", "disk", "slow", "error", "wrong-result", "lock-row", "lock-pool", "timeout", "pool-size", "repeat"
+    "", "cpu", "memory", "disk", "slow", "error", "wrong-result", "lock-row", "lock-pool", "timeout", "pool-size",
+    "repeat",
 ]  # fmt: skip
 
 
@@ -88,7 +89,7 @@ class Trouble:
         if not self.hits(operation):
             return
         if ailment.kind == "slow":
-            await asyncio.sleep(ailment.amount / 1000 * random.uniform(0.8, 1.2))  # noqa: S311
+            await asyncio.sleep(ailment.amount / 1000 * random.uniform(0.8, 1.2))
         elif ailment.kind == "disk":
             _write_through(ailment.amount / 1000)
         elif ailment.kind == "memory":
@@ -107,13 +108,13 @@ class Trouble:
             return ailment.amount / 1000
         return usual_s
 
-    def times(self, operation: str) -> int:
-        """How often an operation does each of its calls: a bad version asks again and again."""
-        return 1 + int(self.ailment.amount) if self.ailment.kind == "repeat" and self.hits(operation) else 1
+    def repeats(self, operation: str) -> int:
+        """How often an operation does each of its steps again: a bad version asks once more for every row."""
+        return int(self.ailment.amount) if self.ailment.kind == "repeat" and self.hits(operation) else 0
 
     def hits(self, operation: str) -> bool:
         """Whether a request of that operation is hit."""
-        return self.ailment.operation in ("", operation) and random.random() < self.ailment.share  # noqa: S311
+        return self.ailment.operation in ("", operation) and random.random() < self.ailment.share
 
     def _burn(self) -> None:
         number = 1
