@@ -45,8 +45,8 @@ def test_no_causes_mean_that_nothing_was_wrong(tmp_path: Path) -> None:
     ("truth", "told"),
     [
         ({}, "causes"),
-        ({"causes": [{"kind": "planet", "name": "x", "fault": "cpu"}]}, "causes.0.kind"),
-        ({"causes": [{"kind": "service", "name": "x", "fault": "gremlins"}]}, "causes.0.fault"),
+        ({"causes": [{"kind": "planet", "name": "x", "fault": "cpu"}]}, "causes[0].kind"),
+        ({"causes": [{"kind": "service", "name": "x", "fault": "gremlins"}]}, "causes[0].fault"),
     ],
 )
 def test_a_truth_that_cannot_be_meant_is_told_in_one_line(tmp_path: Path, truth: dict[str, object], told: str) -> None:
