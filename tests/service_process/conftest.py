@@ -36,8 +36,13 @@ class Server:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def source(self) -> list[str]:
+        """Where telemetry comes from, as options."""
+        return ["--case", str(self.case)]
+
     def start(self) -> None:
-        options = ["--case", self.case, "--store", self.store, "--port", str(self.port), "--model", "rules"]
+        options = [*self.source, "--store", self.store, "--port", str(self.port), "--model", "rules"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen([*HYPOCENTER, "serve", *options], stderr=log, env=environment())
         until = time.monotonic() + PATIENCE_S
