@@ -7,17 +7,25 @@ from typing import Annotated
 
 import typer
 
+from service.__main__ import run
 from service.domain.localization import RankedBy
-from service.errors import CaseError, HypocenterError
-from service.stores.columns import spare_memory
+from service.errors import CaseError
 
 app = typer.Typer(
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help="Evaluate on labelled cases, make synthetic ones, refit the rank, measure what an incident costs.",
 )
+
+
+@app.callback()
+def prepare() -> None:
+    """What every command needs."""
+    from service.stores.columns import spare_memory
+
+    spare_memory()
+
 
 Roots = Annotated[list[Path], typer.Argument(metavar="CASES_DIR...", help="Directories with cases at any depth.")]
 
@@ -45,7 +53,7 @@ def evaluate(
 def simulate(
     out_dir: Annotated[Path, typer.Argument(metavar="OUT_DIR", help="Where the cases go; made if it is not there.")],
     count: Annotated[int, typer.Option(min=1, help="How many cases.")] = 10,
-    seed: Annotated[int, typer.Option(help="The same seed makes the same cases.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed makes the same cases.")] = 1,
     services: Annotated[int, typer.Option(min=1, help="About how many services each system has.")] = 12,
 ) -> None:
     """Make synthetic cases, labelled as such."""
@@ -74,6 +82,18 @@ def bench(
         print(f"synthetic, {services} services: {measure(find_cases([Path(temporary)])).line()}")
 
 
+@app.command("bench-store")
+def bench_store(
+    spans: Annotated[int, typer.Option(min=10_000, help="How many spans are taken in, of one hour.")] = 1_000_000,
+) -> None:
+    """Spans per second that the embedded store takes in, and seconds until it answers with ten minutes of them."""
+    from model_store.bench_embedded import measure as measure_store
+
+    with tempfile.TemporaryDirectory(prefix="hypocenter-bench-") as temporary:
+        for line in measure_store(Path(temporary), spans).lines():
+            print(line)
+
+
 @app.command()
 def refit(
     cases: Roots,
@@ -99,12 +119,7 @@ def _simulate_apart(out_dir: Path, count: int, services: int) -> None:
 
 def main() -> None:
     """The command; bad input is one line on standard error and exit code 2."""
-    spare_memory()
-    try:
-        app()
-    except HypocenterError as error:
-        print(f"hypocenter-models: {error}", file=sys.stderr)
-        sys.exit(2)
+    sys.exit(run(sys.argv[1:], app, "hypocenter-models"))
 
 
 if __name__ == "__main__":

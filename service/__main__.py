@@ -1,19 +1,21 @@
 """``hypocenter``: the command line."""
 
 import asyncio
+import errno
+import importlib.metadata
+import io
 import json
 import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from service.domain.localization import RankedBy
 from service.errors import CallerError, HypocenterError
-from service.stores.columns import spare_memory
 
 if TYPE_CHECKING:
     from service.agent.localize import Outcome
@@ -31,6 +33,25 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     help="Finds the root cause of a microservice failure, ranked and with evidence, from the alert that woke you.",
 )
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        print(f"hypocenter {importlib.metadata.version('hypocenter')}")
+        raise typer.Exit
+
+
+@cli.callback()
+def prepare(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_tell_version)
+    ] = False,
+) -> None:
+    """What every command needs."""
+    from service.stores.columns import spare_memory
+
+    spare_memory()
+
 
 Case = Annotated[Path | None, typer.Option("--case", metavar="DIR", help="Telemetry comes from this recorded case.")]
 Telemetry = Annotated[
@@ -126,31 +147,42 @@ def demo(
 
 def main() -> None:
     """Run the command. What the caller got wrong is one line on standard error and exit code 2, never a stack trace."""
-    spare_memory()
     sys.exit(run(sys.argv[1:]))
 
 
-def run(arguments: list[str]) -> int:
+def run(arguments: list[str], command: typer.Typer = cli, name: str = "hypocenter") -> int:
     """Run a command line and return its exit code."""
+    if isinstance(out := cast("object", sys.stdout), io.TextIOWrapper):
+        out.reconfigure(errors="backslashreplace")  # a terminal that knows no arrows gets no stack trace either
     try:
-        code = cli(arguments or ["--help"], prog_name="hypocenter", standalone_mode=False)
-        sys.stdout.flush()
+        code = command(arguments or ["--help"], prog_name=name, standalone_mode=False)
+        print(end="", flush=True)
     except BrokenPipeError:  # whoever read has seen enough, say `head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave_output_alone()
         return OK
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except typer.TyperException as error:
-        return _complain(error.format_message(), error.exit_code)
+        return _complain(name, error.format_message().replace("Value error, ", ""), error.exit_code)
     except HypocenterError as error:
-        return _complain(str(error), BAD_INPUT if isinstance(error, CallerError) else FAILED)
+        return _complain(name, str(error), BAD_INPUT if isinstance(error, CallerError) else FAILED)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _leave_output_alone()
+        return _complain(name, f"cannot go on writing: {error.strerror}", FAILED)
     return code if isinstance(code, int) else OK
 
 
-def _complain(message: str, code: int) -> int:
+def _leave_output_alone() -> None:
+    """Let what is still to be written go nowhere, or the interpreter would complain when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _complain(name: str, message: str, code: int) -> int:
     """Say on one line what is wrong; nothing where the command has said it itself."""
     if message:
-        print(f"hypocenter: {' '.join(message.split())}", file=sys.stderr)
+        print(f"{name}: {' '.join(message.split())}", file=sys.stderr)
     return code
 
 

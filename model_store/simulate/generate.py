@@ -71,7 +71,10 @@ def generate(
 ) -> SyntheticCase:
     """A synthetic incident of about ``traces`` requests in the window and as high a rate in the baseline; the same
     arguments give the same tables. Without a ``fault`` it is one by chance; if ``healthy``, nothing is wrong.
+    Raises `CallerError` for a fault that cannot be simulated, which is `Fault.UNKNOWN`.
     """
+    if fault is not None and fault not in EFFECTS:
+        raise CallerError(f"fault {fault.value}: cannot be simulated; there are {', '.join(sorted(EFFECTS))}")
     rng = np.random.default_rng(seed)
     system = random_system(rng, services)
     times = _random_times(rng)

@@ -88,17 +88,21 @@ def write_case(
 ) -> None:
     """Writes a case/1 directory; case.json comes last, so that what has one is whole.
 
-    Raises `CaseError` if the directory holds something already, or the tables are not those of the format.
+    Raises `CaseError` if the directory holds something already or cannot be written, or the tables are not those of
+    the format.
     """
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise CaseError(f"{directory}: is already there and not empty")
     present = {name: conform(table, SCHEMAS[name], name) for name, table in tables.present().items()}
-    directory.mkdir(parents=True, exist_ok=True)
-    for name, table in present.items():
-        _parquet.write_table(table, directory / f"{name}.parquet", compression="zstd", write_page_checksum=True)
-    if truth is not None:
-        _write_json(directory / "truth.json", truth)
-    _write_json(directory / "case.json", _told(incident, alert_body))
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for name, table in present.items():
+            _parquet.write_table(table, directory / f"{name}.parquet", compression="zstd", write_page_checksum=True)
+        if truth is not None:
+            _write_json(directory / "truth.json", truth)
+        _write_json(directory / "case.json", _told(incident, alert_body))
+    except OSError as error:
+        raise CaseError(f"{directory}: cannot be written: {error.strerror}") from None
 
 
 class _Ends(BaseModel):

@@ -111,13 +111,25 @@ def test_a_model_that_does_not_exist_is_answered_with_those_that_do(cases: Path)
         run(Wanted([cases], rank=RankedBy.MODEL, model="none"), print)
 
 
-def test_the_command_tells_bad_input_in_one_line_with_exit_code_2(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "model_store", "evaluate", str(tmp_path / "nowhere")]
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["evaluate", "/nowhere/at/all"], "/nowhere/at/all"),
+        (["evaluate"], "CASES_DIR"),
+        (["evaluate", "/nowhere/at/all", "--rank", "dice"], "dice"),
+        (["simulate", "/proc/nobody/may/write/here", "--count", "1"], "cannot be written"),
+        (["simulate", "/nowhere/at/all", "--seed", "-1"], "--seed"),
+        (["stimulate"], "stimulate"),
+    ],
+)
+def test_the_command_tells_bad_input_in_one_line_with_exit_code_2(arguments: list[str], named: str) -> None:
+    command = [sys.executable, "-m", "model_store", *arguments]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 2
     assert ended.stdout == ""
-    assert len(ended.stderr.splitlines()) == 1
-    assert "nowhere" in ended.stderr
+    (complaint,) = ended.stderr.splitlines()
+    assert complaint.startswith("hypocenter-models: ")
+    assert named in complaint
 
 
 def test_a_case_without_a_cause_counts_in_the_false_cause_rate_only(

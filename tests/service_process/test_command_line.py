@@ -178,6 +178,29 @@ def test_a_reader_that_has_seen_enough_is_no_error(case_dir: Path) -> None:
     assert complaints == b""
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full, the disk that is always full")
+def test_a_full_disk_is_told_in_one_line(case_dir: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [*HYPOCENTER, "localize", str(case_dir), "--model", "rules"]
+        ended = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, env=environment(), timeout=PATIENCE_S, check=False
+        )
+    assert ended.returncode == 1
+    assert ended.stderr.decode().splitlines() == ["hypocenter: cannot go on writing: No space left on device"]
+
+
+def test_a_terminal_that_knows_no_arrows_is_written_to_all_the_same(case_dir: Path) -> None:
+    plain = environment() | {"PYTHONIOENCODING": "ascii"}
+    command = [*HYPOCENTER, "localize", str(case_dir)]
+    ended = subprocess.run(command, capture_output=True, env=plain, timeout=PATIENCE_S, check=False)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("hypocenter ")
+
+
 def test_an_interrupt_ends_it_quietly(case_dir: Path) -> None:
     script = "import sys, service.__main__ as m, service.app, asyncio\n"
     script += "async def hang(*_):\n    print('there', flush=True)\n    await asyncio.sleep(60)\n"

@@ -11,6 +11,7 @@ from model_store.simulate.faults import EFFECTS
 from model_store.simulate.generate import SyntheticCase, generate
 from service.domain.evidence import Signal
 from service.domain.fault import Fault
+from service.errors import CallerError
 from service.stores.case_tables import SCHEMAS, outside, within
 from service.stores.recorded import RecordedCase
 from tests.conftest import CaseFactory
@@ -42,6 +43,11 @@ def test_the_same_seed_writes_the_same_bytes(tmp_path: Path) -> None:
         generate(5, services=6, traces=30).write(tmp_path / name)
     files = [path.name for path in (tmp_path / "one").iterdir()]
     assert all((tmp_path / "one" / f).read_bytes() == (tmp_path / "other" / f).read_bytes() for f in files)
+
+
+def test_what_nobody_can_simulate_is_refused_in_one_line() -> None:
+    with pytest.raises(CallerError, match=r"^fault unknown: cannot be simulated; there are config, cpu, .+$"):
+        generate(1, fault=Fault.UNKNOWN)
 
 
 def test_another_seed_gives_another_case() -> None:
