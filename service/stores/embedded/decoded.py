@@ -1,7 +1,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -76,6 +76,7 @@ def kept_rows(columns: Mapping[str, Any], schema: pa.Schema, checks: Sequence[tu
 
 
 def _array(values: Any, kind: Any) -> Any:
-    ready = isinstance(values, pa.Array)
-    made = cast(Any, values if ready else pa.array(values, pa.int64() if kind == TIME else kind))
-    return made if made.type == kind else made.cast(kind)
+    if kind == TIME:  # whole microseconds in numpy are that to Arrow too
+        values = values.view("datetime64[us]")
+    ready: Any = values if isinstance(values, pa.Array) else pa.array(values, kind)
+    return ready

@@ -1,6 +1,9 @@
 import math
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
 
 from service.ports import METRICS
 from service.stores.embedded.decoded import Decoded, kept_rows
@@ -77,8 +80,8 @@ class Sheet:
             self._spread(row, buckets, counts)
         found = {**self._sums, **{row: sum(values) / len(values) for row, values in self._means.items()}}
         rows = {row: value for row, value in found.items() if math.isfinite(value)}
-        columns: dict[str, list[object]] = {
-            "time": [row.time_us for row in rows],
+        columns: dict[str, Any] = {
+            "time": np.array([row.time_us for row in rows], np.int64),
             "component": [row.component for row in rows],
             "kind": [row.kind for row in rows],
             "service": [row.service for row in rows],
