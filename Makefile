@@ -42,7 +42,7 @@ bench: $(RUNTIME)
 lock: $(VENV)/pyvenv.cfg
 	$(INSTALL) uv
 	$(BIN)/uv pip compile pyproject.toml $(LOCK_FLAGS) --output-file requirements.lock
-	$(BIN)/uv pip compile pyproject.toml $(LOCK_FLAGS) --extra evaluation --group dev \
+	$(BIN)/uv pip compile pyproject.toml $(LOCK_FLAGS) --extra evaluation --extra testbed --group dev \
 		--constraint requirements.lock --output-file requirements-dev.lock
 	@! grep -nE '://|^-|torch' requirements.lock requirements-dev.lock
 

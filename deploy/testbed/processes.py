@@ -24,7 +24,8 @@ PRIORITY = -8
 
 def program(name: str, package: str, *, below: str = "") -> str:
     """Where a program lies; ``below`` is a pattern for those that Debian keeps off the path. Raises `MissingError`."""
-    found = shutil.which(name) or next((str(path) for path in sorted(Path("/").glob(below)) if below), "")
+    aside = (str(path) for path in sorted(Path("/").glob(below))) if below else iter(())
+    found = shutil.which(name) or next(aside, "")
     if not found:
         raise MissingError(f"{name} is not there: install the Debian package {package}")
     return found

@@ -20,6 +20,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 CHUNK = 64 * 1024
+CLOSE_LIMIT_S = 2.0
 RETRANSMIT_S = 0.2
 """The least time after which TCP sends a lost packet again."""
 
@@ -55,16 +56,21 @@ class Proxy:
     ways: tuple[Way, ...]
     weather: dict[str, Weather] = field(default_factory=dict[str, Weather])
     _servers: list[asyncio.Server] = field(default_factory=list[asyncio.Server])
+    _open: dict["asyncio.Task[None]", "_End"] = field(default_factory=dict)
 
     async def open(self) -> None:
         """Listens on every way. Raises `OSError` if a port is taken."""
         for way in self.ways:
             self._servers.append(await asyncio.start_server(self._connected(way), "127.0.0.1", way.listen))
 
-    def close(self) -> None:
-        """Listens no more."""
+    async def close(self) -> None:
+        """Listens no more, and cuts what is open."""
         for server in self._servers:
             server.close()
+        for _, writer in self._open.values():
+            writer.transport.abort()
+        if self._open:
+            await asyncio.wait(list(self._open), timeout=CLOSE_LIMIT_S)
 
     def port(self, number: int = 0) -> int:
         """The port that a way listens on, for those who asked for any."""
@@ -76,13 +82,15 @@ class Proxy:
 
     def _connected(self, way: Way) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
         async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-                try:
-                    far_reader, far_writer = await asyncio.open_connection("127.0.0.1", way.target)
-                except OSError:
-                    writer.transport.abort()
-                    return
-                await self._both(way.name, (reader, writer), (far_reader, far_writer))
+            task = asyncio.current_task()
+            assert task is not None, "a connection is handled in a task"
+            self._open[task] = reader, writer
+            try:
+                with contextlib.suppress(OSError):
+                    await self._both(way.name, (reader, writer), await _reach(way.target))
+            finally:
+                del self._open[task]
+                writer.transport.abort() if self._broken(way.name) else writer.close()
 
         return pass_on
 
@@ -97,8 +105,7 @@ class Proxy:
             for pump in pumps:
                 pump.cancel()
             await asyncio.gather(*pumps, return_exceptions=True)
-            for _, writer in (near, far):
-                writer.transport.abort() if self._broken(name) else writer.close()
+            far[1].close()
 
     def _broken(self, name: str) -> bool:
         return self.weather.get(name, FINE).resets > 0
@@ -134,6 +141,10 @@ class Proxy:
 _End = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
+async def _reach(port: int) -> _End:
+    return await asyncio.open_connection("127.0.0.1", port)
+
+
 def travel_s(weather: Weather) -> float:
     """How long a chunk takes in that weather."""
     if weather is FINE:
@@ -157,7 +168,7 @@ def admin(proxy: Proxy) -> Starlette:
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         await proxy.open()
         yield
-        proxy.close()
+        await proxy.close()
 
     async def weather(request: Request) -> Response:
         told: dict[str, object] = await request.json()
