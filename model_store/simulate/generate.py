@@ -17,6 +17,7 @@ from service.domain.evidence import Signal
 from service.domain.fault import Fault
 from service.domain.incident import Incident
 from service.domain.window import Window, rfc3339
+from service.errors import CallerError
 from service.ports import Telemetry
 from service.stores.alert_body import AlertGroup, alert_body
 from service.stores.case_files import write_case
