@@ -1,7 +1,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ Microseconds = npt.NDArray[np.int64]
 AHEAD = timedelta(hours=1)
 """How far a sender's clock may be ahead of ours. A time beyond would be kept long after everything of its day."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Acceptable:
 
 def microseconds(moment: datetime) -> int:
     """Since 1970, UTC."""
-    return (moment - _EPOCH) // timedelta(microseconds=1)
+    return (moment - EPOCH) // timedelta(microseconds=1)
 
 
 def from_nanoseconds(times_ns: Sequence[int]) -> Microseconds:
@@ -78,5 +78,4 @@ def kept_rows(columns: Mapping[str, Any], schema: pa.Schema, checks: Sequence[tu
 def _array(values: Any, kind: Any) -> Any:
     if kind == TIME:  # whole microseconds in numpy are that to Arrow too
         values = values.view("datetime64[us]")
-    ready: Any = values if isinstance(values, pa.Array) else pa.array(values, kind)
-    return ready
+    return cast(Any, values if isinstance(values, pa.Array) else pa.array(values, kind))

@@ -5,6 +5,7 @@ and without another dependency; no question of a port is more than a stretch of 
 
 import asyncio
 from collections.abc import Collection, Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,14 +15,16 @@ from service.errors import BackendError
 from service.ports import Telemetry
 from service.stores.case_tables import SCHEMAS, within
 from service.stores.columns import first_line
-from service.stores.embedded.decoded import microseconds
+from service.stores.embedded.decoded import EPOCH, microseconds
 from service.stores.embedded.journal import read_journal
 from service.stores.embedded.segments import Segment, Shelf, read_segment, shelf
 from service.stores.embedded.writer import TABLES
 from service.telemetry import logger
 
-MOST_ROWS = 4_000_000
-"""More rows than this are not answered: a process that dies of its memory answers nothing at all."""
+MOST_ROWS = 1_000_000
+"""More rows than this are not answered, only the newest: a process that dies of its memory answers nothing at all, and
+rates are told by the time that was seen. A thousand spans a second still have a quarter of an hour to compare with.
+"""
 
 TRIES = 5
 """A journal is sealed, a segment removed while somebody reads: then it is looked at again, for those alone."""
@@ -63,21 +66,30 @@ class EmbeddedTelemetry:
         last = lying.last_number  # what comes later came after the question
         for _ in range(TRIES):
             overlapping = [s for s in lying.segments if s.overlaps(window) and s.number <= last]
-            self._need_few(overlapping, window, name)
+            segments, fitting = self._newest(overlapping, window, name)
             journals = [(number, path) for number, path in lying.journals if number <= last]
             try:
-                for number, table in _tables(overlapping, journals, schema, found):
-                    found[number] = within(table, window)
+                for number, table in _tables(segments, journals, schema, found):
+                    found[number] = within(table, fitting)
             except FileNotFoundError:
                 lying = self._shelf(name)
                 continue
             return pa.concat_tables([schema.empty_table(), *(found[number] for number in sorted(found))])
         raise BackendError(f"embedded store {self._root / name}: changes faster than it can be read")
 
-    def _need_few(self, segments: list[Segment], window: Window, name: str) -> None:
-        rows = round(sum(segment.rows * _share(segment, window) for segment in segments))
-        if rows > self._most_rows:
-            raise BackendError(f"embedded store: {rows} {name} in that time, more than {self._most_rows}")
+    def _newest(self, segments: Sequence[Segment], window: Window, name: str) -> tuple[Sequence[Segment], Window]:
+        """As many segments as fit, the newest first, and the part of the window of which they know all."""
+        left = float(self._most_rows)
+        newest = sorted(segments, key=lambda segment: segment.last_us, reverse=True)
+        for count, segment in enumerate(newest):
+            left -= segment.rows * _share(segment, window)
+            if left < 0:
+                start = EPOCH + timedelta(microseconds=segment.last_us + 1)
+                if not count or start >= window.end:
+                    raise BackendError(f"embedded store: more than {self._most_rows} {name} at one time")
+                logger("embedded").warning("%s: more than %d rows; only those since %s", name, self._most_rows, start)
+                return newest[:count], Window(start, window.end)
+        return segments, window
 
     def _shelf(self, name: str) -> Shelf:
         try:

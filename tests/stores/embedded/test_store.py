@@ -254,15 +254,18 @@ def test_other_files_are_passed_over(open_writer: Callable[..., Writer], tmp_pat
     assert ids(tmp_path) == ["1"]
 
 
-def test_more_rows_than_fit_are_refused_and_those_beside_do_not_count(
+def test_of_more_rows_than_fit_the_newest_are_answered_and_no_minute_in_part(
     open_writer: Callable[..., Writer], tmp_path: Path
 ) -> None:
-    writer = open_writer(seal_after_s=NEVER)
-    writer.append("spans", spans(*({"span_id": str(n), "start": at(n / 10)} for n in range(100)))).result(10)
-    writer.close()
-    with pytest.raises(BackendError, match="more than 50"):
-        ids(tmp_path, most_rows=50)
-    assert len(ids(tmp_path, Window(at(0), at(2)), most_rows=50)) == 21
+    writer = open_writer(seal_after_s=AT_ONCE)
+    for minutes in ((0, 5, 9), (10, 15, 19), (8, 25, 29)):  # the last brings a straggler
+        writer.append("spans", spans(*({"span_id": f"{m:02d}", "start": at(m)} for m in minutes))).result(10)
+        writer.tidy().result(10)
+    assert ids(tmp_path, most_rows=9) == ["00", "05", "08", "09", "10", "15", "19", "25", "29"]
+    assert ids(tmp_path, most_rows=7) == ["10", "15", "19", "25", "29"]
+    assert ids(tmp_path, Window(at(0), at(5)), most_rows=3) == ["00", "05"]
+    with pytest.raises(BackendError, match="more than 2 spans"):
+        ids(tmp_path, most_rows=2)
 
 
 def test_readers_see_every_acknowledged_row_once_while_journals_are_sealed(
