@@ -49,5 +49,20 @@ EXAMPLE_LENGTH = 160
 SUBJECT_LENGTH = 120
 """Characters of an operation, metric or template name that are shown."""
 
+DRIFT_OF_COUNT = 0.1
+"""The same for how often one execution makes a call, as a part of the mean."""
+
+FEW_HITS = 3
+"""A pair that was seen fewer times than this, then and now together, tells nothing."""
+
+USUAL_TIMES = (0.05, 0.95)
+"""Between these quantiles of answered calls an unanswered one takes as long as if it had been answered."""
+
+SILENT_BELOW = 0.5
+"""A service is silent when fewer than this part of the requests that should reach it do."""
+
+COUNTER_RISES = 0.9
+"""A series named like a counter is one if it falls in less than the rest of its steps (a restart falls once)."""
+
 REPLACED = 0.7
 """What a lost call's score loses when something else is done as often instead; not all: that may be error handling."""

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from service.domain.component import Component, ComponentKind, service
 from service.domain.evidence import Evidence, EvidenceKind, Signal
-from service.evidence.constants import DRIFT_OF_METRIC, MIN_PEERS, SCORE_LIMIT, SCORE_SHOWN, SMALL_SAMPLE
+from service.evidence.constants import COUNTER_RISES, DRIFT_OF_METRIC, MIN_PEERS, SCORE_LIMIT, SCORE_SHOWN, SMALL_SAMPLE
 from service.evidence.spans import Floats, codes
 from service.evidence.tables import Compared
 
@@ -43,7 +43,7 @@ class Fluctuation:
 
 def read_series(compared: Compared, alerted_at_us: int) -> Iterator[Series]:
     """The series that have values in the window, in the order of their first appearance; counters become rates."""
-    table = pa.concat_tables([compared.now] + ([compared.before] if compared.before is not None else []))
+    table = compared.together
     is_now = np.arange(len(table)) < len(compared.now)
     columns = {name: codes(table[name]) for name in ("component", "kind", "metric", "service", "unit")}
     key = columns["component"][0] * len(columns["metric"][1]) + columns["metric"][0]
@@ -60,7 +60,15 @@ def read_series(compared: Compared, alerted_at_us: int) -> Iterator[Series]:
             series = Series(
                 **texts, now_s=seconds[now], now=values[now], before_s=seconds[before], before=values[before]
             )
-            yield _rated(series) if series.metric.endswith(_COUNTER_SUFFIXES) else series
+            yield _rated(series) if _is_counter(series) else series
+
+
+def _is_counter(series: Series) -> bool:
+    """Whether it is named like a counter and rises like one; gauges are called so too."""
+    if not series.metric.endswith(_COUNTER_SUFFIXES):
+        return False
+    steps = np.concatenate([np.diff(series.before), np.diff(series.now)])
+    return len(steps) > 0 and float((steps >= 0).mean()) >= COUNTER_RISES
 
 
 def _rate(seconds: Floats, values: Floats) -> tuple[Floats, Floats]:

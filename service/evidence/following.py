@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from service.evidence.constants import REPLACED
+from service.evidence.constants import FEW_HITS, REPLACED
 from service.evidence.spans import Bools, Ints, Spans, combine
 from service.evidence.strata import Shift, share_shift
 
@@ -66,7 +66,7 @@ def _may_have_moved(spans: Spans, executions: Ints, pair: Ints, step: Ints) -> B
     n_now, n_before = total_now[step], (total - total_now)[step]
     share_now = hits_now / np.maximum(n_now, 1)
     share_before = (hits - hits_now) / np.maximum(n_before, 1)
-    return (n_now > 0) & (n_before > 0) & (np.abs(share_now - share_before) > 0.01) & (hits >= 3)
+    return (n_now > 0) & (n_before > 0) & (np.abs(share_now - share_before) > 0.01) & (hits >= FEW_HITS)
 
 
 def _all_executions(spans: Spans, steps: Ints) -> tuple[Ints, Ints]:

@@ -26,7 +26,7 @@ def log_evidence(compared: Compared, spans: Spans | None) -> list[Evidence]:
     """A row for each template whose share moved: of the executions of the operation whose span wrote it, or, for lines
     that belong to no known span, of all lines of its service. Severity is error, warn, info, debug or "".
     """
-    lines = pa.concat_tables([compared.now] + ([compared.before] if compared.before is not None else []))
+    lines = compared.together
     if not len(lines):
         return []
     is_now = np.arange(len(lines)) < len(compared.now)

@@ -9,6 +9,13 @@ from service.evidence.constants import MIN_EXECUTIONS
 from service.evidence.spans import Ints, Spans
 
 _BIN_S = 10.0
+"""Requests are counted in bins of this length: an onset is not told more exactly."""
+
+_WORSE_THAN_USUAL = 0.9
+"""A request is bad when it failed or took longer than this quantile of its entry's baseline."""
+
+_BAD_SHARE = 0.2
+"""Requests of which fewer than this are bad after the best split have no onset: one in ten is bad by definition."""
 
 
 def estimate_onset(alerted_at: datetime, spans: Spans | None, metrics: list[Evidence]) -> datetime | None:
@@ -29,7 +36,8 @@ def _from_traces(spans: Spans) -> float | None:
     if len(now) < MIN_EXECUTIONS or len(before) < MIN_EXECUTIONS:
         return None
     usual = {
-        int(e): np.quantile(spans.duration_us[before[spans.entry[before] == e]], 0.9) for e in _known(spans, before)
+        int(e): np.quantile(spans.duration_us[before[spans.entry[before] == e]], _WORSE_THAN_USUAL)
+        for e in _known(spans, before)
     }
     limit = np.array([usual.get(int(e), np.inf) for e in spans.entry[now]])
     bad = (spans.duration_us[now] > limit) | spans.error[now]
@@ -51,6 +59,6 @@ def _first_sustained(start_us: Ints, bad: np.typing.NDArray[np.bool_]) -> float 
     share_before = before_hits / np.maximum(before_total, 1)
     gain = (share_after - share_before) * np.sqrt(after_total * np.maximum(before_total, 1))
     best = int(np.argmax(gain))
-    if share_after[best] < 0.2 or share_after[best] < 2 * share_before[best]:
+    if share_after[best] < _BAD_SHARE or share_after[best] < 2 * share_before[best]:
         return None
     return float(start_us.min() + best * _BIN_S * 1e6)

@@ -179,10 +179,6 @@ class Spans:
         """The time that all requests take now, together."""
         return float(self.duration_us[(self.parent < 0) & self.now].sum())
 
-    def trace_id(self, row: int) -> str:
-        """The id of the trace that a row belongs to."""
-        return cast(str, self.table["trace_id"][row].as_py())
-
     def owner(self, row: int) -> str:
         """The service of a row."""
         return self.services[int(self.service[row])]
@@ -204,18 +200,18 @@ class Spans:
         return name if target.endswith(name) or name.endswith(target) else f"{name} → {target}"
 
 
-def _parents(table: pa.Table, trace: Ints) -> Ints:
-    """The row of each span's parent within its trace, -1 for roots and for parents that were not recorded."""
-    found = _compute.index_in(table["parent_span_id"], value_set=table["span_id"].combine_chunks())
-    parent = np.asarray(_compute.fill_null(found, -1), dtype=np.int64)
-    rows = np.arange(len(parent))
-    alien = (parent >= 0) & (trace[parent] != trace)
-    if alien.any():  # span ids are unique within a trace only
-        joined = _compute.binary_join_element_wise
-        own = joined(table["trace_id"], table["span_id"], "/").combine_chunks()
-        wanted = joined(table["trace_id"], table["parent_span_id"], "/")
-        parent = np.asarray(_compute.fill_null(_compute.index_in(wanted, value_set=own), -1), dtype=np.int64)
-    return np.where(parent == rows, -1, parent)
+def parent_rows(table: pa.Table) -> Ints:
+    """For each span the row of its parent: the first of that id in the same trace; -1 where none was recorded, and for
+    a span that says that it is its own.
+    """
+    trace, _ = codes(table["trace_id"])
+    ids, names = codes(pa.chunked_array([*table["span_id"].chunks, *table["parent_span_id"].chunks]))
+    own, parents = np.split(ids, 2)
+    keys, wanted = trace * len(names) + own, trace * len(names) + parents
+    order = np.argsort(keys, kind="stable")
+    place = np.minimum(np.searchsorted(keys[order], wanted), len(keys) - 1)
+    found = np.where(keys[order[place]] == wanted, order[place], -1) if len(keys) else keys
+    return np.where(found == np.arange(len(found)), -1, found)
 
 
 def _roots(parent: Ints) -> Ints:
@@ -232,8 +228,7 @@ def _roots(parent: Ints) -> Ints:
 
 def read_spans(compared: Compared, graph: ServiceGraph) -> Spans:
     """The columns of a compared pair of span tables; the graph tells of callees that write no spans."""
-    tables = [compared.now] + ([compared.before] if compared.before is not None else [])
-    table = pa.concat_tables(tables)
+    table = compared.together
     service, services = codes(table["service"])
     name, names = codes(table["operation"])
     kind, kinds = codes(table["kind"])
@@ -242,7 +237,7 @@ def read_spans(compared: Compared, graph: ServiceGraph) -> Spans:
     trace, _ = codes(table["trace_id"])
     pair = service * (len(names) + 1) + name
     unique, operation = np.unique(pair, return_inverse=True)
-    parent = _parents(table, trace)
+    parent = parent_rows(table)
     start = np.asarray(table["start"].cast(pa.int64()))
     now = np.arange(len(table)) < len(compared.now)
     silent = _silent_callees(services, graph)

@@ -6,7 +6,14 @@ import numpy as np
 
 from service.domain.component import Component, service
 from service.domain.evidence import Evidence, EvidenceKind, Signal
-from service.evidence.constants import DRIFT_OF_RATE, MIN_EXECUTIONS, SCORE_LIMIT
+from service.evidence.constants import (
+    DRIFT_OF_COUNT,
+    DRIFT_OF_RATE,
+    MIN_EXECUTIONS,
+    SCORE_LIMIT,
+    SILENT_BELOW,
+    USUAL_TIMES,
+)
 from service.evidence.following import followed, less_what_replaced_it
 from service.evidence.rows import shift_rows
 from service.evidence.spans import Bools, Floats, Ints, Spans, combine
@@ -69,8 +76,8 @@ def _unanswered(spans: Spans) -> Iterator[Evidence]:
 def _unusual_time(duration_us: Ints, group: Ints, usual: Bools) -> Bools:
     """Whether each duration lies outside the middle nine tenths of what is usual in its group."""
     size = int(group.max(initial=-1)) + 1
-    low, _ = quantiles(group[usual], duration_us[usual].astype(np.float64), size, 0.05)
-    high, _ = quantiles(group[usual], duration_us[usual].astype(np.float64), size, 0.95)
+    low, _ = quantiles(group[usual], duration_us[usual].astype(np.float64), size, USUAL_TIMES[0])
+    high, _ = quantiles(group[usual], duration_us[usual].astype(np.float64), size, USUAL_TIMES[1])
     return (duration_us < low[group]) | (duration_us > high[group])
 
 
@@ -98,13 +105,13 @@ def _repeats(spans: Spans) -> Iterator[Evidence]:
 
 
 def _mean_shift(now: Bools, group: Ints, values: Floats, size: int) -> Shift:
-    """How the mean of each group moved; its score allows for a tenth of drift between healthy stretches."""
+    """How the mean of each group moved; its score allows for drift between healthy stretches."""
     n_now, n_before = np.bincount(group[now], minlength=size), np.bincount(group[~now], minlength=size)
     mean_now = sums(group[now], values[now], size) / np.maximum(n_now, 1)
     mean_before = sums(group[~now], values[~now], size) / np.maximum(n_before, 1)
     residual = (values - mean_before[group]) ** 2
     variance = sums(group[~now], residual[~now], size) / np.maximum(n_before, 1) + 0.01
-    error2 = variance * (1 / np.maximum(n_now, 1) + 1 / np.maximum(n_before, 1)) + (0.1 * mean_before) ** 2
+    error2 = variance * (1 / np.maximum(n_now, 1) + 1 / np.maximum(n_before, 1)) + (DRIFT_OF_COUNT * mean_before) ** 2
     score = np.clip((mean_now - mean_before) / np.sqrt(error2), -SCORE_LIMIT, SCORE_LIMIT)
     enough = (n_now >= MIN_EXECUTIONS) & (n_before >= MIN_EXECUTIONS)
     return Shift(mean_now, mean_before, np.where(enough, score, np.nan), n_now, n_before)
@@ -143,7 +150,7 @@ def _silence(spans: Spans) -> Iterator[Evidence]:
     shift = share_shift(np.repeat(now, len(fell)), hit, group, [stratum, group])
 
     def describe(position: int, _score: float) -> tuple[EvidenceKind, Component, str, str] | None:
-        if shift.now[position] > 0.5 * shift.before[position]:
+        if shift.now[position] > SILENT_BELOW * shift.before[position]:
             return None
         return EvidenceKind.SILENCE, service(spans.services[int(fell[position])]), "requests that reach it", ""
 

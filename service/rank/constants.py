@@ -8,6 +8,12 @@ from dataclasses import dataclass, field
 
 from service.rank.features import Feature
 
+NOTICEABLE = 0.1
+"""A strength below this is as good as none."""
+
+MUCH_TRAFFIC = 0.35
+"""A strength of traffic from which on it is the reason for slowness and use of resources: about three times as much."""
+
 
 def _weights() -> dict[Feature, float]:
     return {

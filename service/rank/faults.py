@@ -1,17 +1,10 @@
 """Which fault a component's features point to."""
 
-import re
 from collections.abc import Mapping
 
-from service.domain.evidence import Evidence, EvidenceKind
 from service.domain.fault import Fault
+from service.rank.constants import MUCH_TRAFFIC, NOTICEABLE
 from service.rank.features import Feature, Symptoms
-
-NOTICEABLE = 0.1
-"""A weighted strength below this is as good as none."""
-
-MUCH_TRAFFIC = 0.35
-"""A strength of traffic from which on it is the reason for slowness and use of resources: about three times as much."""
 
 _POINTS_TO: dict[Feature, Fault] = {
     Feature.GAP: Fault.NETWORK_DELAY,
@@ -43,16 +36,10 @@ _REASONS: tuple[tuple[Feature, Fault], ...] = (
 )
 _OF_CHANGE = {"deploy": Fault.DEPLOY, "config": Fault.CONFIG, "restart": Fault.CRASH}
 
-# What programs call these faults when they write about them.
-_WORDS: tuple[tuple[re.Pattern[str], Fault], ...] = (
-    (re.compile(r"\b(?:dead)?lock(?:s|ed)?\b|\bpool (?:is )?(?:exhausted|timeout)", re.IGNORECASE), Fault.LOCK),
-    (re.compile(r"out ?of ?memory|\bheap\b|\boom\b", re.IGNORECASE), Fault.MEMORY),
-    (re.compile(r"no space left|disk full|read-only file system|\bfsync\b", re.IGNORECASE), Fault.DISK),
-)
-
 
 def guess_fault(weighted: Mapping[Feature, float], symptoms: Symptoms) -> Fault:
-    """The fault whose reason is seen; else the one that the logs name; else the one with the most weight behind it.
+    """The fault whose reason is seen; else the one with the most weight behind it. What logs say is not asked: anybody
+    may write that.
 
     Failing without errors being thrown, though calls no longer follow, is a wrong result.
     """
@@ -63,8 +50,6 @@ def guess_fault(weighted: Mapping[Feature, float], symptoms: Symptoms) -> Fault:
     for feature, fault in _REASONS:
         if weighted.get(feature, 0.0) > NOTICEABLE:
             return fault
-    if fault := _told_by_the_logs(symptoms):
-        return fault
     totals: dict[Fault, float] = {}
     for feature, weight in weighted.items():
         if fault := _POINTS_TO.get(feature):
@@ -81,13 +66,3 @@ def _told_by_a_change(weighted: Mapping[Feature, float], symptoms: Symptoms) -> 
     if weighted.get(Feature.CHANGE, 0.0) <= NOTICEABLE:
         return None
     return _OF_CHANGE.get(symptoms.rows[Feature.CHANGE][0].subject)
-
-
-def _told_by_the_logs(symptoms: Symptoms) -> Fault | None:
-    rows: list[Evidence] = [*symptoms.rows[Feature.LOG_TROUBLE], *symptoms.rows[Feature.LOG_OTHER]]
-    for row in rows:
-        if row.kind in (EvidenceKind.LOG_NEW, EvidenceKind.LOG_MORE):
-            for pattern, fault in _WORDS:
-                if pattern.search(row.subject):
-                    return fault
-    return None

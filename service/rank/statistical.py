@@ -7,14 +7,14 @@ callee can cause count less where a callee has as much against it.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from math import log2
 
 from service.domain.component import Component, ComponentKind, edge, edge_ends, service
 from service.domain.evidence import Evidence, EvidenceKind
 from service.domain.graph import ServiceGraph
 from service.domain.localization import Suspect
-from service.rank.constants import RankConstants
+from service.rank.constants import NOTICEABLE, RankConstants
 from service.rank.faults import guess_fault
 from service.rank.features import Feature, Symptoms, feature_of, worst
 from service.view.view import View
@@ -46,9 +46,6 @@ _RESOURCES = frozenset({Feature.CPU, Feature.MEMORY, Feature.DISK})
 # What a callee shows when it causes them.
 _CAUSES_SLOWNESS = _SLOWNESS | _RESOURCES
 _CAUSES_FAILURE = _FAILURE | {Feature.RESTART, Feature.CALL_TIME, Feature.GAP}
-
-_NOTICEABLE = 0.1
-"""A strength below this is as good as none."""
 
 ROWS_OF_A_SUSPECT = 5
 
@@ -84,11 +81,11 @@ def component_symptoms(
 
 def _discount_the_uncorroborated(found: Symptoms, constants: RankConstants) -> None:
     """A resource counts in full only where something is slow, a change only where anything else is wrong."""
-    if not any(found.strengths.get(feature, 0.0) > _NOTICEABLE for feature in _SLOWNESS):
+    if not any(found.strengths.get(feature, 0.0) > NOTICEABLE for feature in _SLOWNESS):
         for feature in _RESOURCES & found.strengths.keys():
             found.strengths[feature] *= constants.idle_resource
     others = [s for feature, s in found.strengths.items() if feature is not Feature.CHANGE]
-    if Feature.CHANGE in found.strengths and max(others, default=0.0) <= _NOTICEABLE:
+    if Feature.CHANGE in found.strengths and max(others, default=0.0) <= NOTICEABLE:
         found.strengths[Feature.CHANGE] *= constants.lone_change
 
 
@@ -124,7 +121,7 @@ def _blame_edges(graph: ServiceGraph, rows: list[Evidence], constants: RankConst
             gaps[row.component] = max(gaps.get(row.component, 0.0), strength(row, constants))
     top = max(gaps.values(), default=0.0) or 1.0
     blame: defaultdict[str, float] = defaultdict(float)
-    for caller, callee in sorted(graph.calls):
+    for caller, callee in ((a, b) for a in graph.services for b in graph.callees(a)):
         bad = gaps.get(edge(caller, callee), 0.0) / top
         for end in (caller, callee):
             blame[end] += bad - constants.edge_penalty * (1 - bad)
@@ -143,37 +140,39 @@ def _explained_away(
     asked explains nothing of its caller's failure: its own is the consequence.
     """
 
-    def total(component: Component, features: frozenset[Feature]) -> float:
+    def total(component: Component, features: Container[Feature]) -> float:
         found = symptoms.get(component)
-        if found is None or (features is _CAUSES_FAILURE and _hardly_asked(found)):
-            return 0.0
-        return sum(constants.weights[f] * s for f, s in found.strengths.items() if f in features)
+        strengths = found.strengths if found else {}
+        return sum(constants.weights[f] * s for f, s in strengths.items() if f in features)
 
-    scores: dict[Component, float] = {}
-    for component, found in symptoms.items():
-        callees = graph.callees(component.name) if component.kind is ComponentKind.SERVICE else ()
-        score = total(component, frozenset(Feature))
-        for caused, cause in ((_SLOWNESS, _CAUSES_SLOWNESS), (_FAILURE, _CAUSES_FAILURE)):
-            below = max((total(service(name), cause) for name in callees), default=0.0)
-            below = max(below, total(component, caused)) if caused is _FAILURE and _hardly_asked(found) else below
-            score -= constants.explained * min(total(component, caused), below)
-        scores[component] = score
-    return scores
+    def explained(component: Component, found: Symptoms) -> float:
+        callees = [service(name) for name in graph.callees(component.name)]
+        asked = [callee for callee in callees if not _hardly_asked(symptoms.get(callee))]
+        slowness, failure = total(component, _SLOWNESS), total(component, _FAILURE)
+        slow_below = max((total(callee, _CAUSES_SLOWNESS) for callee in callees), default=0.0)
+        failing_below = max((total(callee, _CAUSES_FAILURE) for callee in asked), default=0.0)
+        return min(slowness, slow_below) + (failure if _hardly_asked(found) else min(failure, failing_below))
+
+    return {
+        component: total(component, Feature) - constants.explained * explained(component, found)
+        for component, found in symptoms.items()
+    }
 
 
 def _within_reach(view: View, scores: dict[Component, float], constants: RankConstants) -> dict[Component, float]:
     """Less for services to which no calls lead from the alerting ones, where the graph knows any calls of these."""
-    reached = view.graph.reach(view.incident.alerting_services)
+    graph = view.graph
+    reached = graph.reach(view.incident.alerting_services)
     if len(reached) < 2:
         return scores
-    nodes = {node for name in reached for node in view.graph.hosts.get(name, ())}
-    near = {*reached, *nodes}
-    return {c: score if c.name in near else score * constants.out_of_reach for c, score in scores.items()}
+    near = {service(name) for name in reached}
+    near |= {Component(ComponentKind.NODE, node) for name in reached for node in graph.hosts.get(name, ())}
+    return {c: score if c in near else score * constants.out_of_reach for c, score in scores.items()}
 
 
-def _hardly_asked(symptoms: Symptoms) -> bool:
+def _hardly_asked(found: Symptoms | None) -> bool:
     """Whether requests do not get there any more, though nobody calls in vain: a caller has stopped asking."""
-    return Feature.SILENCE in symptoms.strengths and Feature.UNANSWERED not in symptoms.strengths
+    return found is not None and Feature.SILENCE in found.strengths and Feature.UNANSWERED not in found.strengths
 
 
 def _suspect(component: Component, score: float, symptoms: Symptoms, constants: RankConstants) -> Suspect:

@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from service.domain.component import EDGE_ARROW
 from service.domain.graph import ServiceGraph
-from service.evidence.spans import Ints, codes
+from service.evidence.spans import Ints, codes, parent_rows
 from service.evidence.tables import Compared, Tables
 
 Pairs = list[tuple[str, str]]
@@ -67,21 +67,10 @@ def _span_calls(spans: pa.Table | None) -> Pairs:
     """A span whose parent belongs to another service is a call from that one to this one."""
     if spans is None or spans.num_rows == 0:
         return []
-    parent = _parent_rows(spans)
+    parent = parent_rows(spans)
     services, names = codes(spans.column("service"))
     child_rows = np.flatnonzero(parent >= 0)
     return _distinct(services[parent[child_rows]], services[child_rows], names, names)
-
-
-def _parent_rows(spans: pa.Table) -> Ints:
-    """For each span the row of its parent, -1 where there is none among the rows."""
-    traces, _ = codes(spans.column("trace_id"))
-    ids, names = codes(pa.chunked_array([*spans.column("span_id").chunks, *spans.column("parent_span_id").chunks]))
-    own, parents = np.split(ids, 2)
-    keys, wanted = traces * len(names) + own, traces * len(names) + parents
-    order = np.argsort(keys, kind="stable")
-    place = np.minimum(np.searchsorted(keys[order], wanted), len(keys) - 1)
-    return np.where(keys[order[place]] == wanted, order[place], -1)
 
 
 def _edge_calls(metrics: pa.Table | None) -> Pairs:
