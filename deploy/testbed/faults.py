@@ -1,6 +1,7 @@
 """Faults, really injected. The closed list of `service.domain.fault.Fault`; each kind in one or more ways."""
 
 import contextlib
+import random
 import signal
 import sys
 import time
@@ -16,7 +17,10 @@ from deploy.testbed.program.trouble import Ailment, Kind
 from deploy.testbed.proxy import Weather
 from service.domain.fault import Fault
 
-BAD_VERSION, NEXT_VERSION = "1.5.0", "1.4.3"
+VERSIONS = ("1.4.3", "1.4.4", "1.5.0", "1.5.1", "2.0.0")
+"""What is deployed next, well or ill."""
+TIGHT_MS = 5
+"""A latency that no entry can promise."""
 BURN = "while True: pass"
 LOOP_S = 3.0
 """How long a replica lives in a crash loop once it answers."""
@@ -205,19 +209,35 @@ class _Deployed(_Base):
     """Replicas are replaced, one after the other, by a version that is bad; ended by going back."""
 
     def begin(self, conductor: Conductor) -> None:
-        deploy(conductor, self.told.on, BAD_VERSION, ailment_of(self.told))
+        deploy(conductor, self.told.on, ailment_of(self.told))
 
     def end(self, conductor: Conductor) -> None:
         for pod in pods_of(conductor, self.told.on):
             conductor.replace(pod, USUAL_VERSION, Ailment())
 
 
-def deploy(conductor: Conductor, service: str, version: str, ailment: Ailment | None = None) -> None:
+def deploy(conductor: Conductor, service: str, ailment: Ailment | None = None) -> None:
     """Another version of a service, announced; it behaves unless an ailment says otherwise."""
     before = conductor.replicas[conductor.shop.pods(service)[0]].version
+    version = random.choice([version for version in VERSIONS if version != before])
     conductor.announce(service, "deploy", f"{service} {before} -> {version}")
     for pod in conductor.shop.pods(service):
         conductor.replace(pod, version, ailment or Ailment())
+
+
+class FalseAlarm:
+    """Nothing is broken: somebody has set the alert's threshold far too tight."""
+
+    def begin(self, conductor: Conductor) -> None:
+        """Sets it."""
+        conductor.set_objective(TIGHT_MS)
+
+    def tick(self, conductor: Conductor) -> None:
+        """It stays."""
+
+    def end(self, conductor: Conductor) -> None:
+        """Sets it right."""
+        conductor.set_objective(conductor.shop.latency_alert_ms)
 
 
 @dataclass(slots=True)

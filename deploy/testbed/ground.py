@@ -16,6 +16,7 @@ from deploy.testbed.topology import Shop
 
 SCRAPE_S = 2
 ALERT_WINDOW_S = 16
+OBJECTIVE_METRIC = "entry_latency_objective_seconds"
 ERROR_SHARE = 0.08
 """Share of failed requests, or of wrong results, above which the entry's alert fires."""
 
@@ -170,8 +171,8 @@ def entry_rules(shop: Shop) -> list[dict[str, object]]:
         _rule(
             shop,
             "EntryLatencyHigh",
-            f"histogram_quantile(0.9, sum by (le, service, operation) ({buckets})) > {shop.latency_alert_ms / 1000}",
-            f"{shop.entry} {{{{ $labels.operation }}}}: p90 latency above {shop.latency_alert_ms} ms",
+            f"histogram_quantile(0.9, sum by (le, service, operation) ({buckets})) > scalar({OBJECTIVE_METRIC})",
+            f"{shop.entry} {{{{ $labels.operation }}}}: p90 latency above its objective",
         ),
         _rule(
             shop,

@@ -31,6 +31,7 @@ AT_ONCE = 150
 """Requests under way at most: customers beyond that are turned away and counted as failed."""
 
 STEPS = Counter("journey_steps", "Steps of journeys, by outcome: ok, failed, wrong.", ["journey", "outcome"])
+OBJECTIVE = Gauge("entry_latency_objective_seconds", "What the entry's alert on latency compares with.")
 UNDER_WAY = Gauge("journey_under_way", "Journeys that were begun and are not over.")
 
 
@@ -96,7 +97,8 @@ class Customers:
 
 
 def app(customers: Customers) -> Starlette:
-    """PUT /surge takes a `Surge`; /metrics tells how the journeys went."""
+    """PUT /surge takes a `Surge`, PUT /objective milliseconds; /metrics tells how the journeys went."""
+    OBJECTIVE.set(customers.shop.latency_alert_ms / 1000)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -108,10 +110,18 @@ def app(customers: Customers) -> Starlette:
         customers.surge = Surge.model_validate_json(await request.body())
         return JSONResponse({})
 
+    async def objective(request: Request) -> Response:
+        OBJECTIVE.set(float(await request.body()) / 1000)
+        return JSONResponse({})
+
     async def metrics(_: Request) -> Response:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
-    routes = [Route("/surge", surge, methods=["PUT"]), Route("/metrics", metrics), Route("/ready", metrics)]
+    routes = [
+        Route("/surge", surge, methods=["PUT"]),
+        Route("/objective", objective, methods=["PUT"]),
+        Route("/metrics", metrics),
+    ]
     return Starlette(routes=routes, lifespan=lifespan)
 
 

@@ -15,7 +15,7 @@ import psutil
 
 from deploy.testbed.conductor import Conductor
 from deploy.testbed.errors import RejectedError
-from deploy.testbed.faults import NEXT_VERSION, WAYS, Active, cause_of, deploy, injected
+from deploy.testbed.faults import WAYS, Active, FalseAlarm, cause_of, deploy, injected
 from deploy.testbed.plan import Plan, Planned, case_directory
 from deploy.testbed.program.trouble import Ailment
 from deploy.testbed.telemetry_tables import change_table, log_table, metric_table, span_table, topology_table
@@ -31,8 +31,6 @@ EXPORT_S = 2.5
 MOST_OWN_LOAD = 1 / 3
 """Share of the machine that the shop may use while it is healthy: more, and a fault says nothing about its place."""
 MOST_ERRORS = 0.01
-FALSE_ALARM_S = (12.0, 30.0)
-"""When somebody raises an alert although nothing is wrong, counted from where a fault would begin."""
 
 
 @dataclass(slots=True)
@@ -107,18 +105,13 @@ def _break(
     causes = [cause_of(conductor, told) for told in planned.faults]
     broken = _now()
     for service in planned.deploys:
-        deploy(conductor, service, NEXT_VERSION)
-    alarm_s = time.monotonic() + random.uniform(*FALSE_ALARM_S) if not active else None
-    with injected(conductor, active):
+        deploy(conductor, service)
+    with injected(conductor, active or [FalseAlarm()]):
 
         def keep_up() -> None:
-            nonlocal alarm_s
             saturation.sample()
             for fault in active:
                 fault.tick(conductor)
-            if alarm_s is not None and time.monotonic() > alarm_s:
-                alarm_s = None
-                conductor.raise_alert(f"{conductor.shop.entry}: latency above what a responder has set")
 
         def alerted() -> bool:
             return conductor.intake.firing_since(broken.timestamp()) is not None
