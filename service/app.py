@@ -17,6 +17,7 @@ import uvicorn
 from service.agent.answering import Bench, answer
 from service.agent.budget import Budget
 from service.agent.localize import Outcome
+from service.agent.prompt import SYSTEM, prompt_id
 from service.agent.rounds import OnStep
 from service.domain.localization import RankedBy
 from service.errors import BackendError, CallerError, SettingsError, StoreError
@@ -26,6 +27,7 @@ from service.gateway.web import web_app
 from service.jobs.changes import ToldChanges
 from service.jobs.sqlite import SqliteStore
 from service.jobs.store import IncidentStore
+from service.llm.manifest import FILE_NAME, read_manifest
 from service.llm.openai import Endpoint, OpenAIModel
 from service.llm.rules import RulesModel
 from service.ports import ChatModel, Telemetry
@@ -182,11 +184,35 @@ def build_model(settings: ModelSettings) -> ChatModel | None:
             return None
         case "rules":
             return RulesModel()
-        case name if settings.base_url:
-            _need_readable(settings.api_key_file)
-            return OpenAIModel(Endpoint(settings.base_url, name, api_key_file=settings.api_key_file))
+        case directory if (Path(directory) / FILE_NAME).is_file():
+            return _described_model(Path(directory), settings)
         case name:
-            raise SettingsError(f"model {name}: is neither none nor rules, and no model.base_url says who serves it")
+            return _served_model(Endpoint(settings.base_url, name, api_key_file=settings.api_key_file))
+
+
+def _described_model(directory: Path, settings: ModelSettings) -> ChatModel:
+    """The model that a directory holds: its manifest says in which words it is asked, and was made to be asked."""
+    manifest = read_manifest(directory)
+    manifest.check_prompt({rendering: prompt_id(rendering) for rendering in SYSTEM})
+    told = manifest.identity
+    match manifest.engine:
+        case "rules":
+            return RulesModel()
+        case "openai":
+            url, key = settings.base_url, settings.api_key_file
+            return _served_model(Endpoint(url, told.name, told.version, told.sha256, key, manifest.rendering))
+        case engine:
+            raise SettingsError(f"{directory / FILE_NAME}: engine {engine} is not there yet; rules and openai are")
+
+
+def _served_model(endpoint: Endpoint) -> ChatModel:
+    if not endpoint.url:
+        raise SettingsError(
+            f"model {endpoint.model}: is neither none nor rules nor a model's directory, and no model.base_url says "
+            "who serves it"
+        )
+    _need_readable(endpoint.api_key_file)
+    return OpenAIModel(endpoint)
 
 
 def build_bench(settings: Settings, telemetry: Telemetry) -> Bench:

@@ -26,6 +26,7 @@ class Endpoint:
     url: str
     model: str = ""  # "": the first one that the server lists
     version: str = ""
+    sha256: str = ""  # of the weights, as the model's manifest tells
     api_key_file: Path | None = None  # read for every round, so that a rotated key is taken up
     rendering: str = "names"
     connect_s: float = 3.0
@@ -73,7 +74,7 @@ class OpenAIModel:
     def identity(self) -> ModelIdentity:
         """The model's name as the server knows it."""
         found = self.capabilities.model if self.capabilities is not None else ""
-        return ModelIdentity(self.endpoint.model or found or self._host(), self.endpoint.version)
+        return ModelIdentity(self.endpoint.model or found or self._host(), self.endpoint.version, self.endpoint.sha256)
 
     async def reply(self, requests: Sequence[ChatRequest], timeout_s: float) -> list[ChatReply]:
         """One move for each conversation, within ``timeout_s`` in all."""
