@@ -7,7 +7,7 @@ frame that is not whole: a crash, or a writer at this moment, leaves nothing els
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,15 +47,29 @@ class Journal:
         self.size = os.lseek(self._file, 0, os.SEEK_CUR)
         self.rows += table.num_rows
 
+    @property
+    def gone(self) -> bool:
+        """Whether somebody has removed the file: what would be written now, nobody could find."""
+        return os.fstat(self._file).st_nlink == 0
+
     def close(self) -> None:
         """Let go of the file."""
         os.close(self._file)
 
 
 def read_journal(path: Path, schema: pa.Schema) -> pa.Table:
-    """The rows of all whole frames, in the order in which they came. Raises FileNotFoundError where it is gone."""
+    """The rows of all whole frames, in the order in which they came. Raises FileNotFoundError where it is gone, and
+    pa.ArrowException where it holds something else.
+    """
     tables: list[pa.Table] = [_ipc.open_stream(frame).read_all() for frame in _whole_frames(path.read_bytes())]
+    need_schema(tables, schema)
     return pa.concat_tables(tables) if tables else schema.empty_table()
+
+
+def need_schema(tables: Iterable[pa.Table], schema: pa.Schema) -> None:
+    """Raises pa.ArrowInvalid if a table has other columns than this version writes."""
+    if not all(table.schema.equals(schema) for table in tables):
+        raise pa.ArrowInvalid("it has other columns than this version writes")
 
 
 def flush_directory(directory: Path) -> None:

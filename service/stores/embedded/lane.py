@@ -39,8 +39,13 @@ class Lane:
 
     def append(self, table: pa.Table) -> None:
         """Return once the rows are on the disk. Raises OSError; none of them is kept then."""
+        if self._journal is not None and self._journal.gone:
+            logger("embedded").warning("%s: is gone, and what was in it", self._journal.path)
+            self._journal.close()
+            self._journal = None
         if self._journal is None:
             self._number += 1
+            self.directory.mkdir(parents=True, exist_ok=True)  # whoever removes it at work has lost its rows, no more
             self._journal = Journal(journal_path(self.directory, self._number))
             self._opened_at = time.monotonic()
         self._journal.append(table)
@@ -63,7 +68,9 @@ class Lane:
         while self._unsealed:
             try:
                 seal(self._unsealed[0], self._schema)
-            except (OSError, pa.ArrowException) as error:
+            except FileNotFoundError:
+                logger("embedded").warning("%s: is gone, and what was in it", self._unsealed[0])
+            except OSError as error:
                 logger("embedded").warning("%s: not sealed yet: %s", self._unsealed[0], error)
                 self._not_before = time.monotonic() + SEAL_RETRY_S
                 break

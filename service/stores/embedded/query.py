@@ -1,10 +1,10 @@
 """The way out. Measured against an in-memory DuckDB over the same segments (10 minutes out of an hour, one million
-spans): reading the segments that overlap and cutting the edges off took 0.12 s against 0.17 s, in 200 MB less memory
-and without another dependency; no question of a port is more than a stretch of time.
+spans): reading the segments that overlap and cutting the edges off took 0.13 s against 0.18 s (medians), in 200 MB less
+memory and without another dependency; no question of a port is more than a stretch of time.
 """
 
 import asyncio
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -112,22 +112,22 @@ def _share(segment: Segment, window: Window) -> float:
 def _tables(
     segments: Sequence[Segment], journals: Sequence[tuple[int, Path]], schema: pa.Schema, known: Collection[int]
 ) -> Iterator[tuple[int, pa.Table]]:
-    """Rows by number, but for those that are known: a journal and its segment have one. A damaged segment costs its
-    own rows, a minute of them, and is told of in the log.
+    """Rows by number, but for those that are known: a journal and its segment have one. A damaged file costs its own
+    rows, a minute of them, and is told of in the log.
     """
     for number, path in journals:
         if number not in known:
-            yield number, read_journal(path, schema)
+            yield number, _rows_of(read_journal, path, schema)
     for segment in segments:
         if segment.number not in known:
-            yield segment.number, _segment_rows(segment, schema)
+            yield segment.number, _rows_of(read_segment, segment.path, schema)
 
 
-def _segment_rows(segment: Segment, schema: pa.Schema) -> pa.Table:
+def _rows_of(read: Callable[[Path, pa.Schema], pa.Table], path: Path, schema: pa.Schema) -> pa.Table:
     try:
-        return read_segment(segment.path, schema)
+        return read(path, schema)
     except FileNotFoundError:
         raise
     except (OSError, pa.ArrowException) as error:
-        logger("embedded").warning("%s: cannot be read: %s", segment.path, first_line(error))
+        logger("embedded").warning("%s: cannot be read: %s", path, first_line(error))
         return schema.empty_table()

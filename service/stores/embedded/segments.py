@@ -16,8 +16,10 @@ import pyarrow.parquet as pq
 
 from service.domain.window import Window
 from service.stores.case_tables import time_column
+from service.stores.columns import first_line
 from service.stores.embedded.decoded import microseconds
-from service.stores.embedded.journal import flush_directory, read_journal
+from service.stores.embedded.journal import flush_directory, need_schema, read_journal
+from service.telemetry import logger
 
 _compute: Any = pc
 _parquet: Any = pq
@@ -25,6 +27,7 @@ _parquet: Any = pq
 _SEGMENT = re.compile(r"(\d{10})_(\d{1,19})_(\d{1,19})_(\d{1,19})\.parquet")
 _JOURNAL = re.compile(r"(\d{10})\.journal")
 ASIDE = ".tmp"
+DAMAGED = ".damaged"
 ROW_GROUP = 65_536
 _UNIQUE = frozenset({"trace_id", "span_id", "parent_span_id", "body", "start", "time", "duration_us", "value"})
 """Columns that hardly repeat: a dictionary of them costs time and saves nothing."""
@@ -77,8 +80,15 @@ def journal_path(directory: Path, number: int) -> Path:
 
 
 def seal(journal: Path, schema: pa.Schema) -> Segment | None:
-    """Make a segment of a closed journal, which is then removed; None if no row was in it. Raises OSError."""
-    table = read_journal(journal, schema)
+    """Make a segment of a closed journal, which is then removed; None if no row was in it. One that cannot be
+    understood is put aside for somebody who can. Raises OSError.
+    """
+    try:
+        table = read_journal(journal, schema)
+    except pa.ArrowException as error:
+        logger("embedded").error("%s: is put aside, it cannot be read: %s", journal, first_line(error))
+        journal.rename(journal.with_suffix(DAMAGED))
+        return None
     segment = _written(table, journal) if table.num_rows else None
     journal.unlink()
     flush_directory(journal.parent)
@@ -89,8 +99,7 @@ def read_segment(path: Path, schema: pa.Schema) -> pa.Table:
     """All its rows. Raises FileNotFoundError where it is gone, pa.ArrowException where it is damaged."""
     with _parquet.ParquetFile(path, memory_map=True) as file:
         table: pa.Table = file.read()
-    if not table.schema.equals(schema):
-        raise pa.ArrowInvalid("it has other columns than this version writes")
+    need_schema([table], schema)
     return table
 
 

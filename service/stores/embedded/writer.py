@@ -125,9 +125,12 @@ class Writer:
         self.trouble = trouble
 
     def _tidy(self, *, at_once: bool = False) -> None:
-        sealed = [lane.tidy(at_once=at_once) for lane in self._lanes.values()]
-        if any(sealed):
-            self._expire()
+        try:
+            sealed = [lane.tidy(at_once=at_once) for lane in self._lanes.values()]
+            if any(sealed):
+                self._expire()
+        except OSError as error:
+            logger("embedded").error("embedded store %s: cannot be put in order: %s", self._root, error)
 
     def _expire(self) -> None:
         told = [(s, _size(s)) for lane in self._lanes.values() for s in shelf(lane.directory).segments]

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -19,6 +20,7 @@ from service.domain.window import Window
 from service.errors import BackendError, StoreError
 from service.ports import SPANS
 from service.stores.embedded import segments
+from service.stores.embedded.journal import Journal
 from service.stores.embedded.query import EmbeddedTelemetry
 from service.stores.embedded.retention import Retention
 from service.stores.embedded.segments import shelf
@@ -298,3 +300,27 @@ def test_answers_have_the_schema_of_the_port(open_writer: Callable[..., Writer],
     writer.tidy().result(10)
     write(writer, "2")
     assert asyncio.run(EmbeddedTelemetry(tmp_path).spans(HOUR)).schema.equals(SPANS)
+
+
+@pytest.mark.parametrize("seal_after_s", [AT_ONCE, NEVER])
+def test_a_directory_that_somebody_removes_costs_what_was_in_it(
+    open_writer: Callable[..., Writer], tmp_path: Path, seal_after_s: float
+) -> None:
+    writer = open_writer(seal_after_s=seal_after_s)
+    write(writer, "1")
+    writer.tidy().result(10)
+    shutil.rmtree(tmp_path / "spans")
+    write(writer, "2")
+    writer.tidy().result(10)
+    assert ids(tmp_path) == ["2"]
+
+
+def test_a_journal_of_another_version_is_put_aside(open_writer: Callable[..., Writer], tmp_path: Path) -> None:
+    (tmp_path / "spans").mkdir()
+    foreign = Journal(tmp_path / "spans" / "0000000007.journal")
+    foreign.append(logs({"body": "not a span"}))
+    foreign.close()
+    assert ids(tmp_path) == []
+    write(open_writer(seal_after_s=NEVER), "1")
+    assert ids(tmp_path) == ["1"]
+    assert files(tmp_path) == ["0000000007.damaged", "0000000008.journal"]
