@@ -31,10 +31,11 @@ from service.llm.manifest import FILE_NAME, read_manifest
 from service.llm.openai import Endpoint, OpenAIModel
 from service.llm.rules import RulesModel
 from service.ports import ChatModel, Telemetry
-from service.settings import ModelSettings, Options, Settings, TelemetrySettings, read_settings
+from service.settings import ModelSettings, Options, Settings, TelemetrySettings, WindowSettings, read_settings
 from service.stores.embedded.intake import Intake
 from service.stores.embedded.query import EmbeddedTelemetry
 from service.stores.embedded.retention import Retention
+from service.stores.prometheus import PrometheusMetrics
 from service.stores.recorded import RecordedCase
 from service.telemetry import Meters, log_to, logger, tracer
 from service.view.windows import LiveWindows, RecordedWindows, WindowPolicy
@@ -124,16 +125,16 @@ def open_source(settings: Settings) -> Source | None:
     """The telemetry source that is set; None if there is none. Raises `SettingsError` if there are two, and
     `service.errors.CaseError`.
     """
-    match settings.case, settings.telemetry.embedded:
-        case None, None:
-            logger("app").warning(NO_SOURCE)
-            return None
-        case Path() as case, None:
-            return _recorded_source(case)
-        case None, Path() as directory:
-            return _embedded_source(directory)
-        case case, directory:
-            raise SettingsError(f"telemetry cannot come from the case {case} and from {directory}: choose one")
+    told = settings.telemetry
+    live = " and ".join(filter(None, (str(told.embedded or ""), told.prometheus_url)))
+    if settings.case is None and not live:
+        logger("app").warning(NO_SOURCE)
+        return None
+    if settings.case is None:
+        return _live_source(told, _live_windows(settings.windows))
+    if live:
+        raise SettingsError(f"telemetry cannot come from the case {settings.case} and from {live}: choose one")
+    return _recorded_source(settings.case)
 
 
 def open_intake(settings: TelemetrySettings) -> Intake | None:
@@ -152,16 +153,29 @@ def open_intake(settings: TelemetrySettings) -> Intake | None:
         raise SettingsError(str(error)) from None
 
 
-def _embedded_source(directory: Path) -> Source:
-    store = EmbeddedTelemetry(directory)
+def _live_source(settings: TelemetrySettings, windows: WindowPolicy) -> Source:
+    """What exporters send here, but for metrics where a Prometheus has them."""
+    embedded = None if settings.embedded is None else EmbeddedTelemetry(settings.embedded)
+    prometheus = _open_prometheus(settings)
+    telemetry = Telemetry() if embedded is None else embedded.telemetry
 
     async def check() -> Check:
         try:
-            return Check(ok=True, found=await store.found())
+            found = [await store.found() for store in (embedded, prometheus) if store is not None]
+            return Check(ok=True, found="; ".join(found))
         except BackendError as error:
             return Check(ok=False, found=str(error))
 
-    return Source(store.telemetry, LiveWindows(), check)
+    return Source(telemetry if prometheus is None else replace(telemetry, metrics=prometheus), windows, check)
+
+
+def _open_prometheus(settings: TelemetrySettings) -> PrometheusMetrics | None:
+    url, tenant = settings.prometheus_url, settings.prometheus_tenant
+    return PrometheusMetrics(url, step_s=settings.prometheus_step_s, tenant=tenant) if url else None
+
+
+def _live_windows(settings: WindowSettings) -> LiveWindows:
+    return LiveWindows(**{name.removesuffix("_s"): timedelta(seconds=s) for name, s in settings})
 
 
 def _recorded_source(case: Path) -> Source:

@@ -73,10 +73,25 @@ class WorkerSettings(_Group):
     """How long a localization may take to end when the process is told to."""
 
 
+class WindowSettings(_Group):
+    """Which time a live incident looks at: see `service.view.windows.LiveWindows`."""
+
+    lead_s: Seconds = 600.0
+    longest_s: Seconds = 7200.0
+    baseline_s: Seconds = 3600.0
+    shortest_baseline_s: Seconds = 900.0
+
+
 class TelemetrySettings(_Group):
-    """Where live telemetry comes from: ``embedded`` is the directory of the store that exporters send theirs to."""
+    """Where live telemetry comes from: ``embedded`` is the directory of the store that exporters send theirs to;
+    metrics come from a Prometheus where ``prometheus_url`` names one.
+    """
 
     embedded: Path | None = None
+    prometheus_url: Annotated[str, Field(pattern=r"^$|^https?://\S+$")] = ""
+    prometheus_step_s: Annotated[int, Field(ge=1, le=3600)] = 15
+    """How far apart samples should be: not below the interval at which it scrapes."""
+    prometheus_tenant: str = ""
     keep_s: Annotated[float, Field(gt=0, le=366 * 86_400, allow_inf_nan=False)] = 48 * 3600.0
     """Rows are kept so long, and are removed earlier if there would be more than ``keep_bytes``, oldest first."""
     keep_bytes: Annotated[int, Field(ge=1_000_000)] = 5_000_000_000
@@ -99,6 +114,7 @@ class Settings(_Group):
     budget: BudgetSettings = BudgetSettings()
     gateway: GatewaySettings = GatewaySettings()
     worker: WorkerSettings = WorkerSettings()
+    windows: WindowSettings = WindowSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 
 
