@@ -4,6 +4,7 @@
 #   make test-all           the same with the long drills
 #   make check              ruff, pyright, import contracts
 #   make bench [CASES=dir]  seconds and memory of evidence and rank
+#   make testbed           a real shop is broken, the alert fires, hypocenter answers (needs Debian packages, ~3 min)
 #   make lock               resolve the dependencies anew
 
 VENV ?= .venv
@@ -16,7 +17,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 RUNTIME := $(VENV)/.installed-runtime
 DEV := $(VENV)/.installed-dev
 
-.PHONY: demo test test-all check bench lock clean
+.PHONY: demo test test-all check bench testbed lock clean
 .DELETE_ON_ERROR:
 
 demo: $(RUNTIME)
@@ -36,6 +37,9 @@ check: $(DEV)
 
 bench: $(RUNTIME)
 	@$(BIN)/hypocenter-models bench $(CASES)
+
+testbed: $(DEV)
+	@$(BIN)/python -m deploy.testbed live
 
 # Hashes pin what is installed; no address of an index is written, so that everybody's own index serves.
 # The constraint keeps both locks at one version of everything that they share.

@@ -10,12 +10,16 @@ from typing import Annotated, Any
 import typer
 
 from deploy.testbed.conductor import Conductor
-from deploy.testbed.errors import RejectedError, StartError
+from deploy.testbed.errors import RejectedError, ShopError, StartError
+from deploy.testbed.live import HEALTHY_S, live_shop, play
 from deploy.testbed.plan import Plan, Planned, left_to_do, read_plan
 from deploy.testbed.recorder import record as record_incident
 from service.errors import HypocenterError
 
 WARM_UP_S = 25
+OURS = Path(__file__).parent / "plans" / "all.toml"
+LIVE_RANK = 3
+"""The true cause is to be among so many."""
 SHOP_LIFE = 12
 """Recordings after which a shop is started anew: nothing shall build up over hours."""
 
@@ -50,6 +54,30 @@ def record(
         failed += _record_batch(told, batch, out)
     _say(f"done, {failed} could not be recorded")
     raise typer.Exit(1 if failed else 0)
+
+
+@app.command()
+def live(
+    plan: Path = OURS,
+    incident: Annotated[list[str] | None, typer.Option(help="ids in the plan, all of one shop")] = None,
+    model: Annotated[str, typer.Option(help="as hypocenter knows it: none, rules, a directory")] = "rules",
+) -> None:
+    """Starts a shop and a hypocenter, breaks what the plan says, and shows what hypocenter says of it."""
+    wanted = incident or ["bookshop-02"]
+    chosen = [planned for planned in read_plan(plan).incidents if planned.id in wanted]
+    if len({planned.shop for planned in chosen}) != 1:
+        raise ShopError(f"{plan}: {', '.join(wanted)}: are not incidents of one shop in it")
+    named = 0
+    with live_shop(chosen[0].shop, model, _say) as (conductor, shipper):
+        conductor.run(WARM_UP_S, each=shipper.ship)
+        for planned in chosen:
+            conductor.run(HEALTHY_S, each=shipper.ship)
+            told = play(conductor, shipper, planned, _say)
+            named += told.rank is not None and told.rank <= LIVE_RANK
+            _say(f"{told.planned}: alert {told.alert_s} s after the fault, answer {told.answer_s} s after the webhook")
+            for number, name in enumerate(told.ranked[:LIVE_RANK], 1):
+                _say(f"  {number}. {name}{'   <- this was it' if name in told.causes else ''}")
+    raise typer.Exit(0 if named == sum(bool(planned.faults) for planned in chosen) else 1)
 
 
 def _record_batch(plan: Plan, batch: list[Planned], out: Path) -> int:

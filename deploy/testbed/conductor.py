@@ -63,11 +63,11 @@ class Replica:
 class Conductor:
     """A running shop. Use as a context: leaving it ends every process.
 
-    ``webhooks`` are further receivers of alerts; ``collector`` takes spans instead of our own intake.
+    With the address of a ``hypocenter``, alerts go there too, and spans there instead of into our own intake.
     """
 
     shop_file: str
-    webhooks: tuple[str, ...] = ()
+    hypocenter: str = ""
     shop: Shop = field(init=False)
     directory: Path = field(init=False)
     processes: Processes = field(init=False)
@@ -148,7 +148,7 @@ class Conductor:
                 stores[caller][self.shop.stores[callee].kind] = listen[f"{caller}>{callee}-0"]
             else:
                 calls[caller][callee] = tuple(listen[f"{caller}>{pod}"] for pod in self.shop.pods(callee))
-        wiring = Wiring(calls=calls, stores=stores, collector=f"http://127.0.0.1:{self.intake.port}")
+        wiring = Wiring(calls=calls, stores=stores, collector=self.hypocenter or f"http://127.0.0.1:{self.intake.port}")
         (self.directory / "wiring.json").write_text(wiring.model_dump_json())
 
     def _launch(self, name: str) -> Process:
@@ -162,14 +162,15 @@ class Conductor:
 
     def _start_watchers(self) -> None:
         own = ground.Target(self.intake.port, {}, "containers")
-        machine = ground.Target(self.ports["node-exporter"], {}, "node")
+        machine = ground.Target(self.ports["node-exporter"], {}, ground.MACHINE)
         load = ground.Target(self.ports["load"], {"service": "customers"}, "load")
         pods = [
             ground.Target(r.port, {"service": r.pod.service, "pod": r.pod.name, "node": r.pod.node}, "services")
             for r in self.replicas.values()
         ]
         ground.start_node_exporter(self.processes, self.ports["node-exporter"])
-        hooks = (f"http://127.0.0.1:{self.intake.port}/alerts", *self.webhooks)
+        hooks = [f"http://127.0.0.1:{self.intake.port}/alerts"]
+        hooks += [f"{self.hypocenter}/v1/alerts"] if self.hypocenter else []
         ground.start_alertmanager(self.processes, self.ports["alertmanager"], hooks)
         ground.start_prometheus(
             self.processes, self.shop, self.ports["prometheus"], self.ports["alertmanager"], [own, machine, load, *pods]

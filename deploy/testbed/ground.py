@@ -1,6 +1,7 @@
 """What the shop stands on: real servers from Debian packages, each with its own configuration in a new directory."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,8 @@ from deploy.testbed.topology import Shop
 
 SCRAPE_S = 2
 ALERT_WINDOW_S = 16
+MACHINE = "node"
+"""The job whose series are the machine's."""
 OBJECTIVE_METRIC = "entry_latency_objective_seconds"
 ERROR_SHARE = 0.08
 """Share of failed requests, or of wrong results, above which the entry's alert fires."""
@@ -138,7 +141,7 @@ def start_prometheus(
         "global": {"scrape_interval": f"{SCRAPE_S}s", "scrape_timeout": f"{SCRAPE_S}s", "evaluation_interval": "2s"},
         "rule_files": [str(rules)],
         "alerting": {"alertmanagers": [{"static_configs": [{"targets": [f"127.0.0.1:{alertmanager}"]}]}]},
-        "scrape_configs": [_scrape(job, targets) for job in dict.fromkeys(target.job for target in targets)],
+        "scrape_configs": [_scrape(shop, job, targets) for job in dict.fromkeys(target.job for target in targets)],
     }
     path = processes.directory / "prometheus.yml"
     path.write_text(json.dumps(config))
@@ -150,13 +153,23 @@ def start_prometheus(
     return process
 
 
-def _scrape(job: str, targets: Sequence[Target]) -> dict[str, object]:
+def _scrape(shop: Shop, job: str, targets: Sequence[Target]) -> dict[str, object]:
     own = [target for target in targets if target.job == job]
     return {
         "job_name": job,
         "honor_labels": True,
         "static_configs": [{"targets": [f"127.0.0.1:{t.port}"], "labels": dict(t.labels)} for t in own],
+        "metric_relabel_configs": _cores_as_nodes(shop) if job == MACHINE else [],
     }
+
+
+def _cores_as_nodes(shop: Shop) -> list[dict[str, object]]:
+    """A core plays a node: its series get the node's name."""
+    cpus = os.cpu_count() or 1
+    return [
+        {"source_labels": ["cpu"], "regex": str(shop.cpu(node, cpus)), "target_label": "node", "replacement": node}
+        for node in shop.nodes
+    ]
 
 
 def entry_rules(shop: Shop) -> list[dict[str, object]]:

@@ -17,6 +17,11 @@ class Notified:
     at_s: float
     body: dict[str, object]
 
+    @property
+    def firing(self) -> bool:
+        """Whether anything in it fires."""
+        return self.body.get("status") == "firing"
+
 
 @dataclass(slots=True)
 class Intake:
@@ -55,11 +60,7 @@ class Intake:
 
     def firing_since(self, moment_s: float) -> dict[str, object] | None:
         """The first body about an alert that began after that moment."""
-        return next((came.body for came in self.notified if came.at_s >= moment_s and _fires(came.body)), None)
-
-
-def _fires(body: dict[str, object]) -> bool:
-    return body.get("status") == "firing"
+        return next((came.body for came in self.notified if came.at_s >= moment_s and came.firing), None)
 
 
 class _Handler(BaseHTTPRequestHandler):

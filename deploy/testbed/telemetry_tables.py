@@ -56,19 +56,19 @@ def log_table(files: Mapping[str, Path], shop: Shop, window: Window) -> pa.Table
     for pod, path in files.items():
         service = pod.rpartition("-")[0]
         owner = (service, pod, shop.node_of(service))
-        rows += [(time, *owner, *rest) for time, *rest in _lines(path, window)]
+        inside = (row for row in log_rows(path.read_text(errors="replace")) if window.start <= row[0] <= window.end)
+        rows += [(_microseconds(time), *owner, *rest) for time, *rest in inside]
     return _table(sorted(rows, key=lambda row: row[0]), LOGS)  # type: ignore[arg-type, return-value]
 
 
-def _lines(path: Path, window: Window) -> Iterator[Row]:
-    for text in path.read_text(errors="replace").splitlines():
+def log_rows(text: str) -> Iterator[tuple[datetime, str, str, str, str]]:
+    """Time, severity, body, trace id and span id of the JSON lines in a pod's log; other lines are left out."""
+    for line in text.splitlines():
         try:
-            told = json.loads(text)
-            time = datetime.fromisoformat(told["time"])
+            told = json.loads(line)
+            yield datetime.fromisoformat(told["time"]), *(told[k] for k in ("severity", "body", "trace_id", "span_id"))
         except (ValueError, KeyError, TypeError):
             continue
-        if window.start <= time <= window.end:
-            yield _microseconds(time), told["severity"], told["body"], told["trace_id"], told["span_id"]
 
 
 @dataclass(frozen=True, slots=True)
