@@ -31,6 +31,7 @@ EXPORT_S = 2.5
 MOST_OWN_LOAD = 1 / 3
 """Share of the machine that the shop may use while it is healthy: more, and a fault says nothing about its place."""
 MOST_ERRORS = 0.01
+QUIET_LIMIT_S = 40.0
 
 
 @dataclass(slots=True)
@@ -74,6 +75,7 @@ class Phases:
 
 def record(conductor: Conductor, plan: Plan, planned: Planned, out: Path, say: Callable[[str], None]) -> None:
     """Records one incident into its place under ``out``. Raises `RejectedError` if it is worth nothing."""
+    _wait_for_quiet(conductor)
     conductor.intake.forget_before(time.time())
     saturation = Saturation(conductor)
     baseline = _now()
@@ -122,6 +124,13 @@ def _break(
         body = conductor.intake.firing_since(broken.timestamp())
         assert body is not None, "it was there before"
         return body, broken, causes
+
+
+def _wait_for_quiet(conductor: Conductor) -> None:
+    """Lets the last alert end; one that does not end will be found in the baseline."""
+    until = time.monotonic() + QUIET_LIMIT_S
+    while _ask(conductor, "max(ALERTS)") is not None and time.monotonic() < until:
+        conductor.run(2)
 
 
 def _check_baseline(conductor: Conductor, plan: Plan, load: dict[str, float]) -> None:
