@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from deploy.testbed.program.trouble import Ailment, InjectedError, Trouble
+from deploy.testbed.program.telemetry import stack_trace
+from deploy.testbed.program.trouble import Ailment, HandlerError, Trouble
 
 
 @dataclass
@@ -56,7 +57,7 @@ def test_an_error_hits_only_its_operation() -> None:
         trouble = Held().trouble()
         await trouble.begin(Ailment(kind="error", operation="open", text="no handle"))
         await trouble.suffer("close")
-        with pytest.raises(InjectedError, match="no handle"):
+        with pytest.raises(HandlerError, match="no handle"):
             await trouble.suffer("open")
 
     asyncio.run(scene())
@@ -116,3 +117,18 @@ def test_a_second_fault_cures_the_first() -> None:
         return database.held
 
     assert asyncio.run(scene()) == []
+
+
+def test_a_stack_trace_tells_neither_of_the_machine_nor_of_who_made_the_trouble() -> None:
+    async def scene() -> str:
+        trouble = Held().trouble()
+        await trouble.begin(Ailment(kind="error", text="no handle"))
+        with pytest.raises(HandlerError) as caught:
+            await trouble.suffer("open")
+        return stack_trace(caught.value)
+
+    told = asyncio.run(scene())
+    assert told.endswith("HandlerError: no handle")
+    assert "test_trouble" in told.splitlines()[1]
+    assert "/" not in told
+    assert 'File "trouble.py"' not in told

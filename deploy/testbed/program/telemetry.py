@@ -3,7 +3,9 @@
 import json
 import logging
 import sys
+import traceback
 from datetime import UTC, datetime
+from pathlib import Path
 
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -24,6 +26,8 @@ LOOP_LAG = Gauge("event_loop_lag_seconds", "How late the event loop was, the wor
 POOL_USED = Gauge("db_client_connections_used", "Connections of the pool that are lent out.")
 POOL_WAITING = Gauge("db_client_connections_pending_requests", "Requests that wait for a connection of the pool.")
 STREAM_LAG = Gauge("messaging_consumer_lag_messages", "Messages that were not yet consumed.")
+
+MADE_HERE = "trouble.py"
 
 log = logging.getLogger("shop")
 
@@ -66,8 +70,8 @@ class _JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         context = trace.get_current_span().get_span_context()
         body = record.getMessage()
-        if record.exc_info:
-            body = f"{body}\n{self.formatException(record.exc_info)}"
+        if record.exc_info and record.exc_info[1]:
+            body = f"{body}\n{stack_trace(record.exc_info[1])}"
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds"),
             "severity": record.levelname,
@@ -76,3 +80,14 @@ class _JsonLines(logging.Formatter):
             "span_id": f"{context.span_id:016x}" if context.is_valid else "",
         }
         return json.dumps(line, ensure_ascii=False)
+
+
+def stack_trace(error: BaseException) -> str:
+    """Where an exception came from: files of the program by name, without where they lie on this machine.
+
+    What makes the trouble is left out: a real bug does not say that it was put there.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    told = [frame for frame in frames if Path(frame.filename).name != MADE_HERE]
+    lines = [f'  File "{Path(frame.filename).name}", line {frame.lineno}, in {frame.name}' for frame in told]
+    return "\n".join(["Traceback (most recent call last):", *lines, f"{type(error).__name__}: {error}"])

@@ -39,7 +39,7 @@ class Ailment(BaseModel):
     early: bool = True
 
 
-class InjectedError(RuntimeError):
+class HandlerError(RuntimeError):
     """What a bug would raise."""
 
 
@@ -84,7 +84,7 @@ class Trouble:
             await self.resize_pool(None)
 
     async def suffer(self, operation: str) -> None:
-        """What a request goes through before its work begins. Raises `InjectedError`."""
+        """What a request goes through before its work begins. Raises `HandlerError`."""
         ailment = self.ailment
         if not self.hits(operation):
             return
@@ -95,7 +95,7 @@ class Trouble:
         elif ailment.kind == "memory":
             self._leak(int(ailment.amount * 1000))
         elif ailment.kind == "error":
-            raise InjectedError(ailment.text or "unexpected null in response mapping")
+            raise HandlerError(ailment.text or "unexpected null in response mapping")
 
     def wrong(self, operation: str) -> bool:
         """Whether this request gets a wrong result."""
