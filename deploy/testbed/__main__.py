@@ -13,11 +13,14 @@ from deploy.testbed.conductor import Conductor
 from deploy.testbed.errors import RejectedError, ShopError, StartError
 from deploy.testbed.live import HEALTHY_S, live_shop, play
 from deploy.testbed.plan import Plan, Planned, left_to_do, read_plan
+from deploy.testbed.processes import REPOSITORY
 from deploy.testbed.recorder import record as record_incident
+from deploy.testbed.shipping import ship as ship_choice
 from service.errors import HypocenterError
 
 WARM_UP_S = 25
 OURS = Path(__file__).parent / "plans" / "all.toml"
+SHIPPED = REPOSITORY / "tests" / "cases"
 LIVE_RANK = 3
 """The true cause is to be among so many."""
 SHOP_LIFE = 12
@@ -54,6 +57,15 @@ def record(
         failed += _record_batch(told, batch, out)
     _say(f"done, {failed} could not be recorded")
     raise typer.Exit(1 if failed else 0)
+
+
+@app.command()
+def ship(recorded: Path, to: Annotated[Path, typer.Option(help="is replaced")] = SHIPPED) -> None:
+    """Chooses a few recordings of every kind, small enough to go with the project."""
+    chosen = ship_choice(recorded, to)
+    for recording in chosen:
+        _say(f"{recording.directory.name}: {', '.join(recording.faults)}, {recording.size // 1000} kB")
+    _say(f"{len(chosen)} recordings, {sum(recording.size for recording in chosen) / 1e6:.1f} MB in {to}")
 
 
 @app.command()
