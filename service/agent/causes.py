@@ -17,20 +17,20 @@ def causes(view: View, ranking: Sequence[Suspect], confident: Sequence[float]) -
 
 def _cause(view: View, suspect: Suspect, confidence: float) -> Cause:
     own = view.of(suspect.component)
-    evidence = tuple(dict.fromkeys((*suspect.evidence, *own)))[:MAX_EVIDENCE]
+    evidence = _telling(view, suspect.component, tuple(dict.fromkeys((*suspect.evidence, *own)))[:MAX_EVIDENCE])
     return Cause(
         component=suspect.component,
         fault=suspect.fault,
         confidence=confidence,
-        reason=reason(suspect.component, _telling(view, suspect.component, evidence)),
+        reason=reason(suspect.component, evidence),
         path=_path(view, suspect.component),
         evidence=evidence,
     )
 
 
-def _telling(view: View, component: Component, evidence: Sequence[Evidence]) -> Sequence[Evidence]:
+def _telling(view: View, component: Component, evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:
     """Rows about the component itself first: a reason should not rest on a neighbour's symptom."""
-    return sorted(evidence, key=lambda e: view.graph.owner(e.component) != component)
+    return tuple(sorted(evidence, key=lambda e: view.graph.owner(e.component) != component))
 
 
 def _path(view: View, component: Component) -> tuple[str, ...]:

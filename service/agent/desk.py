@@ -1,9 +1,10 @@
 from dataclasses import dataclass, field
+from typing import assert_never
 
 from service.agent.frames import Awaited
 from service.domain.component import Component
 from service.domain.evidence import Evidence
-from service.domain.move import ToolCall
+from service.domain.move import Investigate, Malformed, Move, PrintResults, ReportVerdict, ToolCall
 from service.domain.transcript import Frame
 from service.tools import buckets
 from service.tools.naming import WHOLE_SYSTEM
@@ -43,6 +44,11 @@ class Desk:
         found = self.resolve(written)
         return None if found is None else self.view.graph.owner(found)
 
+    def named(self, move: Move) -> tuple[Component, ...]:
+        """The components that a move names; the whole system is none."""
+        found = (self.resolve(word) for word in _words(move))
+        return tuple(component for component in found if component is not None)
+
     def unknown(self, written: str) -> str:
         """What to say to a word that means nothing."""
         return f"{plain(written, _ECHO_LIMIT) or 'nothing'} unknown: {self.rendering.naming.existing(written)}"
@@ -71,3 +77,17 @@ class Desk:
 
     def _cited(self, e: Evidence) -> str:
         return f"{e.id}:{buckets.score(e) if self.rendering.name == ALIASES else f'{e.score:.1f}'}"
+
+
+def _words(move: Move) -> tuple[str, ...]:
+    match move:
+        case ToolCall():
+            return (move.target,)
+        case Investigate():
+            return move.targets
+        case PrintResults():
+            return tuple(cause.component for cause in move.causes)
+        case ReportVerdict() | Malformed():
+            return ()
+        case _:
+            assert_never(move)

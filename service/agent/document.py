@@ -48,6 +48,7 @@ def step_document(frame: Frame, step: Step) -> dict[str, object]:
             "component": _component(frame.component),
         },
         **move_dict(step.move),
+        "about": [_component(component) for component in step.about],
         "observation": step.observation,
         "rows": list(step.rows),
         "forced": step.forced,

@@ -134,6 +134,7 @@ class _Rounds:
             prompt_tokens=prompt_tokens,
             completion_tokens=completion_tokens,
             token_ids=reply.token_ids,
+            about=self.desk.named(move),
         )
         self.tree.record(frame, step)
         if self.on_step is not None:

@@ -75,6 +75,7 @@ class _Step(_Read):
     prompt_tokens: int
     completion_tokens: int
     token_ids: tuple[int, ...]
+    about: tuple[Component, ...] = ()
 
 
 class _Frame(_Read):
@@ -172,4 +173,5 @@ def _step(read: _Step) -> Step:
         prompt_tokens=read.prompt_tokens,
         completion_tokens=read.completion_tokens,
         token_ids=read.token_ids,
+        about=read.about,
     )

@@ -11,7 +11,8 @@ class Step:
     """One move and what came back, in the order in which the loop made them.
 
     ``number`` counts all steps of the localization from 0 and is the event id on the wire. ``rows`` are the ids of the
-    evidence rows that the observation showed: only these may be cited.
+    evidence rows that the observation showed: only these may be cited. ``about`` are the components that the move
+    names, as they are whatever the model calls them, in its order and without those that do not exist.
     """
 
     number: int
@@ -25,6 +26,7 @@ class Step:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     token_ids: tuple[int, ...] = ()
+    about: tuple[Component, ...] = ()
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from service.domain.component import Component, service
 from service.domain.evidence import Evidence, EvidenceKind, Signal
 from service.evidence.constants import EXAMPLE_LENGTH, MIN_FOR_SHARE, SUBJECT_LENGTH
 from service.evidence.following import followed, less_what_replaced_it
-from service.evidence.redaction import redact
+from service.evidence.redaction import redact, told
 from service.evidence.rows import shift_rows
 from service.evidence.spans import Bools, Ints, Spans, codes
 from service.evidence.strata import Shift, share_shift_of_counts
@@ -108,5 +108,5 @@ def _with_text(rows: Iterator[Evidence], lines: pa.Table, templates: Templates) 
             row,
             subject=redact(templates.texts[code], SUBJECT_LENGTH),
             severity=templates.severities[code],
-            example=redact(body, EXAMPLE_LENGTH),
+            example=told(body, EXAMPLE_LENGTH),
         )

@@ -20,6 +20,7 @@ _SECRETS = tuple(
         (r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b", "[e-mail]"),
     )
 )
+_IDS = re.compile(r"\b(?:[0-9a-f]{16,}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\b", re.IGNORECASE)
 _CARD = re.compile(r"\b\d(?:[ -]?\d){12,18}\b")
 # Control, format and direction-changing characters, line and paragraph separators.
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff\ufff9-\ufffb]+")
@@ -50,3 +51,10 @@ def redact(text: str, limit: int = 200) -> str:
     for pattern, replacement in _SECRETS:
         clean = pattern.sub(replacement, clean)
     return one_line(_CARD.sub(_hide_card, clean), limit)
+
+
+def told(line: str, limit: int) -> str:
+    """A log line as an example: redacted, and without the ids of traces, spans and the like, which fill it and tell a
+    reader nothing.
+    """
+    return redact(_IDS.sub("…", line[: 4 * limit + 4096]), limit)

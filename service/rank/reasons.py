@@ -2,13 +2,13 @@ from collections.abc import Callable, Sequence
 
 from service.domain.component import Component, ComponentKind, edge_ends
 from service.domain.evidence import Evidence, EvidenceKind
-from service.evidence.statement import quantity, statement
+from service.evidence.statement import log_lines, movement, named, quantity, relative, statement
 
 
 def reason(component: Component, evidence: Sequence[Evidence]) -> str:
     """Why a component is suspected, as one sentence made of its most telling row."""
     if not evidence:
-        return f"nothing of its own speaks for {component.name}"
+        return f"there is no evidence against {component.name} itself"
     worst = evidence[0]
     tell = _SENTENCES.get(worst.kind)
     return tell(worst) if tell is not None else f"{_who(worst)}: {statement(worst)}"
@@ -39,7 +39,12 @@ def _latency(e: Evidence) -> str:
 
 
 def _errors(e: Evidence) -> str:
-    return f"{quantity(e.now, e.unit)} of the executions of {_who(e)} begin to fail there"
+    of = "" if e.component.kind is ComponentKind.EDGE else "the executions of "
+    return f"{movement(e)} of {of}{_who(e)} fail there"
+
+
+def _traffic(e: Evidence) -> str:
+    return f"requests to {_who(e)} went {movement(e)}"
 
 
 def _silence(e: Evidence) -> str:
@@ -47,13 +52,17 @@ def _silence(e: Evidence) -> str:
 
 
 def _log(e: Evidence) -> str:
-    what = {EvidenceKind.LOG_NEW: "new", EvidenceKind.LOG_MORE: "more", EvidenceKind.LOG_LESS: "fewer"}.get(
-        e.kind, "no"
-    )
-    level = f"{e.severity.upper()} " if e.severity else ""
-    given = f" after {e.given}" if e.given else ""
-    moved = quantity(e.now, e.unit) if e.before is None else f"{quantity(e.before, e.unit)} → {quantity(e.now, e.unit)}"
-    return f"{_who(e)} writes {what} {level}log lines{given} ({moved})"
+    of = "executions" if e.given else "its lines"
+    return f"{_who(e)} writes {log_lines(e)} ({movement(e)} of {of})"
+
+
+def _change(e: Evidence) -> str:
+    when = "" if e.began_s is None else f" {relative(e.began_s)}"
+    return f"{_who(e)} was changed{when} ({named(e.subject)}: {e.example})"
+
+
+def _metric(e: Evidence) -> str:
+    return f"{named(e.subject)} of {_who(e)} went {movement(e)}"
 
 
 _SENTENCES: dict[EvidenceKind, Callable[[Evidence], str]] = {
@@ -61,9 +70,12 @@ _SENTENCES: dict[EvidenceKind, Callable[[Evidence], str]] = {
     EvidenceKind.SELF_TIME: _self_time,
     EvidenceKind.LATENCY: _latency,
     EvidenceKind.ERROR_SHARE: _errors,
+    EvidenceKind.TRAFFIC: _traffic,
     EvidenceKind.SILENCE: _silence,
     EvidenceKind.LOG_NEW: _log,
     EvidenceKind.LOG_MORE: _log,
     EvidenceKind.LOG_LESS: _log,
     EvidenceKind.LOG_GONE: _log,
+    EvidenceKind.CHANGE: _change,
+    EvidenceKind.METRIC: _metric,
 }

@@ -1,5 +1,6 @@
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -10,6 +11,7 @@ from service.agent.document import localization_document, step_document
 from service.agent.localize import Outcome, localize
 from service.agent.printing import answer_lines, step_line
 from service.agent.transcript_json import from_dict, load, save
+from service.domain.component import service
 from service.domain.fault import Fault
 from service.domain.graph import ServiceGraph
 from service.errors import CallerError
@@ -18,6 +20,7 @@ from service.view.view import View
 from tests.agent.scene import a_view
 
 SCHEMA = json.loads(Path(document.__file__).with_name("localization.schema.json").read_text(encoding="utf-8"))
+SIGNALS = ("traces", "logs", "metrics", "changes", "topology")
 EMPTY = a_view([], graph=ServiceGraph(services=()))
 
 
@@ -55,23 +58,59 @@ def test_a_step_is_told_with_its_number_and_its_frame():
 
 
 def test_the_answer_can_be_pasted_into_a_channel():
-    lines = list(answer_lines(answered(a_view(notes=("logs: no baseline",)))))
+    lines = list(answer_lines(answered(a_view(notes=("logs: no source", "changes: no source")))))
     assert lines[0] == "Most likely cause: cart (network-delay)"
-    assert lines[1].startswith("1. cart [service]: network-delay, confidence ")
-    assert lines[2] == "   path: frontend → checkout → cart"
-    assert lines[3].startswith("   - traces, checkout->cart: calls wait 10 ms → 300 ms")
-    assert lines[-1] == "note: logs: no baseline"
+    assert lines[1] == "It began about 2026-03-01 11:58:00 UTC."
+    assert lines[3].startswith("1. cart: network-delay, confidence ")
+    assert lines[4] == "   calls to cart wait 300 ms that cart itself does not account for"
+    assert lines[5] == "   path     frontend → checkout → cart"
+    assert lines[6].startswith("   traces   checkout → cart: calls wait 10 ms → 300 ms")
+    assert lines[-2] == "note: logs, changes: no source"
+    assert lines[-1].startswith("ranked_by: fused, model rules 1, ")
+
+
+def test_the_worst_comes_first_with_its_reason_and_the_others_are_told_by_their_evidence():
+    text = "\n".join(answer_lines(answered(a_view(), with_model=False)))
+    _, first, second, *_ = text.split("\n\n")
+    assert "calls to cart wait" in first
+    assert second.splitlines()[1:] == [
+        "   path     frontend → ads",
+        '   logs     more INFO log lines after GET /: 10% → 30% of executions, "cache miss 3"',
+    ]
 
 
 def test_an_answer_without_causes_says_so():
     assert next(answer_lines(answered(EMPTY))) == "No cause found: nothing unusual was seen."
 
 
+def test_an_answer_that_rests_on_nothing_says_so():
+    blind = a_view([], graph=ServiceGraph(services=()), notes=tuple(f"{s}: no source" for s in SIGNALS))
+    assert next(answer_lines(answered(blind))) == "No cause found: there was no telemetry to look at."
+
+
 def test_the_tree_grows_a_line_a_step_indented_by_depth():
     outcome = answered(a_view())
     root, child = outcome.transcript.frames[:2]
-    assert step_line(root, root.steps[0]) == "frontend: search_traces all → 3 rows"
+    assert step_line(root, root.steps[0]) == "frontend: traces of everything → 3 findings"
     assert step_line(child, child.steps[0]).startswith("  ")
+
+
+def test_the_tree_names_components_as_they_are_whatever_the_model_calls_them():
+    outcome = answered(a_view())
+    told = [step_line(frame, step) for frame in outcome.transcript.frames for step in frame.steps]
+    assert [line for line in told if line.startswith("frontend: investigate ") and "cart" in line]
+    assert [line for line in told if line.startswith("frontend: answer: cart (network-delay)")]
+    assert not [line for line in told if "c1" in line or "c2" in line]
+
+
+def test_names_without_end_leave_their_middle_out():
+    outcome = answered(a_view())
+    frame = outcome.transcript.frames[0]
+    long = replace(frame, component=service("front" + "-" * 300 + "end"))
+    line = step_line(long, frame.steps[0])
+    assert line.startswith("front---")
+    assert "---end: traces of everything" in line
+    assert len(line) < 100
 
 
 def test_a_transcript_is_saved_and_loaded(tmp_path: Path):

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -133,6 +134,7 @@ def anonymous(transcript: Transcript) -> dict[str, object]:
     for frame in transcript.frames:
         frame.component = nobody
         frame.verdict = None
+        frame.steps = [replace(step, about=()) for step in frame.steps]
     return to_dict(transcript)
 
 

@@ -1,5 +1,7 @@
 """Redaction, metric classes, statements: what evidence says in words."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from service.domain.component import service
 from service.domain.evidence import Evidence, EvidenceKind, Signal
 from service.evidence.metric_class import about_callees, about_host, good_when_high, metric_class
-from service.evidence.redaction import one_line, redact
+from service.evidence.redaction import one_line, redact, told
 from service.evidence.statement import quantity, statement
 
 SECRETS = [
@@ -95,7 +97,15 @@ def test_what_is_good_when_high_whose_end_it_is_and_whether_it_is_the_hosts_is_r
         (0.042, "share", "4%"),
         (0.002, "share", "0.20%"),
         (5e9, "bytes", "5 GB"),
-        (3.2, "1/s", "3.2 1/s"),
+        (3.2, "1/s", "3.2/s"),
+        (9240.0, "By/s", "9.24 kB/s"),
+        (12_373.4, "requests", "12,373 requests"),
+        (9240.0, "", "9,240"),
+        (4096.0, "s", "4,096 s"),
+        (0.35, "s/s", "350 ms/s"),
+        (12.34, "%", "12.3%"),
+        (3.0, "per execution", "3 per execution"),
+        (float("inf"), "", "inf"),
     ],
 )
 def test_numbers_are_told_with_the_unit_that_a_person_would_choose(value: float, unit: str, text: str) -> None:
@@ -107,3 +117,44 @@ def test_every_kind_of_evidence_has_a_sentence(kind: EvidenceKind) -> None:
     row = Evidence("e0", Signal.TRACES, kind, service("a"), "get", 5.0, 3000.0, 1000.0, "us", example="x")
     assert statement(row)
     assert "\n" not in statement(row)
+
+
+def row(kind: EvidenceKind, **parts: object) -> Evidence:
+    usual = Evidence("e0", Signal.TRACES, kind, service("a"), "get", 5.0, now=0.5, before=0.25, unit="share")
+    return replace(usual, **parts)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("finding", "line"),
+    [
+        (row(EvidenceKind.LOST_CALL, given="list"), "list is followed by get in 25% → 50% of executions"),
+        (row(EvidenceKind.LOST_CALL, subject="unanswered get"), "unanswered get: 25% → 50% of calls"),
+        (row(EvidenceKind.CALLS, given="list", unit="per execution"), "list calls get 0.25 → 0.5 per execution"),
+        (row(EvidenceKind.METRIC, unit="millicores", now=60.0, before=5.0), "get 5 → 60 millicores"),
+        (
+            row(EvidenceKind.LOG_NEW, severity="error", example="boom"),
+            'new ERROR log lines: 25% → 50% of its lines, "boom"',
+        ),
+        (
+            row(EvidenceKind.CHANGE, subject="deploy", example="a 1.2", began_s=-90.0),
+            "deploy: a 1.2, 90 s before the alert",
+        ),
+    ],
+)
+def test_a_statement_can_be_read_at_night(finding: Evidence, line: str) -> None:
+    assert statement(finding) == line
+
+
+@pytest.mark.parametrize("kind", list(EvidenceKind))
+def test_names_in_a_statement_hold_no_secrets_and_an_end(kind: EvidenceKind) -> None:
+    name = "GET /reset?mail=jane.doe@example.org&password=hunter2\x1b[2J" + "x" * 100_000
+    said = statement(row(kind, subject=name, given=name, unit="x" * 100_000))
+    assert "jane" not in said
+    assert "hunter2" not in said
+    assert "\x1b" not in said
+    assert len(said) < 1000
+
+
+def test_an_example_goes_without_the_ids_that_fill_it() -> None:
+    line = "ERROR trace de4750c4502b87183d84b052565c3125 job 7f9c24e8-3b12-4fef-91e5-6b2f1a0c9d3e took 1234567 ms"
+    assert told(line, 160) == "ERROR trace … job … took 1234567 ms"

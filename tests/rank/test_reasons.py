@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from service.domain.component import edge, service
@@ -13,7 +15,9 @@ CART = service("cart")
     [
         (EvidenceKind.SELF_TIME, "cart spends 290 ms longer than before in its own code"),
         (EvidenceKind.LATENCY, "cart takes 290 ms longer than before"),
-        (EvidenceKind.TRAFFIC, "cart: requests to op: 10 ms → 300 ms"),
+        (EvidenceKind.METRIC, "op of cart went 10 ms → 300 ms"),
+        (EvidenceKind.ERROR_SHARE, "10 ms → 300 ms of the executions of cart fail there"),
+        (EvidenceKind.TRAFFIC, "requests to cart went 10 ms → 300 ms"),
     ],
 )
 def test_a_reason_is_a_sentence_made_of_the_most_telling_row(kind: EvidenceKind, sentence: str):
@@ -29,11 +33,16 @@ def test_a_log_template_is_told_without_its_example():
     row = finding(
         EvidenceKind.LOG_NEW, CART, "t", 9.0, now=0.5, before=0.0, unit="share", severity="error", example="boom 3"
     )
-    assert reason(CART, [row]) == "cart writes new ERROR log lines (0% → 50%)"
+    assert reason(CART, [row]) == "cart writes new ERROR log lines (0% → 50% of its lines)"
+
+
+def test_a_change_is_told_with_its_time():
+    row = replace(finding(EvidenceKind.CHANGE, CART, "deploy", 9.0, example="cart 1.2"), began_s=-240.0)
+    assert reason(CART, [row]) == "cart was changed 4 min before the alert (deploy: cart 1.2)"
 
 
 def test_a_suspect_without_evidence_is_told_as_one():
-    assert reason(CART, []) == "nothing of its own speaks for cart"
+    assert reason(CART, []) == "there is no evidence against cart itself"
 
 
 @pytest.mark.parametrize("kind", list(EvidenceKind))

@@ -26,8 +26,8 @@ def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_case_is_localized_with_its_tree_and_its_causes(case_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["localize", str(case_dir), "--model", "rules"]) == 0
     printed = capsys.readouterr()
-    assert "search_traces" in printed.out
-    assert "ranked by: fused" in printed.out
+    assert "traces of everything" in printed.out
+    assert "ranked_by: fused" in printed.out
     assert printed.err == ""
 
 
@@ -35,7 +35,7 @@ def test_without_a_model_the_answer_says_that_statistics_ranked(
     case_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["localize", str(case_dir)]) == 0
-    assert "ranked by: statistical" in capsys.readouterr().out
+    assert "ranked_by: statistical" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("model", ["none", "rules"])
