@@ -7,7 +7,7 @@ from service.agent.budget import Budget
 from service.agent.localize import Outcome, localize
 from service.agent.rounds import OnStep
 from service.domain.incident import Incident
-from service.domain.localization import RankedBy
+from service.domain.localization import RankedBy, Stop
 from service.ports import ChatModel, Telemetry
 from service.view.opening import open_view
 from service.view.view import View
@@ -28,7 +28,8 @@ class Bench:
 async def answer(
     incident: Incident, bench: Bench, deadline_s: float | None = None, on_step: OnStep | None = None
 ) -> tuple[View, Outcome]:
-    """Open the incident's view and localize it. The deadline counts from here; the bench's own bounds it.
+    """Open the incident's view and localize it. The deadline counts from here; the bench's own bounds it. Where it was
+    up before all telemetry was there and looked at, the answer says so (``out_of_time``), whoever ranked.
 
     Raises `service.errors.CaseError` where a recorded case turns out to be damaged.
     """
@@ -38,5 +39,6 @@ async def answer(
     left_s = max(0.0, allowed_s - (time.monotonic() - started))
     budget = replace(bench.budget, deadline_s=left_s)
     outcome = await localize(view, bench.model, budget, rank=bench.rank, on_step=on_step)
-    said = replace(outcome.localization, seconds=time.monotonic() - started)
+    stop = outcome.localization.stop if left_s > 0 else Stop.OUT_OF_TIME
+    said = replace(outcome.localization, seconds=time.monotonic() - started, stop=stop)
     return view, replace(outcome, localization=said)

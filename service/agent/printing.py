@@ -22,7 +22,7 @@ from service.tools.specs import SIGNAL_OF
 SHOWN_CAUSES = 5
 SHOWN_EVIDENCE = 3  # of the first cause; the others are told by one row each
 LONGEST_NAME = 60
-LONGEST_LINE = 200
+LONGEST_LINE = 260
 _INDENT = "  "
 _MARGIN = "   "
 
