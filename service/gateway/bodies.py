@@ -6,6 +6,7 @@ from typing import NoReturn, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
+from starlette.requests import ClientDisconnect
 
 from service.errors import CallerError
 from service.gateway.problem import Problem, TooLarge
@@ -26,6 +27,8 @@ async def read_body(request: Request, limit_bytes: int, timeout_s: float) -> obj
             return _decoded(await _read(request, limit_bytes))
     except TimeoutError:
         raise Problem(408, f"the body did not come within {timeout_s:g} s") from None
+    except ClientDisconnect:
+        raise Problem(400, "the sender went away before the body had come") from None
 
 
 def validated(model: type[Body], body: object) -> Body:

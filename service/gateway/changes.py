@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from service.agent.document import SCHEMA_VERSION
 from service.gateway.bodies import validated
 from service.gateway.context import AGateway, JsonBody
+from service.gateway.documented import schema_of
 from service.jobs.records import Change
 from service.stores.validation import Moment, printable
 
@@ -31,9 +32,7 @@ class _Many(BaseModel):
     changes: Annotated[list[PlainChange], Field(min_length=1)]
 
 
-SCHEMA = {
-    "requestBody": {"required": True, "content": {"application/json": {"schema": PlainChange.model_json_schema()}}}
-}
+SCHEMA = {"requestBody": {"required": True, "content": {"application/json": {"schema": schema_of(PlainChange)}}}}
 
 
 @router.post("/v1/changes", status_code=202, openapi_extra=SCHEMA)

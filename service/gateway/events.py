@@ -8,7 +8,7 @@ stops an EventSource. Between events a comment keeps the connection alive.
 import json
 import time
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header
 from fastapi.responses import Response, StreamingResponse
@@ -23,10 +23,14 @@ router = APIRouter(tags=["localizations"])
 
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 HEARTBEAT = ": still here\n\n"
+STREAM: dict[int | str, Any] = {
+    200: {"description": "The steps.", "content": {"text/event-stream": {}}},
+    204: {"description": "All has been seen."},
+}
 NOTHING_SEEN = -1
 
 
-@router.get("/v1/localizations/{localization_id}/events", response_class=StreamingResponse)
+@router.get("/v1/localizations/{localization_id}/events", response_class=StreamingResponse, responses=STREAM)
 async def stream(localization_id: str, parts: AGateway, last_event_id: Annotated[str, Header()] = "") -> Response:
     """Every step: first those after ``Last-Event-ID`` that are there already, then the others as they are made."""
     seen = _seen(last_event_id)

@@ -1,5 +1,5 @@
 import json
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse, Response
@@ -17,7 +17,10 @@ router = APIRouter(tags=["localizations"])
 WaitS = Annotated[float, Query(ge=0, allow_inf_nan=False, description="Wait this long for the answer, seconds.")]
 
 
-@router.post("/v1/localizations", status_code=202, openapi_extra=SCHEMA)
+ANSWERED: dict[int | str, dict[str, Any]] = {200: {"description": "The answer came in time."}}
+
+
+@router.post("/v1/localizations", status_code=202, openapi_extra=SCHEMA, responses=ANSWERED)
 async def ask(body: AdmittedBody, parts: AGateway, wait_s: WaitS = 0) -> Response:
     """Ask directly. 200 with the answer if it came within ``wait_s``, else 202 and where it will be."""
     receipt = await parts.store.ask(parts.tenant, question_of(body, parts.now()), parts.now())

@@ -1,7 +1,7 @@
 import asyncio
 
 from fastapi import APIRouter
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from service.agent.document import SCHEMA_VERSION
@@ -17,7 +17,7 @@ async def livez() -> Response:
     return JSONResponse({"schema_version": SCHEMA_VERSION, "status": "alive"})
 
 
-@router.get("/readyz")
+@router.get("/readyz", responses={503: {"description": "Not ready; the same body says why."}})
 async def readyz(parts: AGateway) -> Response:
     """Whether work can be taken: 200 or 503, and what was found about each part."""
     checks = {
@@ -35,7 +35,7 @@ async def readyz(parts: AGateway) -> Response:
     return JSONResponse(body, 200 if ready else 503, headers=None if ready else {"Retry-After": "5"})
 
 
-@router.get("/metrics")
+@router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(parts: AGateway) -> Response:
     """Our own metrics in Prometheus' text format; those about the store are left out while it does not answer."""
     try:

@@ -12,6 +12,7 @@ from service.domain.component import EDGE_ARROW, ComponentKind
 from service.domain.window import Window
 from service.errors import CallerError
 from service.gateway.bodies import validated
+from service.gateway.documented import schema_of
 from service.jobs.records import Question
 from service.stores.alert_body import parse_alert_body
 from service.stores.validation import Moment, printable
@@ -67,11 +68,7 @@ class AboutWindow(BaseModel):
 SCHEMA = {
     "requestBody": {
         "required": True,
-        "content": {
-            "application/json": {
-                "schema": {"anyOf": [AboutAlerts.model_json_schema(), AboutWindow.model_json_schema()]}
-            }
-        },
+        "content": {"application/json": {"schema": {"anyOf": [schema_of(AboutAlerts), schema_of(AboutWindow)]}}},
     }
 }
 

@@ -14,6 +14,7 @@ from service.domain.localization import Cause, Localization, RankedBy, Stop
 from service.domain.window import rfc3339
 from service.gateway.bodies import validated
 from service.gateway.context import AGateway, Gateway, JsonBody
+from service.gateway.documented import schema_of
 from service.gateway.documents import found
 from service.gateway.problem import Problem
 from service.grader.grade import Grade, grade
@@ -49,7 +50,7 @@ class Verdict(BaseModel):
     note: Annotated[str, Field(max_length=10_000)] = ""
 
 
-SCHEMA = {"requestBody": {"required": True, "content": {"application/json": {"schema": Verdict.model_json_schema()}}}}
+SCHEMA = {"requestBody": {"required": True, "content": {"application/json": {"schema": schema_of(Verdict)}}}}
 
 
 @router.put("/v1/localizations/{localization_id}/verdict", openapi_extra=SCHEMA)

@@ -2,6 +2,7 @@ from fastapi import FastAPI
 
 from service.gateway import alerts, changes, events, incidents, localizations, otlp, probes, verdicts
 from service.gateway.context import Gateway
+from service.gateway.documented import PROBLEMS
 from service.gateway.measuring import Measured
 from service.gateway.problem import answer_with_problems
 from service.stores.embedded.intake import Intake
@@ -14,7 +15,7 @@ def web_app(gateway: Gateway, version: str, intake: Intake | None = None) -> Fas
     app.add_middleware(Measured, meters=gateway.meters)
     answer_with_problems(app)
     for noun in (alerts, localizations, events, verdicts, incidents, changes, probes):
-        app.include_router(noun.router)
+        app.include_router(noun.router, responses=PROBLEMS)
     if intake is not None:
         app.state.intake = intake
         app.include_router(otlp.router)

@@ -1,5 +1,8 @@
 import asyncio
+import json
+import re
 import sqlite3
+from collections.abc import MutableMapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -99,6 +102,36 @@ async def test_the_openapi_document_names_every_call(client: httpx.AsyncClient) 
         ("get", "/v1/incidents/{incident_id}"),
         ("post", "/v1/changes"),
     } <= calls
+
+
+async def test_the_openapi_document_refers_to_nothing_that_it_does_not_hold(client: httpx.AsyncClient) -> None:
+    document = (await client.get("/openapi.json")).json()
+    for reference in re.findall(r'"\$ref": ?"#/([^"]+)"', json.dumps(document)):
+        part = document
+        for step in reference.split("/"):
+            part = part[step]
+
+
+async def test_the_openapi_document_tells_of_problems_at_every_call(client: httpx.AsyncClient) -> None:
+    paths: dict[str, Any] = (await client.get("/openapi.json")).json()["paths"]
+    told = [methods[method]["responses"]["default"]["content"] for methods in paths.values() for method in methods]
+    assert len(told) >= 14
+    assert all(list(content) == ["application/problem+json"] for content in told)
+
+
+async def test_a_sender_that_goes_away_is_no_error_of_ours(gateway: Gateway) -> None:
+    messages = iter([{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}])
+    sent: list[MutableMapping[str, Any]] = []
+
+    async def receive() -> MutableMapping[str, Any]:
+        return next(messages)
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    scope: dict[str, Any] = {"type": "http", "method": "POST", "path": "/v1/alerts", "query_string": b"", "headers": []}
+    await web_app(gateway, "0")(scope, receive, send)
+    assert sent[0]["status"] == 400
 
 
 async def test_a_method_that_is_not_there_is_a_problem(client: httpx.AsyncClient) -> None:
