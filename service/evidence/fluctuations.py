@@ -12,6 +12,9 @@ from service.evidence.constants import COUNTER_RISES, DRIFT_OF_METRIC, MIN_PEERS
 from service.evidence.spans import Floats, codes
 from service.evidence.tables import Compared
 
+LARGEST = 1e100
+"""Nothing measured is larger; differences and sums of what claims to be would be no numbers."""
+
 _KINDS = frozenset(ComponentKind)
 _COUNTER_SUFFIXES = ("_total", "_count", "_sum", "_bucket")
 
@@ -49,6 +52,7 @@ def read_series(compared: Compared, alerted_at_us: int) -> Iterator[Series]:
     key = columns["component"][0] * len(columns["metric"][1]) + columns["metric"][0]
     seconds = (np.asarray(table["time"].cast(pa.int64())) - alerted_at_us) / 1e6
     values = np.asarray(table["value"], dtype=np.float64)
+    values = np.where(np.isfinite(values), np.clip(values, -LARGEST, LARGEST), values)
     finite = np.isfinite(values)
     order = np.lexsort((seconds, key))
     order = order[finite[order]]

@@ -87,3 +87,10 @@ def test_samples_that_are_no_numbers_are_left_out() -> None:
 def test_series_of_a_kind_that_nobody_knows_belong_to_their_service() -> None:
     (row,) = _evidence(_series(_noise(10, 30), _noise(90, 8), component="a-1/app", kind="container"))
     assert row.component == service("a")
+
+
+def test_samples_beyond_all_reason_do_not_overflow() -> None:
+    extremes = [1.7e308, -1.7e308] * 10
+    for row in [*_evidence(_series(extremes, extremes[:7])), *_evidence(_series(_noise(10, 20), extremes))]:
+        assert 0 <= row.score <= 99
+        assert np.isfinite([row.now, row.before or 0.0, row.impact or 0.0]).all()
