@@ -27,9 +27,8 @@ _POINTS_TO: dict[Feature, Fault] = {
     Feature.NETWORK: Fault.NETWORK_DELAY,
 }
 
-# Where one of these is noticeable it is the reason, and what else there is its effect; asked in this order.
-_REASONS: tuple[tuple[Feature, Fault], ...] = (
-    (Feature.RESTART, Fault.CRASH),
+# Where a resource is noticeably short, slowness is its effect; asked in this order.
+_RESOURCES: tuple[tuple[Feature, Fault], ...] = (
     (Feature.DISK, Fault.DISK),
     (Feature.MEMORY, Fault.MEMORY),
     (Feature.CPU, Fault.CPU),
@@ -41,14 +40,18 @@ def guess_fault(weighted: Mapping[Feature, float], symptoms: Symptoms) -> Fault:
     """The fault whose reason is seen; else the one with the most weight behind it. What logs say is not asked: anybody
     may write that.
 
-    Failing without errors being thrown, though calls no longer follow, is a wrong result.
+    A resource that is short makes slow; where more speaks of failure it is beside the point. Failing without errors
+    being thrown, though calls no longer follow, is a wrong result.
     """
     if fault := _told_by_a_change(weighted, symptoms):
         return fault
     if symptoms.strengths.get(Feature.TRAFFIC, 0.0) > MUCH_TRAFFIC:
         return Fault.OVERLOAD
-    for feature, fault in _REASONS:
-        if weighted.get(feature, 0.0) > NOTICEABLE:
+    if weighted.get(Feature.RESTART, 0.0) > NOTICEABLE:
+        return Fault.CRASH
+    failing = weighted.get(Feature.ERRORS, 0.0) + weighted.get(Feature.LOG_TROUBLE, 0.0)
+    for feature, fault in _RESOURCES:
+        if weighted.get(feature, 0.0) > max(NOTICEABLE, failing / 2):
             return fault
     totals: dict[Fault, float] = {}
     for feature, weight in weighted.items():
