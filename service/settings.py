@@ -35,7 +35,8 @@ class _Group(BaseModel):
 
 class ModelSettings(_Group):
     """Which model localizes: "none" (the statistical rank alone), "rules" (built in), the directory of one with its
-    manifest, or the name of one on a server (``base_url``)."""
+    manifest, or the name of one on a server (``base_url``).
+    """
 
     name: Annotated[str, Field(min_length=1)] = "none"
     base_url: str = ""
