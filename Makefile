@@ -42,12 +42,13 @@ testbed: $(DEV)
 	@$(BIN)/python -m deploy.testbed live
 
 # Hashes pin what is installed; no address of an index is written, so that everybody's own index serves.
-# The constraint keeps both locks at one version of everything that they share.
+# The larger one is resolved first and constrains the smaller, so that both have one version of everything.
 lock: $(VENV)/pyvenv.cfg
 	$(INSTALL) uv
-	$(BIN)/uv pip compile pyproject.toml $(LOCK_FLAGS) --output-file requirements.lock
 	$(BIN)/uv pip compile pyproject.toml $(LOCK_FLAGS) --extra evaluation --extra testbed --group dev \
-		--constraint requirements.lock --output-file requirements-dev.lock
+		--output-file requirements-dev.lock
+	$(BIN)/uv pip compile pyproject.toml $(LOCK_FLAGS) --constraint requirements-dev.lock \
+		--output-file requirements.lock
 	@! grep -nE '://|^-|torch' requirements.lock requirements-dev.lock
 
 LOCK_FLAGS := --quiet --upgrade --universal --python-version 3.11 --generate-hashes \

@@ -23,8 +23,13 @@ class Incident:
 
     @property
     def alerted_at(self) -> datetime:
-        """When the first alert began, or the middle of the window if there is none."""
-        return min((alert.starts_at for alert in self.alerts), default=self.window.start + self.window.length / 2)
+        """When the first alert began that still fires (of all, if none does), or the middle of the window without any.
+
+        A notification names what has ended beside what fires: that may have begun for another reason, long before.
+        """
+        firing = [alert.starts_at for alert in self.alerts if alert.firing]
+        began = firing or [alert.starts_at for alert in self.alerts]
+        return min(began, default=self.window.start + self.window.length / 2)
 
     @property
     def alerting_services(self) -> tuple[str, ...]:

@@ -78,7 +78,8 @@ class LiveWindows:
 
     def window(self, alerts: Sequence[Alert], now: datetime) -> Window:
         """What is under suspicion. An alert from the future (a clock that is wrong) counts as one of now."""
-        began = min((alert.starts_at for alert in alerts), default=now)
+        firing = [alert.starts_at for alert in alerts if alert.firing]
+        began = min(firing or [alert.starts_at for alert in alerts], default=now)
         start = max(min(began, now), now - self.oldest) - self.lead
         return Window(start, min(now, start + self.longest))
 

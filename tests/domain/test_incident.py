@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -48,3 +49,9 @@ def test_windows_that_share_a_moment_overlap() -> None:
 def test_a_written_time_is_read_back_as_the_same_moment(moment: datetime) -> None:
     assert rfc3339(moment).endswith("Z")
     assert datetime.fromisoformat(rfc3339(moment)) == moment
+
+
+def test_an_alert_that_has_ended_does_not_say_when_the_incident_began() -> None:
+    ended = replace(alert(1), ends_at=NOON + timedelta(minutes=2))
+    assert Incident("i", (ended, alert(9)), HOUR).alerted_at == NOON + timedelta(minutes=9)
+    assert Incident("i", (ended,), HOUR).alerted_at == NOON + timedelta(minutes=1)
