@@ -21,7 +21,7 @@ DEV := $(VENV)/.installed-dev
 .DELETE_ON_ERROR:
 
 demo: $(RUNTIME)
-	@$(BIN)/hypocenter $(if $(CASE),localize "$(CASE)",demo)
+	@$(BIN)/hypocenter demo "$(or $(CASE),tests/cases/mealrun/mealrun-04)"
 
 test: check
 	$(BIN)/python -m pytest -m "not slow"
