@@ -13,6 +13,7 @@ from service.evidence.assess import assess
 from service.evidence.tables import Compared, Tables
 from service.ports import CHANGES, LOGS, METRICS, SPANS, TOPOLOGY, Telemetry
 from service.stores.case_tables import outside, within
+from service.view.sampling import sampled
 from service.view.topology import build_graph
 from service.view.view import View
 
@@ -33,10 +34,11 @@ async def open_view(incident: Incident, telemetry: Telemetry, timeout_s: float =
         tables, notes = await _fetch(incident, telemetry, timeout_s)
     except ExceptionGroup as group:  # signals are fetched side by side; the first that fails tells enough
         raise group.exceptions[0] from None
+    tables, thinned = sampled(tables)
     graph = build_graph(tables)
     # In a thread: it computes for long enough to keep a server from answering anybody else.
     assessment = await asyncio.to_thread(assess, tables, graph)
-    return View(incident, tables, graph, assessment.evidence, assessment.onset, notes)
+    return View(incident, tables, graph, assessment.evidence, assessment.onset, (*notes, *thinned))
 
 
 async def _fetch(incident: Incident, telemetry: Telemetry, timeout_s: float) -> tuple[Tables, tuple[str, ...]]:
