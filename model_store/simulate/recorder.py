@@ -52,6 +52,8 @@ class Recorder:
 
     def span_table(self) -> pa.Table:
         """All spans (`SPANS`), by start."""
+        if not self.spans:
+            return SPANS.empty_table()
         block = _sorted(self.spans, "start")
         system, style = self.system, self.system.style
         ids, traces = self._hex(self.ids, 16), self._hex(self.traces, 32)
@@ -74,6 +76,8 @@ class Recorder:
 
     def log_table(self) -> pa.Table:
         """All log lines (`LOGS`), by time; severity stands in the text where the system's loggers put it."""
+        if not self.logs:
+            return LOGS.empty_table()
         block = _sorted(self.logs, "time")
         ids, traces = self._hex(self.ids, 16), self._hex(self.traces, 32)
         system = self.system

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from model_store.simulate.batch import simulate
@@ -21,6 +21,7 @@ seeds = st.integers(0, 10_000)
 
 @settings(deadline=None, max_examples=20)
 @given(seeds, st.integers(1, 25), st.integers(0, 60), st.sampled_from([None, *EFFECTS]))
+@example(seed=114, services=1, traces=0, fault=Fault.CPU)  # nobody asks, nothing is written
 def test_any_case_keeps_the_format(seed: int, services: int, traces: int, fault: Fault | None) -> None:
     case = generate(seed, services=services, traces=traces, fault=fault)
     for name, table in case.tables.present().items():
