@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from model_store.cases import find_cases, read_truth
+from model_store.evaluate.scores import of_rank
 from service.grader.ranks import rank_of_truth
 from service.grader.truth import Truth
 from service.rank.constants import RankConstants
@@ -109,7 +110,7 @@ def _scaled(constants: RankConstants, name: str, factor: float) -> RankConstants
 
 def _reciprocal(case: Labelled, constants: RankConstants) -> float:
     found = rank_of_truth([s.component for s in rank(case.view, constants)], case.truth, case.view.graph)
-    return 1 / found if found else 0.0
+    return of_rank(found).reciprocal
 
 
 def _objective(cases: Sequence[Labelled], constants: RankConstants) -> float:

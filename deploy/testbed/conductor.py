@@ -56,7 +56,6 @@ class Replica:
     version: str = USUAL_VERSION
     ailment: Ailment = field(default_factory=Ailment)
     down_since_s: float | None = None
-    up_since_s: float = 0
 
 
 @dataclass(slots=True)
@@ -115,7 +114,6 @@ class Conductor:
             self._launch(name)
         for name, replica in self.replicas.items():
             wait_until(answers(replica.port), self.processes.running[name], START_LIMIT_S)
-            replica.up_since_s = time.monotonic()
         self._start_watchers()
         self._start_load()
 
@@ -225,7 +223,6 @@ class Conductor:
             replica.pod.restarts += 1
             reason = f"exit code {code if code >= 0 else 128 - code}"
             self.announce(replica.pod.service, "restart", f"container of {name} was restarted after {reason}")
-            replica.up_since_s = now
             self._launch(name)
 
     def _exposition(self) -> str:
@@ -266,7 +263,6 @@ class Conductor:
         replica.version, replica.ailment = version, ailment
         self.processes.stop(pod)
         wait_until(answers(replica.port), self._launch(pod), START_LIMIT_S)
-        replica.up_since_s = time.monotonic()
 
     def announce(self, service: str, kind: str, summary: str) -> None:
         """Records a change, as a pipeline would."""

@@ -5,6 +5,7 @@ import random
 import signal
 import sys
 import time
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -55,31 +56,21 @@ class Injection(BaseModel):
 class Active(Protocol):
     """A fault that can be begun, kept up at every tick, and ended."""
 
+    @abstractmethod
     def begin(self, conductor: Conductor) -> None:
         """Breaks something."""
-        ...
 
     def tick(self, conductor: Conductor) -> None:
-        """Keeps it broken."""
-        ...
+        """Keeps it broken; most faults go on by themselves."""
 
+    @abstractmethod
     def end(self, conductor: Conductor) -> None:
         """Mends it."""
-        ...
 
 
 @dataclass(slots=True)
-class _Base:
+class _Base(Active):
     told: Injection
-
-    def begin(self, conductor: Conductor) -> None:
-        raise NotImplementedError
-
-    def tick(self, conductor: Conductor) -> None:
-        """Most faults go on by themselves."""
-
-    def end(self, conductor: Conductor) -> None:
-        raise NotImplementedError
 
 
 def pods_of(conductor: Conductor, on: str) -> tuple[str, ...]:

@@ -17,7 +17,6 @@ from deploy.testbed.conductor import Conductor
 from deploy.testbed.errors import RejectedError
 from deploy.testbed.faults import WAYS, Active, FalseAlarm, cause_of, deploy, injected
 from deploy.testbed.plan import Plan, Planned, case_directory
-from deploy.testbed.program.trouble import Ailment
 from deploy.testbed.telemetry_tables import change_table, log_table, metric_table, span_table, topology_table
 from service.domain.evidence import Signal
 from service.domain.incident import Incident
@@ -190,13 +189,6 @@ def _write(
     shutil.rmtree(unfinished, ignore_errors=True)
     write_case(unfinished, incident, body, tables, truth)
     unfinished.rename(place)
-
-
-def cure(conductor: Conductor) -> None:
-    """After an attempt that failed: everything as it was."""
-    for pod, replica in conductor.replicas.items():
-        if replica.ailment != Ailment():
-            conductor.ail(pod, Ailment())
 
 
 def _now() -> datetime:

@@ -22,7 +22,6 @@ KINDS = ("", "internal", "server", "client", "producer", "consumer")
 STATUSES = ("unset", "ok", "error")
 STEP_S = 5
 LIMIT_S = 20
-NODE_METRICS = "node_"
 
 Row = tuple[object, ...]
 

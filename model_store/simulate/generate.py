@@ -26,7 +26,6 @@ from service.stores.memory import InMemoryTelemetry
 
 SYSTEM = "synthetic"
 WINDOW_BEFORE = timedelta(minutes=10)
-WINDOW_AFTER = timedelta(minutes=2)
 WINDOW_US = 12 * MINUTE_US
 FEWEST_HITS = 10
 """A fault strikes where at least so many executions would feel it: else nothing could be seen, and no alert come."""

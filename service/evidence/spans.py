@@ -60,11 +60,9 @@ class Spans:
 
     services: list[str]
     operations: list[tuple[int, str]]
-    pods: list[str]
     now: Bools
     trace: Ints
     service: Ints
-    pod: Ints
     operation: Ints
     parent: Ints
     entry: Ints
@@ -233,7 +231,6 @@ def read_spans(compared: Compared, graph: ServiceGraph) -> Spans:
     name, names = codes(table["operation"])
     kind, kinds = codes(table["kind"])
     status, statuses = codes(table["status"])
-    pod, pods = codes(table["pod"])
     trace, _ = codes(table["trace_id"])
     pair = service * (len(names) + 1) + name
     unique, operation = np.unique(pair, return_inverse=True)
@@ -246,11 +243,9 @@ def read_spans(compared: Compared, graph: ServiceGraph) -> Spans:
     return Spans(
         services=[*services, *unseen],
         operations=[(int(p // (len(names) + 1)), names[int(p % (len(names) + 1))]) for p in unique],
-        pods=pods,
         now=now,
         trace=trace,
         service=service,
-        pod=pod,
         operation=operation.astype(np.int64),
         parent=parent,
         entry=operation.astype(np.int64)[_roots(parent)],

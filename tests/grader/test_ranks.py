@@ -1,11 +1,6 @@
-from math import isclose
-
-from hypothesis import given
-from hypothesis import strategies as st
-
 from service.domain.component import Component, ComponentKind, edge, service
 from service.domain.graph import ServiceGraph
-from service.grader.ranks import accuracy_at, mean_reciprocal_rank, rank_of_truth
+from service.grader.ranks import rank_of_truth
 from service.grader.truth import TrueCause, Truth
 
 GRAPH = ServiceGraph(
@@ -55,19 +50,3 @@ def test_one_of_two_true_components_is_enough() -> None:
 def test_an_absent_cause_has_no_rank() -> None:
     assert rank_of_truth([service("pay")], CART, GRAPH) is None
     assert rank_of_truth([service("pay")], Truth(()), GRAPH) is None
-
-
-def test_accuracy_counts_absent_causes_as_wrong() -> None:
-    ranks = [1, 3, None, 2]
-    assert accuracy_at(1, ranks) == 0.25
-    assert accuracy_at(3, ranks) == 0.75
-    assert isclose(mean_reciprocal_rank(ranks), (1 + 1 / 3 + 1 / 2) / 4)
-    assert accuracy_at(1, []) == 0.0
-    assert mean_reciprocal_rank([]) == 0.0
-
-
-@given(st.lists(st.none() | st.integers(1, 30), min_size=1))
-def test_accuracy_grows_with_k_and_bounds_the_reciprocal_rank(ranks: list[int | None]) -> None:
-    accuracies = [accuracy_at(k, ranks) for k in range(1, 31)]
-    assert accuracies == sorted(accuracies)
-    assert accuracies[0] - 1e-9 <= mean_reciprocal_rank(ranks) <= accuracies[-1] + 1e-9

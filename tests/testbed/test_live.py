@@ -2,19 +2,9 @@
 
 import pytest
 
-from deploy.testbed import ground
 from deploy.testbed.__main__ import OURS, WARM_UP_S
-from deploy.testbed.errors import MissingError
 from deploy.testbed.live import HEALTHY_S, live_shop, play
 from deploy.testbed.plan import read_plan
-
-
-@pytest.fixture
-def packages() -> None:
-    try:
-        ground.check_packages()
-    except MissingError as missing:
-        pytest.skip(str(missing))
 
 
 @pytest.mark.slow

@@ -6,23 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from deploy.testbed import ground
 from deploy.testbed.conductor import Conductor
-from deploy.testbed.errors import MissingError, RejectedError
+from deploy.testbed.errors import RejectedError
 from deploy.testbed.plan import Plan, Planned, case_directory
 from deploy.testbed.recorder import record
 from service.stores.recorded import RecordedCase
 from service.view.opening import open_view
 
 ATTEMPTS = 3
-
-
-@pytest.fixture
-def packages() -> None:
-    try:
-        ground.check_packages()
-    except MissingError as missing:
-        pytest.skip(str(missing))
 
 
 @pytest.mark.slow
