@@ -1,24 +1,22 @@
-"""What is trained on: a frame as the token ids that a model read and wrote."""
+"""What a trainer eats: one sequence of token ids a frame, exactly those that the engine saw and wrote."""
 
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import NDArray
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Sequence:
-    """One frame, T tokens long, of which the model wrote N: its completions, ``<|end|>`` included.
-
-    ``own[t]`` says that ``ids[t]`` was written by the model; everything else is masked from every loss. ``allowed[k]``
-    are the ids that the grammar left at the k-th own position, ascending, the written one among them.
-    ``behaviour_logprobs[k]`` is what the k-th was sampled with; None where an oracle wrote it.
+    """One frame as arrays: ``ids`` [T], ``own`` [T] tells which of them the model wrote itself (its completions,
+    ``<|end|>`` included), and ``allowed`` holds for each own position, in their order, the ids that the grammar left
+    open there (ascending; the one written is among them). All else is masked from the loss. ``root`` is whether the
+    frame is the incident's first; frames of one ``incident`` share its reward.
     """
 
-    ids: npt.NDArray[np.int32]  # T
-    own: npt.NDArray[np.bool_]  # T
-    allowed: list[npt.NDArray[np.int32]]  # N arrays
+    ids: NDArray[np.int32]
+    own: NDArray[np.bool_]
+    allowed: tuple[NDArray[np.int32], ...]
     incident: str
     frame: int
-    is_root: bool
-    behaviour_logprobs: npt.NDArray[np.float32] | None = None  # N
+    root: bool
