@@ -18,12 +18,26 @@ from deploy.testbed.plan import Planned
 from deploy.testbed.processes import answers, free_ports, wait_until
 from deploy.testbed.telemetry_tables import log_rows
 
-WARM_UP_S, HEALTHY_S = 25.0, 100.0
-LEAD_S, BASELINE_S, SHORTEST_S = 30, 75, 30
-"""What is under suspicion before the alert, and how much before that is healthy: live windows of a short life."""
 ALERT_LIMIT_S, ANSWER_LIMIT_S, START_LIMIT_S = 60.0, 60.0, 40.0
 SHIP_S = 1.0
 SEVERITIES = {"DEBUG": 5, "INFO": 9, "WARNING": 13, "ERROR": 17, "CRITICAL": 21}
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Windows of a short life (seconds): what is under suspicion before the alert, how much before that is healthy and
+    how much of it is enough, and how long the shop runs before it is broken for the first time.
+    """
+
+    lead_s: int = 30
+    baseline_s: int = 75
+    shortest_s: int = 30
+    warm_up_s: float = 25.0
+
+    @property
+    def healthy_s(self) -> float:
+        """How long the shop must have been healthy when something is broken."""
+        return self.lead_s + self.baseline_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +49,7 @@ class Round:
     ranked: tuple[str, ...]
     alert_s: float
     answer_s: float
+    unresolved: bool = False
 
     @property
     def rank(self) -> int | None:
@@ -88,23 +103,25 @@ def _record(at: datetime, severity: str, body: str, trace_id: str, span_id: str)
 
 
 @contextlib.contextmanager
-def live_shop(shop: str, model: str, say: Callable[[str], None]) -> Iterator[tuple[Conductor, LogShipper]]:
-    """A shop, and a hypocenter that takes its spans, logs, changes and alerts, and asks its Prometheus."""
+def live_shop(shop: str, model: str, pace: Pace, say: Callable[[str], None]) -> Iterator[tuple[Conductor, LogShipper]]:
+    """A shop, warmed up, and a hypocenter that takes its spans, logs, changes and alerts, and asks its Prometheus."""
     port = free_ports(1)[0]
     url = f"http://127.0.0.1:{port}"
     say(f"starting {shop} and hypocenter at {url}")
     with Conductor(shop, hypocenter=url) as conductor:
-        _start_hypocenter(conductor, port, model)
-        yield conductor, LogShipper(conductor, url)
+        _start_hypocenter(conductor, port, model, pace)
+        shipper = LogShipper(conductor, url)
+        conductor.run(pace.warm_up_s, each=shipper.ship)
+        yield conductor, shipper
 
 
-def _start_hypocenter(conductor: Conductor, port: int, model: str) -> None:
+def _start_hypocenter(conductor: Conductor, port: int, model: str, pace: Pace) -> None:
     directory: Path = conductor.directory
     settings = {
         "PORT": port, "STORE": directory / "hypocenter.sqlite", "TELEMETRY__EMBEDDED": directory / "telemetry",
         "TELEMETRY__PROMETHEUS_URL": f"http://127.0.0.1:{conductor.ports['prometheus']}",
-        "TELEMETRY__PROMETHEUS_STEP_S": 5, "WINDOWS__LEAD_S": LEAD_S, "WINDOWS__BASELINE_S": BASELINE_S,
-        "WINDOWS__SHORTEST_BASELINE_S": SHORTEST_S, "MODEL__NAME": model,
+        "TELEMETRY__PROMETHEUS_STEP_S": 5, "WINDOWS__LEAD_S": pace.lead_s, "WINDOWS__BASELINE_S": pace.baseline_s,
+        "WINDOWS__SHORTEST_BASELINE_S": pace.shortest_s, "MODEL__NAME": model,
     }  # fmt: skip
     environment = {f"HYPOCENTER_{name}": str(value) for name, value in settings.items()}
     process = conductor.processes.start(
@@ -113,8 +130,12 @@ def _start_hypocenter(conductor: Conductor, port: int, model: str) -> None:
     wait_until(answers(port), process, START_LIMIT_S)
 
 
-def play(conductor: Conductor, shipper: LogShipper, planned: Planned, say: Callable[[str], None]) -> Round:
-    """Breaks what is planned and waits for the answer. Raises `RejectedError` if none comes."""
+def play(conductor: Conductor, shipper: LogShipper, planned: Planned, pace: Pace, say: Callable[[str], None]) -> Round:
+    """Waits until the shop has been healthy for long enough, breaks what is planned, and waits for the answer.
+
+    Raises `RejectedError` if none comes.
+    """
+    conductor.run(pace.healthy_s, each=shipper.ship)
     active: list[Active] = [WAYS[told.kind, told.how](told) for told in planned.faults]
     causes = tuple(str(cause_of(conductor, told)["name"]) for told in planned.faults)
     known = {incident["id"] for incident in _incidents(conductor)}
@@ -144,7 +165,8 @@ def play(conductor: Conductor, shipper: LogShipper, planned: Planned, say: Calla
         done_s = time.time()
     sent_s = _sent_s(conductor, begun_s) or begun_s
     ranked = tuple(dict.fromkeys(cause["component"]["name"] for cause in answer["causes"]))
-    return Round(planned.id, causes, ranked, round(sent_s - begun_s, 1), round(done_s - sent_s, 2))
+    alert_s, answer_s = round(sent_s - begun_s, 1), round(done_s - sent_s, 2)
+    return Round(planned.id, causes, ranked, alert_s, answer_s, answer["unresolved"])
 
 
 def _sent_s(conductor: Conductor, since_s: float) -> float | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from model_store.cases import NO_CAUSE
 from model_store.evaluate.bootstrap import Interval
 from model_store.evaluate.results import CaseResult, Evaluation, Summary, against, summarize
 from model_store.evaluate.scores import MEASURES
@@ -19,6 +20,19 @@ def system_tables(evaluation: Evaluation, methods: Sequence[str], absent: Sequen
         rows += [(method, "not installed", *[""] * (len(HEADINGS) - 2)) for method in absent]
         blocks.append(text_table(HEADINGS, rows))
     return "\n\n".join(blocks)
+
+
+def fault_table(results: Sequence[CaseResult], methods: Sequence[str]) -> str:
+    """A row per kind of fault: AC@1 and AC@3 of each method; of cases without a cause, how many were given one."""
+    grouped: dict[str, list[CaseResult]] = {}
+    for result in results:
+        grouped.setdefault(result.cluster.fault, []).append(result)
+    summaries = {
+        fault: [summarize(grouped[fault], method) for method in methods]
+        for fault in sorted(grouped, key=lambda fault: (fault == NO_CAUSE, "+" in fault, fault))
+    }
+    rows = [(fault, str(told[0].cases), *map(_short, told)) for fault, told in summaries.items()]
+    return text_table(("fault", "cases", *(f"{method}: AC@1, AC@3" for method in methods)), rows)
 
 
 def comparison_table(results: Sequence[CaseResult], ours: str, others: Sequence[str]) -> str:
@@ -48,6 +62,12 @@ def _row(method: str, summary: Summary) -> tuple[str, ...]:
         f"{summary.p50_s:.2f}",
         f"{summary.p95_s:.2f}",
     )
+
+
+def _short(summary: Summary) -> str:
+    if not summary.measures:
+        return f"false cause {_rate(summary.false_cause_rate)}"
+    return ", ".join(f"{summary.measures[name].mean:.2f}" for name in ("ac@1", "ac@3"))
 
 
 def _interval(told: Interval, *, signed: bool = False) -> str:
