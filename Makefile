@@ -4,7 +4,8 @@
 #   make test-all           the same with the long drills
 #   make check              ruff, pyright, import contracts
 #   make bench [CASES=dir]  seconds and memory of evidence and rank
-#   make testbed           a real shop is broken, the alert fires, hypocenter answers (needs Debian packages, ~3 min)
+#   make testbed            a real shop is broken, the alert fires, hypocenter answers (needs Debian packages, ~3 min)
+#   make packages           the Debian packages that a real shop stands on, where root asks
 #   make lock               resolve the dependencies anew
 
 VENV ?= .venv
@@ -17,16 +18,16 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 RUNTIME := $(VENV)/.installed-runtime
 DEV := $(VENV)/.installed-dev
 
-.PHONY: demo test test-all check bench testbed lock clean
+.PHONY: demo test test-all check bench packages testbed lock clean
 .DELETE_ON_ERROR:
 
 demo: $(RUNTIME)
 	@$(BIN)/hypocenter demo "$(or $(CASE),tests/cases/mealrun/mealrun-04)"
 
-test: check
+test: check packages
 	$(BIN)/python -m pytest -m "not slow"
 
-test-all: check
+test-all: check packages
 	$(BIN)/python -m pytest
 
 check: $(DEV)
@@ -38,7 +39,11 @@ check: $(DEV)
 bench: $(RUNTIME)
 	@$(BIN)/hypocenter-models bench $(CASES)
 
-testbed: $(DEV)
+# What a real shop stands on. Whoever may install it does; else the tests that need it say so and are skipped.
+packages:
+	@deploy/testbed/packages.sh
+
+testbed: $(DEV) packages
 	@$(BIN)/python -m deploy.testbed live
 
 # Hashes pin what is installed; no address of an index is written, so that everybody's own index serves.

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -26,6 +27,8 @@ OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 DEMO_MODEL = "rules"
 DEMO_SEED = "7"
 SIMULATE_S = 120
+TESTBED = Path("deploy") / "testbed"
+TESTBED_MODULES = ("psutil", "psycopg_pool", "redis", "httptools", "uvloop")
 
 cli = typer.Typer(
     add_completion=False,
@@ -134,8 +137,15 @@ def localize(
 @cli.command()
 def demo(
     case_dir: Annotated[Path | None, typer.Argument(metavar="[CASE_DIR]", help="Else a synthetic incident.")] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Start a real shop, break it, and localize it as its alert comes in.")
+    ] = False,
 ) -> None:
     """Localize an incident and print the whole transcript; without a case, a synthetic one is made for it."""
+    if live:
+        if case_dir is not None:
+            raise CallerError(f"--live breaks a shop of its own: it takes no case such as {case_dir}")
+        raise typer.Exit(_live_demo())
     if case_dir is not None:
         localize(case_dir, model=DEMO_MODEL, print_transcript=True)
         return
@@ -143,6 +153,16 @@ def demo(
         made = _simulated(Path(temporary))
         print(f"A synthetic incident (seed {DEMO_SEED}), localized by the built-in rules:\n", flush=True)
         localize(made, model=DEMO_MODEL, print_transcript=True)
+
+
+def _live_demo() -> int:
+    """The testbed's live loop, in a process of its own: the service knows nothing of what it is tried on."""
+    source = Path(__file__).resolve().parent.parent
+    if not (source / TESTBED).is_dir():
+        raise CallerError(f"--live needs {TESTBED}, which comes with the source and not with the package: run a clone")
+    if absent := [name for name in TESTBED_MODULES if find_spec(name) is None]:
+        raise CallerError(f"--live needs {', '.join(absent)}: pip install '.[testbed]', or make testbed")
+    return subprocess.run([sys.executable, "-m", "deploy.testbed", "live"], cwd=source, check=False).returncode
 
 
 def main() -> None:
