@@ -23,9 +23,13 @@ FORMAT = "hypocenter-checkpoint/1"
 
 @dataclass(slots=True)
 class Progress:
-    """How far a stage has come: steps made, and the best that evaluations have seen (``best_step`` −1 before any)."""
+    """How far a stage has come: steps made, where the next lessons are (a shard, and how many steps of it were made),
+    and the best that evaluations have seen (``best_step`` −1 before any).
+    """
 
     step: int = 0
+    shard: int = 0
+    offset: int = 0
     best_step: int = -1
     best_score: float = -1.0
     tokens: int = 0

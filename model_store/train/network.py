@@ -8,8 +8,8 @@ What is not covered: dropout, grouped queries, caches (the service has its own f
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 HEAD_SIZE = 64
 NORM_EPSILON = 1e-5
@@ -67,7 +67,7 @@ class Llama(nn.Module):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Scores of the next token, ``[…, D] → […, V]``."""
-        return F.linear(hidden, self.model.embed_tokens.weight)
+        return functional.linear(hidden, self.model.embed_tokens.weight)
 
     def initialize(self, generator: torch.Generator) -> "Llama":
         """Draw all weights anew: normal, smaller where a residual stream is written, so that depth adds no variance."""
@@ -134,7 +134,7 @@ class _Attention(nn.Module):
         q = rotated(self.q_proj(hidden).view(by_head).transpose(1, 2), cos, sin)  # B H T E
         k = rotated(self.k_proj(hidden).view(by_head).transpose(1, 2), cos, sin)
         v = self.v_proj(hidden).view(by_head).transpose(1, 2)
-        read = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        read = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
         return self.o_proj(read.transpose(1, 2).reshape(batch, length, -1))
 
 
@@ -146,7 +146,7 @@ class _FeedForward(nn.Module):
         self.down_proj = nn.Linear(shape.intermediate, shape.hidden, bias=False)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        return self.down_proj(F.silu(self.gate_proj(hidden)) * self.up_proj(hidden))
+        return self.down_proj(functional.silu(self.gate_proj(hidden)) * self.up_proj(hidden))
 
 
 def _norm(hidden: int) -> nn.RMSNorm:
