@@ -40,7 +40,7 @@ _REFUSALS = """
 there is no such tool: cannot be called now: takes
 the arguments are not JSON: there is an argument too many: component components causes guilty fault rows name
 Field required
-Input should be a valid string, list, boolean, dictionary or instance of
+Input should be a valid string, list, boolean, dictionary or instance of an object array
 Object Model type value bytes unicode unable to parse raw data into a unicode string
 String should have at least at most characters character
 List should have at least at most items item after validation, not
