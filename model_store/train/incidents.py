@@ -1,4 +1,4 @@
-"""An incident as it is trained on: what a localization reads of its view, and the truth. No span, no sample, no line."""
+"""An incident as it is trained on: what a localization reads of its view, and the truth; no telemetry."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -3,12 +3,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model_store.train.augment import renumbered
-from model_store.train.sequences import sequences_of
+from model_store.train.sequences import Sequence, sequences_of
 from service.llm.embedded.vocabulary import ALIAS_COUNTS
 from tests.train.playing import grammar, play, view_of, words
 
 
-def original(seed: int):  # noqa: ANN201
+def original(seed: int) -> tuple[Sequence, ...]:
     outcome, _ = play(view_of(seed))
     return sequences_of(outcome.transcript, words(), grammar())
 

@@ -92,7 +92,7 @@ def test_ids_that_the_engine_reports_are_taken_as_they_are() -> None:
 def test_what_the_grammar_would_not_let_pass_is_nobodys_own(bad: ChatReply) -> None:
     replies: Several[ChatReply] = [
         bad,
-        call("print_results", causes=[{"component": "c0", "fault": "slow", "rows": []}]),
+        call("print_results", causes=[{"component": "c0", "fault": "slow", "rows": list[str]()}]),
     ]
     view = view_of(2, Fault.SLOW)
     outcome, heard = play(view, ScriptedModel({"root": replies}))
