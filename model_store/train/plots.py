@@ -81,11 +81,13 @@ def _panel(axis: "Axes", title: str, records: Sequence[Record], names: Sequence[
             continue
         steps, values = zip(*points, strict=True)
         smooth = len(values) > SMOOTHED and not marker
-        axis.plot(
-            steps, values, marker or "-", ls="-", color=f"C{colour}", alpha=0.3 if smooth else 1, lw=1, label=name
-        )
+        axis.plot(steps, values, marker or "-", ls="-", color=f"C{colour}", alpha=0.3 if smooth else 1, label=name)
         if smooth:
-            means = [sum(values[max(0, i - SMOOTHED) : i + 1]) / min(i + 1, SMOOTHED + 1) for i in range(len(values))]
-            axis.plot(steps, means, color=f"C{colour}", lw=2)
+            axis.plot(steps, _means(values), color=f"C{colour}", lw=2)
     if axis.lines:
         axis.legend(fontsize=7)
+
+
+def _means(values: Sequence[float]) -> list[float]:
+    """Each value's mean with those before it."""
+    return [sum(values[max(0, i - SMOOTHED + 1) : i + 1]) / min(i + 1, SMOOTHED) for i in range(len(values))]

@@ -26,10 +26,13 @@ Steps = Callable[[Learner, Progress], Iterator[dict[str, float]]]
 
 @dataclass(frozen=True, slots=True)
 class Rhythm:
-    """Every how many steps a stage is kept and examined, and by which score the best network is chosen."""
+    """Every how many steps a stage is kept and examined, whether before the first one too, and by which score the best
+    network is chosen.
+    """
 
     keep_every: int
     examine_every: int
+    examine_first: bool
     chosen_by: str
 
 
@@ -62,7 +65,7 @@ class Stage:
         else:
             progress = Progress(recipe=_texts(self.recipe))
         log.rewind(progress.step)
-        if progress.best_step < 0:
+        if self.rhythm.examine_first and progress.best_step < 0:
             self._examine(learner, progress, examine, log)
         for figures in steps(learner, progress):
             progress.tokens += int(figures.get("tokens", 0))
