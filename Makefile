@@ -5,6 +5,7 @@
 #   make check              ruff, pyright, import contracts
 #   make bench [CASES=dir]  seconds and memory of evidence and rank
 #   make testbed            a real shop is broken, the alert fires, hypocenter answers (needs Debian packages, ~3 min)
+#   make train-smoke        every stage of training, tiny: under three minutes
 #   make packages           the Debian packages that a real shop stands on, where root asks
 #   make lock               resolve the dependencies anew
 
@@ -17,6 +18,8 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 RUNTIME := $(VENV)/.installed-runtime
 DEV := $(VENV)/.installed-dev
+# Not in the lock files: which build of it is right (processor, graphics card) depends on the machine.
+TORCH ?= torch==2.13.0
 
 .PHONY: demo test test-all check bench packages testbed lock clean
 .DELETE_ON_ERROR:
@@ -50,13 +53,14 @@ testbed: $(DEV) packages
 # The larger one is resolved first and constrains the smaller, so that both have one version of everything.
 lock: $(VENV)/pyvenv.cfg
 	$(INSTALL) uv
-	$(BIN)/uv pip compile pyproject.toml $(LOCK_FLAGS) --extra evaluation --extra testbed --group dev \
+	$(BIN)/uv pip compile pyproject.toml $(LOCK_FLAGS) --extra evaluation --extra testbed --extra train --group dev \
 		--output-file requirements-dev.lock
 	$(BIN)/uv pip compile pyproject.toml $(LOCK_FLAGS) --constraint requirements-dev.lock \
 		--output-file requirements.lock
 	@! grep -nE '://|^-|torch' requirements.lock requirements-dev.lock
 
-LOCK_FLAGS := --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+UPGRADE ?= --upgrade
+LOCK_FLAGS := --quiet $(UPGRADE) --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate
 
 clean:
@@ -74,5 +78,6 @@ $(RUNTIME): requirements.lock pyproject.toml | $(VENV)/pyvenv.cfg
 
 $(DEV): requirements-dev.lock requirements.lock pyproject.toml | $(VENV)/pyvenv.cfg
 	$(INSTALL) --require-hashes -r requirements-dev.lock
+	$(INSTALL) "$(TORCH)"
 	$(INSTALL) --no-deps -e .
 	@touch $@ $(RUNTIME)

@@ -102,7 +102,7 @@ class Target:
 def start_node_exporter(processes: Processes, port: int) -> Process:
     """What the machine says of itself."""
     argv = (program("prometheus-node-exporter", "prometheus-node-exporter"), f"--web.listen-address=127.0.0.1:{port}",
-            "--collector.disable-defaults", "--collector.cpu", "--collector.meminfo", "--collector.loadavg",
+            "--collector.disable-defaults", "--collector.cpu", "--collector.meminfo",
             "--collector.diskstats", "--log.level=error")  # fmt: skip
     process = processes.start("node-exporter", argv)
     wait_until(answers(port), process, 10)
