@@ -54,7 +54,7 @@ def test_a_stripped_view_comes_back_from_bytes_as_it_was() -> None:
 
 def test_a_pool_is_what_its_plan_says_whoever_makes_it_and_however_often_it_is_broken_off(tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
-    pool = fill_with_simulated(tmp_path / "pool", PLAN, workers=1, report=lambda *said: told.append(said))
+    pool = fill_with_simulated(tmp_path / "pool", PLAN, workers=1, report=lambda done, of: told.append((done, of)))
     assert told == [(0, 3), (2, 3), (3, 3)]
     assert [e.key for e in pool.entries] == ["s5-0", "s5-1", "s5-2"]
     first = shard_file(tmp_path / "pool", 0).read_bytes()
