@@ -10,6 +10,7 @@ import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -78,14 +79,14 @@ def load_weights(path: Path, network: Llama) -> None:
     _load(network, _read(path), path)
 
 
-def _load(network: Llama, kept: Mapping[str, object], path: Path) -> None:
+def _load(network: Llama, kept: Mapping[str, Any], path: Path) -> None:
     try:
-        network.load_state_dict(kept["network"])  # pyright: ignore[reportArgumentType] - checked by torch
+        network.load_state_dict(kept["network"])
     except RuntimeError:
         raise CallerError(f"{path}: holds a network of another shape than the recipe and its vocabulary say") from None
 
 
-def _read(path: Path) -> dict[str, object]:
+def _read(path: Path) -> dict[str, Any]:
     try:
         kept = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:

@@ -85,7 +85,7 @@ def _write(directory: Path, config: Mapping[str, object], weights: Weights, orig
     save_file({name: np.ascontiguousarray(w, np.float32) for name, w in weights.items()}, directory / WEIGHTS, _FORMAT)
     sums = checksums(directory)
     (directory / FILE_NAME).write_text(_manifest(origin, *sums), encoding="utf-8")
-    read_network(directory, sums[0])
+    read_network(directory)
     manifest = read_manifest(directory)
     (directory / "README.md").write_text(origin.card or card(manifest, config), encoding="utf-8")
     return manifest

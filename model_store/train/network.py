@@ -87,6 +87,9 @@ class Llama(nn.Module):
 
 
 class _Decoder(nn.Module):
+    cos: Tensor
+    sin: Tensor
+
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.embed_tokens = nn.Embedding(shape.vocabulary, shape.hidden)

@@ -1,4 +1,4 @@
-"""What a careful engineer makes of a frame's page, read from its words alone: whom to suspect, of what, by which row."""
+"""What a careful engineer makes of a frame's page, read from its words alone: whom to suspect, of what, by which."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
