@@ -62,7 +62,10 @@ Telemetry = Annotated[
     typer.Option("--telemetry", metavar="DIR", help="Telemetry that exporters send (OTLP/HTTP) is kept there."),
 ]
 Store = Annotated[Path | None, typer.Option("--store", metavar="FILE", help="The incident store's file.")]
-Model = Annotated[str | None, typer.Option("--model", metavar="NAME", help='"none", "rules", or one on a server.')]
+Model = Annotated[
+    str | None,
+    typer.Option("--model", metavar="NAME", help='"none", "rules", "promoted", a model\'s directory, one on a server.'),
+]
 Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings as TOML.")]
 
 

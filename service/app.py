@@ -17,7 +17,7 @@ import uvicorn
 from service.agent.answering import Bench, answer
 from service.agent.budget import Budget
 from service.agent.localize import Outcome
-from service.agent.prompt import SYSTEM, prompt_id
+from service.agent.models import fitting, open_model
 from service.agent.rounds import OnStep
 from service.domain.localization import RankedBy
 from service.errors import BackendError, CallerError, SettingsError, StoreError
@@ -29,6 +29,7 @@ from service.jobs.sqlite import SqliteStore
 from service.jobs.store import IncidentStore
 from service.llm.manifest import FILE_NAME, read_manifest
 from service.llm.openai import Endpoint, OpenAIModel
+from service.llm.promoted import DIRECTORY_NAME, promoted_directory
 from service.llm.rules import RulesModel
 from service.ports import ChatModel, Telemetry
 from service.settings import ModelSettings, Options, Settings, TelemetrySettings, WindowSettings, read_settings
@@ -43,6 +44,9 @@ from service.worker import Pace, Worker
 
 TENANT = ""
 """Until callers say who they are, there is one tenant."""
+
+MODEL_STORE = Path(__file__).resolve().parent.parent / "model_store" / "models"
+"""Where models are registered: installed beside the service, which knows of it nothing but the place."""
 
 HTTP_GRACE_S = 5
 BACKLOG = 2048
@@ -198,25 +202,28 @@ def build_model(settings: ModelSettings) -> ChatModel | None:
             return None
         case "rules":
             return RulesModel()
-        case directory if (Path(directory) / FILE_NAME).is_file():
-            return _described_model(Path(directory), settings)
-        case name:
+        case name if (directory := _model_directory(settings)) is None:
             return _served_model(Endpoint(settings.base_url, name, api_key_file=settings.api_key_file))
+        case _:
+            return _described_model(directory, settings)
+
+
+def _model_directory(settings: ModelSettings) -> Path | None:
+    """Where the model lies that is named, if it does: promoted, in the store, or anywhere."""
+    store, name = settings.store or MODEL_STORE, settings.name
+    if name == "promoted":
+        return promoted_directory(store)
+    places = (Path(name), *([store / name] if DIRECTORY_NAME.fullmatch(name) else []))
+    return next((place for place in places if (place / FILE_NAME).is_file()), None)
 
 
 def _described_model(directory: Path, settings: ModelSettings) -> ChatModel:
     """The model that a directory holds: its manifest says in which words it is asked, and was made to be asked."""
-    manifest = read_manifest(directory)
-    manifest.check_prompt({rendering: prompt_id(rendering) for rendering in SYSTEM})
-    told = manifest.identity
-    match manifest.engine:
-        case "rules":
-            return RulesModel()
-        case "openai":
-            url, key = settings.base_url, settings.api_key_file
-            return _served_model(Endpoint(url, told.name, told.version, told.sha256, key, manifest.rendering))
-        case engine:
-            raise SettingsError(f"{directory / FILE_NAME}: engine {engine} is not there yet; rules and openai are")
+    if read_manifest(directory).engine != "openai":
+        return open_model(directory)
+    manifest = fitting(directory)
+    told, url, key = manifest.identity, settings.base_url, settings.api_key_file
+    return _served_model(Endpoint(url, told.name, told.version, told.sha256, key, manifest.rendering))
 
 
 def _served_model(endpoint: Endpoint) -> ChatModel:

@@ -34,11 +34,14 @@ class _Group(BaseModel):
 
 
 class ModelSettings(_Group):
-    """Which model localizes: "none" (the statistical rank alone), "rules" (built in), the directory of one with its
-    manifest, or the name of one on a server (``base_url``).
+    """Which model localizes: "none" (the statistical rank alone), "rules" (built in), "promoted" (the one that
+    ``hypocenter-models promote`` chose), the directory of one with its manifest or its name in the store, or the name
+    of one on a server (``base_url``).
     """
 
     name: Annotated[str, Field(min_length=1)] = "none"
+    store: Path | None = None
+    """The directory of models, each in its own; else that which is installed with the service."""
     base_url: str = ""
     api_key_file: Path | None = None
     timeout_s: Seconds = 30.0

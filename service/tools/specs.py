@@ -1,5 +1,8 @@
 """The tools as the model is shown them: static, strict JSON schemas, the same in every frame of every incident."""
 
+import hashlib
+import json
+from dataclasses import asdict
 from typing import Final
 
 from service.domain.evidence import Signal
@@ -79,3 +82,8 @@ TOOLS: tuple[ToolSpec, ...] = (
     ),
 )
 TOOL_NAMES: tuple[str, ...] = tuple(tool.name for tool in TOOLS)
+
+
+def tools_id() -> str:
+    """Names the exact tools that a model is shown."""
+    return hashlib.sha256(json.dumps([asdict(tool) for tool in TOOLS], sort_keys=True).encode()).hexdigest()[:12]

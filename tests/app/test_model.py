@@ -8,6 +8,7 @@ from service.errors import SettingsError
 from service.llm.openai import OpenAIModel
 from service.llm.rules import RulesModel
 from service.settings import ModelSettings
+from service.tools.specs import tools_id
 from tests.conftest import REPOSITORY
 
 SERVER = "http://127.0.0.1:9"
@@ -49,7 +50,8 @@ def test_a_name_on_a_server_is_asked_in_names() -> None:
     ("told", "line"),
     [
         ({"prompt_id": "0123"}, "made for prompt 0123"),
-        ({"engine": "embedded"}, "engine embedded is not there yet"),
+        ({"engine": "embedded"}, "made for tools that it does not tell"),
+        ({"engine": "embedded", "tools_id": tools_id()}, "model.safetensors is missing; a trained model has"),
         ({"rendering": "haiku"}, "rendering"),
     ],
 )

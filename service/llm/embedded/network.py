@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
-Ids = NDArray[np.int64]
+Ids = NDArray[np.int32]
 
 GROWTH: Final = 128
 """Tokens by which the room of a sequence grows."""
@@ -43,25 +43,27 @@ class Shape:
     heads: int
     intermediate: int
     context: int
+    head: int = 64
     eps: float = 1e-5
     theta: float = 10_000.0
 
     @property
-    def head(self) -> int:
-        """Features of one head."""
-        return self.hidden // self.heads
+    def width(self) -> int:
+        """Features of all heads together."""
+        return self.heads * self.head
 
     @property
     def token_bytes(self) -> int:
         """What the keys and values of one token take."""
-        return self.layers * 2 * self.hidden * 4
+        return self.layers * 2 * self.width * 4
 
     def weights(self) -> dict[str, tuple[int, ...]]:
         """The tensors that a network of this shape has, by their names in Hugging Face's layout."""
-        square, h, wide = (self.hidden, self.hidden), self.hidden, self.intermediate
+        h, wide = self.hidden, self.intermediate
         layer: dict[str, tuple[int, ...]] = {
             "input_layernorm": (h,),
-            **{f"self_attn.{part}_proj": square for part in "qkvo"},
+            **{f"self_attn.{part}_proj": (self.width, h) for part in "qkv"},
+            "self_attn.o_proj": (h, self.width),
             "post_attention_layernorm": (h,),
             "mlp.gate_proj": (wide, h),
             "mlp.up_proj": (wide, h),
@@ -133,10 +135,10 @@ class Network:
     def load_weights(self, weights: Mapping[str, Floats]) -> None:
         """Take other weights of the same shape, by their names in Hugging Face's layout; pasts become worthless."""
         _check(self.shape, weights)
-        embedding = np.ascontiguousarray(weights["model.embed_tokens.weight"], np.float32)
+        embedding = np.array(weights["model.embed_tokens.weight"], np.float32, order="C")  # copied: see `_fed`
         self._layers = [_layer(self.shape, weights, i) for i in range(self.shape.layers)]
         self._embedding = embedding
-        self._head = embedding * weights["model.norm.weight"]
+        self._head: Floats = embedding * weights["model.norm.weight"]
         self.generation += 1
 
     def past(self, room: int = GROWTH) -> Past:
@@ -146,7 +148,7 @@ class Network:
     def forward(self, batch: Sequence[Fed]) -> Floats:
         """Append tokens to sequences; what each last position says, sequences × hidden: see `logits`."""
         spans = _spans(batch)
-        ids = np.concatenate([np.asarray(tokens, np.int64) for _, tokens in batch])
+        ids = np.concatenate([np.asarray(tokens, np.int32) for _, tokens in batch])
         turns = np.concatenate([self._turns[s.begin : s.end] for s in spans])[:, None, :]
         x = self._embedding[ids]
         with np.errstate(over="ignore"):  # exp(-x) in SiLU: infinity is right there
@@ -158,14 +160,15 @@ class Network:
 
     def logits(self, said: Floats, ids: Ids) -> Floats:
         """The logits of some tokens after one position (hidden), in their order."""
-        return self._head[ids] @ said
+        said_of: Floats = self._head[ids] @ said
+        return said_of
 
     def _block(
         self, layer: _Layer, number: int, x: Floats, turns: NDArray[np.complex64], spans: "list[_Span]", *, last: bool
     ) -> Floats:
         shape = self.shape
         qkv = _normed(x, shape.eps) @ layer.qkv
-        turned = qkv[:, : 2 * shape.hidden].view(np.complex64).reshape(len(x), 2 * shape.heads, shape.head // 2)
+        turned = qkv[:, : 2 * shape.width].view(np.complex64).reshape(len(x), 2 * shape.heads, shape.head // 2)
         turned *= turns
         parts = qkv.reshape(len(x), 3, shape.heads, shape.head).transpose(1, 2, 0, 3)
         attended = _attend(parts, number, spans, last=last)
@@ -201,7 +204,7 @@ def _spans(batch: Sequence[Fed]) -> list[_Span]:
 
 
 def _attend(parts: Floats, number: int, spans: list[_Span], *, last: bool) -> Floats:
-    """Keep the new keys and values (``parts``: 3 × heads × rows × features) and attend; rows × hidden, of the last
+    """Keep the new keys and values (``parts``: 3 × heads × rows × features) and attend; rows × width, of the last
     rows only where nothing else is needed.
     """
     _, heads, rows, features = parts.shape
@@ -245,8 +248,12 @@ def _gated(wide: Floats) -> Floats:
 
 def _normed(x: Floats, eps: float) -> Floats:
     """RMSNorm over features; its scale is part of the matrix that follows."""
-    squares: Floats = (x[:, None, :] @ x[:, :, None])[:, 0]
-    return x / np.sqrt(squares / np.float32(x.shape[1]) + np.float32(eps))
+    size: Floats = (x[:, None, :] @ x[:, :, None])[:, 0]
+    size /= x.shape[1]
+    size += eps
+    np.sqrt(size, size)
+    normed = np.divide(x, size, dtype=np.float32)
+    return normed
 
 
 def _turns(shape: Shape) -> NDArray[np.complex64]:
@@ -270,12 +277,14 @@ def _layer(shape: Shape, weights: Mapping[str, Floats], number: int) -> _Layer:
 def _paired(shape: Shape, matrix: Floats) -> Floats:
     """Rows reordered within each head: i and i + head/2 side by side."""
     halves = matrix.reshape(shape.heads, 2, shape.head // 2, shape.hidden)
-    return halves.swapaxes(1, 2).reshape(shape.hidden, shape.hidden)
+    return halves.swapaxes(1, 2).reshape(shape.width, shape.hidden)
 
 
 def _fed(matrix: NDArray[np.floating]) -> Floats:
-    """From out × in to in × out, which products of few rows are fastest with."""
-    return np.ascontiguousarray(matrix.T, np.float32)
+    """From out × in to in × out, which products of few rows are fastest with; copied, as a trainer goes on changing its
+    own.
+    """
+    return np.array(matrix.T, np.float32, order="C")
 
 
 def _check(shape: Shape, weights: Mapping[str, Floats]) -> None:
