@@ -9,13 +9,14 @@ import typer
 
 from service.__main__ import run
 from service.domain.localization import RankedBy
-from service.errors import CaseError
+from service.errors import CaseError, SettingsError
+from service.llm.promoted import STORE
 
 app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    help="Evaluate on labelled cases, make synthetic ones, refit the rank, measure what an incident costs.",
+    help="Models: list, verify, promote. Cases: evaluate on them, make some. Refit the rank, measure what it costs.",
 )
 
 
@@ -27,6 +28,8 @@ def prepare() -> None:
     spare_memory()
 
 
+Store = Annotated[Path, typer.Option("--store", metavar="DIR", help="The directory of models, each in its own.")]
+ModelName = Annotated[str, typer.Argument(metavar="NAME", help="The name of its directory.")]
 Roots = Annotated[list[Path], typer.Argument(metavar="CASES_DIR...", help="Directories with cases at any depth.")]
 
 
@@ -61,6 +64,44 @@ def simulate(
 
     simulate_batch(out_dir, count, seed, services)
     print(f"{count} synthetic cases in {out_dir}")
+
+
+@app.command()
+def pool(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where the pool goes; made if it is not there.")],
+    cases: Annotated[
+        list[Path] | None, typer.Argument(metavar="[CASES_DIR...]", help="Labelled cases; else simulated incidents.")
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="How many simulated incidents.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed makes the same incidents.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that simulate.")] = 2,
+) -> None:
+    """Fill a pool of incidents to train on: evidence computed once, no telemetry. Broken off, it is taken up again."""
+    from model_store.cases import find_cases
+    from model_store.train.filling import PoolPlan, fill_with_recorded, fill_with_simulated
+
+    if cases:
+        print(f"{len(fill_with_recorded(directory, find_cases(cases)))} recorded incidents in {directory}")
+        return
+    plan = PoolPlan(seed=seed, count=count)
+    fill_with_simulated(directory, plan, workers, lambda done, of: print(f"{done} of {of}", flush=True))
+    print(f"{count} simulated incidents in {directory}")
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="One of ours by name, or a .toml file.")],
+    run_dir: Annotated[Path, typer.Option("--run", metavar="DIR", help="Where the run lives; goes on if begun.")],
+    until: Annotated[str | None, typer.Option(metavar="STAGE", help="The last stage to make.")] = None,
+    pools: Annotated[Path | None, typer.Option(metavar="DIR", help="Where pools lie; else in the run.")] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Of the processor.")] = 2,
+) -> None:
+    """Train a model stage by stage: the oracle's lessons, then GRPO. It goes on where it was stopped, however that was."""
+    from model_store.train.recipe import read_recipe
+    from model_store.train.run import POOLS, Run
+
+    read = read_recipe(recipe)
+    Run(read, run_dir, pools or run_dir / POOLS, threads, lambda line: print(line, flush=True)).train(until)
 
 
 @app.command()
@@ -107,6 +148,57 @@ def refit(
 
     if not leave_out(load(cases), print):
         raise CaseError(f"{', '.join(map(str, cases))}: cases of two systems or more are needed to leave one out")
+
+
+@app.command("list")
+def list_models(store: Store = STORE) -> None:
+    """The models of the store: name, version, engine, size, which is in use, what they scored."""
+    from model_store.registry import registered, table
+
+    for line in table(registered(store)):
+        print(line)
+
+
+@app.command()
+def verify(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Else every model of the store.")] = None,
+    store: Store = STORE,
+) -> None:
+    """Whether a model's files are undamaged, fit this version's prompt and tools, load, and write a move."""
+    from model_store.registry import find, names
+    from model_store.registry import verify as verify_model
+
+    faults = 0
+    for directory in [find(store, name)] if name is not None else [store / each for each in names(store)]:
+        try:
+            print(verify_model(directory).line())
+        except SettingsError as error:
+            faults += 1
+            print(f"{directory.name}: {error}", file=sys.stderr)
+    if faults:
+        raise typer.Exit(2)
+
+
+@app.command()
+def promote(name: ModelName, store: Store = STORE) -> None:
+    """Put a model in use, verified first; the one before is remembered. Running services go on with theirs."""
+    from model_store.registry import promote as promote_model
+
+    promoted = promote_model(store, name)
+    print(f"{promoted.current} is in use{_before(promoted.previous)}")
+
+
+@app.command()
+def rollback(store: Store = STORE) -> None:
+    """Put the model back in use that was before."""
+    from model_store.registry import rollback as roll_back
+
+    promoted = roll_back(store)
+    print(f"{promoted.current} is in use again{_before(promoted.previous)}")
+
+
+def _before(previous: tuple[str, ...]) -> str:
+    return f"; before it: {', '.join(previous)}" if previous else ""
 
 
 def _simulate_apart(out_dir: Path, count: int, services: int) -> None:

@@ -27,9 +27,9 @@ from service.gateway.web import web_app
 from service.jobs.changes import ToldChanges
 from service.jobs.sqlite import SqliteStore
 from service.jobs.store import IncidentStore
-from service.llm.manifest import FILE_NAME, read_manifest
+from service.llm.manifest import read_manifest
 from service.llm.openai import Endpoint, OpenAIModel
-from service.llm.promoted import DIRECTORY_NAME, promoted_directory
+from service.llm.promoted import STORE, model_directory
 from service.llm.rules import RulesModel
 from service.ports import ChatModel, Telemetry
 from service.settings import ModelSettings, Options, Settings, TelemetrySettings, WindowSettings, read_settings
@@ -44,9 +44,6 @@ from service.worker import Pace, Worker
 
 TENANT = ""
 """Until callers say who they are, there is one tenant."""
-
-MODEL_STORE = Path(__file__).resolve().parent.parent / "model_store" / "models"
-"""Where models are registered: installed beside the service, which knows of it nothing but the place."""
 
 HTTP_GRACE_S = 5
 BACKLOG = 2048
@@ -202,19 +199,10 @@ def build_model(settings: ModelSettings) -> ChatModel | None:
             return None
         case "rules":
             return RulesModel()
-        case name if (directory := _model_directory(settings)) is None:
+        case name if (directory := model_directory(settings.store or STORE, name)) is None:
             return _served_model(Endpoint(settings.base_url, name, api_key_file=settings.api_key_file))
         case _:
             return _described_model(directory, settings)
-
-
-def _model_directory(settings: ModelSettings) -> Path | None:
-    """Where the model lies that is named, if it does: promoted, in the store, or anywhere."""
-    store, name = settings.store or MODEL_STORE, settings.name
-    if name == "promoted":
-        return promoted_directory(store)
-    places = (Path(name), *([store / name] if DIRECTORY_NAME.fullmatch(name) else []))
-    return next((place for place in places if (place / FILE_NAME).is_file()), None)
 
 
 def _described_model(directory: Path, settings: ModelSettings) -> ChatModel:
@@ -229,8 +217,8 @@ def _described_model(directory: Path, settings: ModelSettings) -> ChatModel:
 def _served_model(endpoint: Endpoint) -> ChatModel:
     if not endpoint.url:
         raise SettingsError(
-            f"model {endpoint.model}: is neither none nor rules nor a model's directory, and no model.base_url says "
-            "who serves it"
+            f"model {endpoint.model}: is neither none, rules nor a model's directory or one of the store, and no "
+            "model.base_url says who serves it"
         )
     _need_readable(endpoint.api_key_file)
     return OpenAIModel(endpoint)

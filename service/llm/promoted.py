@@ -1,4 +1,4 @@
-"""Which model of a store of models is the one to use: ``promoted.toml`` beside their directories."""
+"""A store of models: their directories, and beside them ``promoted.toml``, which says which one is in use."""
 
 import re
 import tomllib
@@ -9,6 +9,13 @@ from typing import Annotated, Final
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from service.errors import SettingsError
+from service.llm.model_files import MANIFEST
+
+STORE: Final = Path(__file__).resolve().parents[2] / "model_store" / "models"
+"""Where models lie that are installed with the service, which knows of that store nothing but the place."""
+
+PROMOTED: Final = "promoted"
+"""The name that means whichever model is in use."""
 
 FILE_NAME: Final = "promoted.toml"
 DIRECTORY_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -45,7 +52,22 @@ def promoted_directory(store: Path) -> Path:
     promotion = read_promotion(store)
     if promotion is None:
         raise SettingsError(f"no model is promoted in {store}: run hypocenter-models promote NAME, or name a model")
-    return store / promotion.current
+    directory = store / promotion.current
+    if not (directory / MANIFEST).is_file():
+        raise SettingsError(
+            f"{directory}: is promoted and not there: run hypocenter-models rollback, or promote another"
+        )
+    return directory
+
+
+def model_directory(store: Path, name: str) -> Path | None:
+    """Where the model of that name lies: the one in use, one of the store, or any directory with a manifest; None if
+    nowhere. Raises `SettingsError` if the one in use is asked for and none is, or it is gone.
+    """
+    if name == PROMOTED:
+        return promoted_directory(store)
+    places = (*([store / name] if DIRECTORY_NAME.fullmatch(name) else []), Path(name))
+    return next((place for place in places if (place / MANIFEST).is_file()), None)
 
 
 _Name = Annotated[str, StringConstraints(pattern=f"^{DIRECTORY_NAME.pattern}$")]
