@@ -11,6 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
+from deploy.testbed.archive import pack as pack_recordings
+from deploy.testbed.archive import unpack as unpack_recordings
 from deploy.testbed.conductor import Conductor
 from deploy.testbed.errors import RejectedError, ShopError, StartError
 from deploy.testbed.live import Pace, Round, live_shop, play
@@ -23,6 +25,7 @@ from service.errors import HypocenterError
 WARM_UP_S = 25
 OURS = Path(__file__).parent / "plans" / "all.toml"
 SHIPPED = REPOSITORY / "tests" / "cases"
+ARCHIVE = Path(__file__).parent / "recordings.tar.xz"
 SLOW = "bookshop-02"
 """What is broken live if nobody says what: a service that takes its time."""
 LIVE_RANK = 3
@@ -70,6 +73,19 @@ def ship(recorded: Path, to: Annotated[Path, typer.Option(help="is replaced")] =
     for recording in chosen:
         _say(f"{recording.directory.name}: {', '.join(recording.faults)}, {recording.size // 1000} kB")
     _say(f"{len(chosen)} recordings, {sum(recording.size for recording in chosen) / 1e6:.1f} MB in {to}")
+
+
+@app.command()
+def pack(recorded: Path, to: Annotated[Path, typer.Option(help="is replaced")] = ARCHIVE) -> None:
+    """Packs all recordings into one file, with the ids of traces and spans numbered."""
+    count = pack_recordings(recorded, to)
+    _say(f"{count} recordings, {to.stat().st_size / 1e6:.1f} MB in {to}")
+
+
+@app.command()
+def unpack(out: Path, archive: Path = ARCHIVE) -> None:
+    """Lays out all recordings that an archive holds, as case directories."""
+    _say(f"{unpack_recordings(archive, out)} recordings in {out}")
 
 
 @app.command()

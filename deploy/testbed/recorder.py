@@ -35,7 +35,9 @@ QUIET_LIMIT_S = 40.0
 
 @dataclass(slots=True)
 class Saturation:
-    """How busy the machine was: shares of all cores, of all processes and of the testbed's own."""
+    """How busy the machine was: shares of all cores, by whatever does not give way at once (`nice`), and by the
+    testbed's own processes.
+    """
 
     conductor: Conductor
     samples: list[float] = field(default_factory=list[float])
@@ -45,7 +47,7 @@ class Saturation:
 
     def begin(self) -> None:
         """From here on."""
-        psutil.cpu_percent()
+        psutil.cpu_times_percent()
         self.samples = []
         self._own_s, self._begun_s, self._next_s = self.conductor.used_cpu_s(), time.monotonic(), 0
 
@@ -53,7 +55,8 @@ class Saturation:
         """Looks once a second."""
         if time.monotonic() > self._next_s:
             self._next_s = time.monotonic() + 1
-            self.samples.append(psutil.cpu_percent() / 100)
+            spent = psutil.cpu_times_percent()
+            self.samples.append(max(0.0, 100 - spent.idle - spent.iowait - spent.nice) / 100)
 
     def told(self) -> dict[str, float]:
         """Mean and worst second of the machine, and the testbed's own share."""
@@ -93,7 +96,7 @@ def record(conductor: Conductor, plan: Plan, planned: Planned, out: Path, say: C
     phases = Phases(baseline, window, broken, end)
     notes: dict[str, object] = {"load": {"baseline": load, "incident": saturation.told()}}
     _write(conductor, planned, out, phases, body, causes, notes)
-    starts = parse_alert_body(body).alerts[0].starts_at
+    starts = max(alert.starts_at for alert in parse_alert_body(body).alerts if alert.firing)
     say(f"recorded, alert after {(starts - broken).total_seconds():.0f} s, machine {load['machine']:.0%} busy before")
     conductor.run(plan.settle_s)
 
