@@ -96,7 +96,7 @@ def train(
     pools: Annotated[Path | None, typer.Option(metavar="DIR", help="Where pools lie; else in the run.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="Of the processor.")] = 2,
 ) -> None:
-    """Train a model stage by stage: the oracle's lessons, then GRPO. It goes on where it was stopped, however that was."""
+    """Train a model stage by stage: the oracle's lessons, then GRPO. However it is stopped, it goes on from there."""
     from model_store.train.recipe import read_recipe
     from model_store.train.run import POOLS, Run
 

@@ -12,6 +12,20 @@ from pathlib import Path
 FILE_NAME = "log.jsonl"
 STEP, EVALUATION = "step", "evaluation"
 
+HEADLINES = (
+    "loss",
+    "right",
+    "reward",
+    "equal_groups",
+    "malformed",
+    "turns",
+    "kl",
+    "entropy",
+    "tokens_per_s",
+    "seconds",
+)
+"""Of a step's figures those that are said; the file has all."""
+
 Record = dict[str, object]
 Say = Callable[[str], None]
 
@@ -36,13 +50,14 @@ class StageLog:
         aside.write_text("".join(f"{json.dumps(record)}\n" for record in kept))
         aside.replace(self.file)
 
-    def write(self, kind: str, step: int, figures: Mapping[str, object]) -> None:
-        """Add a line, and say it in short."""
+    def write(self, kind: str, step: int, figures: Mapping[str, object], note: str = "") -> None:
+        """Add a line, and say it in short; ``note`` is only said."""
         record: Record = {"stage": self.stage, "step": step, "kind": kind, **figures}
         with self.file.open("a") as file:
             file.write(json.dumps(record) + "\n")
-        told = " ".join(f"{name} {_short(value)}" for name, value in figures.items() if isinstance(value, int | float))
-        self.say(f"{self.stage} {step} {'' if kind == STEP else kind + ' '}{told}")
+        names = figures if kind == EVALUATION else HEADLINES
+        told = ", ".join(f"{n} {_short(v)}" for n in names if isinstance(v := figures.get(n), int | float))
+        self.say(f"{self.stage} {step} {note or kind}: {told}")
 
 
 def read(file: Path) -> list[Record]:

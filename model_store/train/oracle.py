@@ -172,7 +172,11 @@ class OracleModel:
         return any(naming.meant[c] in owners for c in hidden)
 
     def _answer(self, reading: Reading) -> list[str]:
-        """The truth first if anything on the page supports it; then the others by suspicion. Without it, only few."""
+        """The truth first if anything on the page supports it; then the others by suspicion. Without it, only few.
+        Where nothing was wrong, nobody: a model says so by proving nothing about the component that it is asked of.
+        """
+        if not self._true:
+            return [reading.component]
         true, felt = self._supported(reading), suspicions(reading)
         others = [c for c in self._ranked(reading) if c not in true]
         least = (_WORTH_TELLING if true else _AS_LIKELY) * max((felt[c] for c in others), default=0.0)
@@ -183,7 +187,7 @@ class OracleModel:
         verdict = reading.verdicts.get(component)
         if verdict is not None and verdict.guilty:
             return {"component": component, "fault": verdict.fault, "rows": list(verdict.rows)}
-        rows = proof(reading, component)
+        rows = proof(reading, component) if self._true else []
         fault = named_fault(rows, self._true.get(component))
         return {"component": component, "fault": fault.value, "rows": [row.id for row in rows]}
 

@@ -81,7 +81,7 @@ def _panel(axis: "Axes", title: str, records: Sequence[Record], names: Sequence[
             continue
         steps, values = zip(*points, strict=True)
         smooth = len(values) > SMOOTHED and not marker
-        axis.plot(steps, values, marker or "-", ls="-", color=f"C{colour}", alpha=0.3 if smooth else 1, label=name)
+        axis.plot(steps, values, f"{marker}-", color=f"C{colour}", alpha=0.3 if smooth else 1, label=name)
         if smooth:
             axis.plot(steps, _means(values), color=f"C{colour}", lw=2)
     if axis.lines:

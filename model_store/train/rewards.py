@@ -3,8 +3,11 @@
 recall       1 if a true cause is among the answers at all: a first step to the rank, without its jumps
 exploration  what was looked at: new and right pays much, new and wrong a little, a repetition costs; see `Exploration`
 fault        1 if the first true answer names the true kind of fault
-proof        share of the causes that rest on a row which was shown and holds
+proof        share of the causes that rest on a row which was shown, holds and is about them
 rank, way, made_up, format: as in `service.grader.reward`
+
+Where nothing was wrong, the right answer is to prove nothing: whoever cites a row that holds gets nothing of rank,
+recall, fault and proof, whoever cites none all of it.
 
 A child frame is paid on its own too, for its verdict: guilty or not, and of what.
 """
@@ -12,16 +15,18 @@ A child frame is paid on its own too, for its verdict: guilty or not, and of wha
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from service.agent.claims import claims
 from service.agent.localize import Outcome
 from service.domain.component import Component
 from service.domain.fault import Fault
 from service.domain.graph import ServiceGraph
+from service.domain.localization import Suspect
 from service.domain.move import Investigate, ToolCall
 from service.domain.transcript import Frame, Step, Transcript
-from service.grader.grade import grade
 from service.grader.ranks import rank_of_truth
 from service.grader.reward import RewardWeights, episode_of, reward
 from service.grader.truth import Truth, collapse, true_components
+from service.rank.verification import verify
 from service.tools.rendering import rendering_of
 from service.view.view import View
 
@@ -49,7 +54,6 @@ class Pay:
     weights: Mapping[str, float]
     shapes: RewardWeights
     exploration: Exploration
-    child: float  # what a child's verdict counts beside what its incident is paid
     child_fault: float  # of a right "guilty", the share that naming the right fault makes up
 
 
@@ -70,21 +74,32 @@ def graded(outcome: Outcome, view: View, truth: Truth, pay: Pay) -> Graded:
     naming = rendering_of(transcript.rendering, view).naming
     episode = episode_of(transcript, view.evidence, naming.resolve)
     paid = reward(episode, truth, view.graph, pay.shapes)
+    checked = verify(claims(transcript, naming), transcript.shown(), view)
+    proven = [suspect.score > 0 for suspect in checked.suspects]
+    silent = bool(transcript.frames) and not any(proven)
     known = [component for component in episode.answered if component is not None]
-    found = bool(truth.causes) and rank_of_truth(known, truth, view.graph) is not None
-    causes = outcome.localization.causes
+    found = rank_of_truth(known, truth, view.graph) is not None
     parts = {
-        "rank": paid.rank,
-        "recall": float(found),
+        "rank": paid.rank if truth.causes else float(silent),
+        "recall": float(found if truth.causes else silent),
         "way": paid.way,
         "made_up": paid.made_up,
         "format": paid.format,
         "exploration": explored(transcript, truth, view.graph, pay.exploration),
-        "fault": float(grade(outcome.localization, truth, view.graph).fault_right is True),
-        "proof": sum(bool(cause.evidence) for cause in causes) / len(causes) if causes else 0.0,
+        "fault": float(_fault_right(checked.suspects, truth, view.graph) if truth.causes else silent),
+        "proof": sum(proven) / max(1, len(proven)) if truth.causes else float(silent),
     }
     verdicts = tuple(verdict_right(frame, truth, view.graph, pay.child_fault) for frame in transcript.frames)
     return Graded(parts, weighted(parts, pay.weights), verdicts)
+
+
+def _fault_right(suspects: Iterable[Suspect], truth: Truth, graph: ServiceGraph) -> bool:
+    """Whether the first answer about a true component names one of that component's true faults."""
+    for suspect in suspects:
+        component = collapse(suspect.component, truth, graph)
+        if faults := {cause.fault for cause in truth.causes if collapse(cause.component, truth, graph) == component}:
+            return suspect.fault in faults or faults == {Fault.UNKNOWN}
+    return False
 
 
 def weighted(parts: Mapping[str, float], weights: Mapping[str, float]) -> float:

@@ -38,12 +38,15 @@ class Rhythm:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A stage and where it lives; ``recipe`` are the numbers that it may not be resumed without, by their names."""
+    """A stage of so many steps and where it lives; ``recipe`` are the numbers that it may not be resumed without, by
+    their names.
+    """
 
     name: str
     directory: Path
     recipe: Mapping[str, object]
     rhythm: Rhythm
+    steps: int
 
     @property
     def best(self) -> Path:
@@ -53,8 +56,11 @@ class Stage:
     @property
     def done(self) -> bool:
         """Whether it has come to its end."""
-        progress = progress_at(self.directory / CHECKPOINT)
-        return progress is not None and progress.done
+        return self.progress().done
+
+    def progress(self) -> Progress:
+        """How far it has come."""
+        return progress_at(self.directory / CHECKPOINT) or Progress()
 
     def run(self, learner: Learner, steps: Steps, examine: Exam, log: StageLog) -> Progress:
         """Make the steps that are left. Raises `CallerError` if what is there was begun with another recipe."""
@@ -70,7 +76,8 @@ class Stage:
         for figures in steps(learner, progress):
             progress.tokens += int(figures.get("tokens", 0))
             progress.seconds += figures.get("seconds", 0.0)
-            log.write(STEP, progress.step - 1, figures)
+            left_s = (self.steps - progress.step) * progress.seconds / progress.step
+            log.write(STEP, progress.step - 1, figures, f"of {self.steps}, {left_s / 60:.0f} min left")
             if progress.step % self.rhythm.examine_every == 0:
                 self._examine(learner, progress, examine, log)
             if progress.step % self.rhythm.keep_every == 0:
