@@ -4,7 +4,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -36,6 +36,8 @@ class Manifest:
     licence: str = ""
     seeds: Mapping[str, int] = field(default_factory=dict[str, int])
     scores: Scores = field(default_factory=dict[str, Mapping[str, float]])
+    fusion: Mapping[str, Mapping[str, float]] = field(default_factory=dict[str, Mapping[str, float]])
+    """What its word is worth (`service.rank.fusion.Weights`), for each part that can make the order."""
 
     @property
     def title(self) -> str:
@@ -87,6 +89,15 @@ def _short(checksum: str) -> str:
 _Score = Annotated[float, Field(allow_inf_nan=False)]
 
 
+class _Weights(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    sharpness: _Score
+    place: _Score
+    support: _Score
+    nothing: _Score
+    resolved_from: _Score
+
+
 class _Read(BaseModel):
     model_config = ConfigDict(extra="forbid")
     name: str = Field(min_length=1)
@@ -101,6 +112,7 @@ class _Read(BaseModel):
     licence: str = ""
     seeds: dict[str, int] = Field(default_factory=dict[str, int])
     scores: dict[str, dict[str, _Score]] = Field(default_factory=dict[str, dict[str, float]])
+    fusion: dict[Literal["statistical", "model", "fused"], _Weights] = Field(default_factory=dict[Any, _Weights])
 
 
 def read_manifest(directory: Path) -> Manifest:

@@ -9,6 +9,8 @@ import pytest
 from service.agent.localize import localize
 from service.agent.prompt import SYSTEM
 from service.domain.localization import Stop
+from service.llm.embedded.choice import Pick
+from service.llm.embedded.network import Ids
 from service.llm.fake_server import FakeServer, Mood
 from service.llm.openai import Endpoint, OpenAIModel
 from service.llm.rules import RulesModel
@@ -16,6 +18,7 @@ from service.llm.scripted import ScriptedModel, call
 from service.ports import ChatModel, ChatRequest, Message
 from service.tools.specs import TOOL_NAMES, TOOLS
 from tests.agent.scene import a_view
+from tests.llm.embedded.nets import model
 from tests.llm.serving import served
 
 LOOK = call("search_traces", component="all")
@@ -33,14 +36,22 @@ def plain_server() -> Iterator[str]:
         yield url
 
 
+class First:
+    """Takes the first thing that the grammar allows: the first tool, for all components."""
+
+    def begin(self, prompt: Ids) -> Pick:
+        return lambda logits: 0
+
+
 MakeModel = Callable[[], ChatModel]
 
 
-@pytest.fixture(params=["scripted", "rules", "openai", "openai-in-plain-text"])
+@pytest.fixture(params=["scripted", "rules", "embedded", "openai", "openai-in-plain-text"])
 def make(request: pytest.FixtureRequest, server: str, plain_server: str) -> MakeModel:
     makers: dict[str, MakeModel] = {
         "scripted": lambda: ScriptedModel({"root": [LOOK] * 9}),
         "rules": RulesModel,
+        "embedded": lambda: model(choose=First()),
         "openai": lambda: OpenAIModel(Endpoint(server, rendering="aliases")),
         "openai-in-plain-text": lambda: OpenAIModel(Endpoint(plain_server, rendering="aliases")),
     }
@@ -63,15 +74,15 @@ def test_it_answers_nothing_to_nothing(make: MakeModel):
 
 
 def test_it_says_what_it_is_and_in_which_words_to_ask_it(make: MakeModel):
-    model = make()
-    assert model.identity.name
-    assert model.rendering in ("aliases", "names")
+    made = make()
+    assert made.identity.name
+    assert made.rendering in ("aliases", "names")
 
 
 def test_it_can_be_asked_from_one_event_loop_after_another(make: MakeModel):
-    model = make()
-    first = asyncio.run(model.reply([asked()], timeout_s=10))
-    assert asyncio.run(model.reply([asked()], timeout_s=10)) == first
+    made = make()
+    first = asyncio.run(made.reply([asked()], timeout_s=10))
+    assert asyncio.run(made.reply([asked()], timeout_s=10)) == first
 
 
 def test_a_localization_with_it_ends_with_an_answer(make: MakeModel):

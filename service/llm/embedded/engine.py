@@ -80,6 +80,11 @@ class EmbeddedModel:
             )
         return cls(network, vocabulary, manifest.identity, choose)
 
+    @property
+    def memory_held(self) -> int:
+        """Bytes of keys and values that are kept between calls."""
+        return self._cache.bytes
+
     async def reply(self, requests: Sequence[ChatRequest], timeout_s: float) -> list[ChatReply]:
         """One move for each request, in their order. Raises `ModelError` after ``timeout_s``; the computation ends
         soon after it, or after a cancellation.
