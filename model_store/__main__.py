@@ -37,7 +37,7 @@ Roots = Annotated[list[Path], typer.Argument(metavar="CASES_DIR...", help="Direc
 def evaluate(
     cases: Roots,
     rank: Annotated[RankedBy | None, typer.Option(help="The part whose figures the JSON reports on top.")] = None,
-    model: Annotated[str, typer.Option(help='A model by name, or "none".')] = "",
+    model: Annotated[str, typer.Option(help='"rules", a model\'s directory, or "none".')] = "",
     limit: Annotated[int | None, typer.Option(min=1, help="Only so many cases, the first ones.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures there.")] = None,
     baselines: Annotated[bool, typer.Option(help="Whether to run the trivial and published baselines too.")] = True,
@@ -148,6 +148,23 @@ def refit(
 
     if not leave_out(load(cases), print):
         raise CaseError(f"{', '.join(map(str, cases))}: cases of two systems or more are needed to leave one out")
+
+
+@app.command()
+def calibrate(
+    incidents: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Pools, or directories with cases.")],
+    model: Annotated[str, typer.Option(help='"rules", a model\'s directory, or "none".')] = "none",
+    wrong: Annotated[float, typer.Option(min=0, max=1, help="Share of resolved answers that may be wrong.")] = 0.1,
+    write: Annotated[bool, typer.Option("--write", help="Into the manifest of the model's directory.")] = False,
+) -> None:
+    """What statistics and model are worth beside each other, and whether confidence means frequency."""
+    from model_store.calibrate.command import calibrate as learn
+    from model_store.calibrate.command import write_fusion
+    from model_store.evaluate.methods import opened
+
+    learned = learn(incidents, opened(model)[0], wrong, print)
+    if write:
+        print(f"written to {write_fusion(Path(model), learned)}")
 
 
 @app.command("list")

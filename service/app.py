@@ -17,7 +17,7 @@ import uvicorn
 from service.agent.answering import Bench, answer
 from service.agent.budget import Budget
 from service.agent.localize import Outcome
-from service.agent.models import fitting, open_model
+from service.agent.models import fitting, fusion_of, open_model
 from service.agent.rounds import OnStep
 from service.domain.localization import RankedBy
 from service.errors import BackendError, CallerError, SettingsError, StoreError
@@ -32,6 +32,7 @@ from service.llm.openai import Endpoint, OpenAIModel
 from service.llm.promoted import STORE, model_directory
 from service.llm.rules import RulesModel
 from service.ports import ChatModel, Telemetry
+from service.rank.fusion import Fusion
 from service.settings import ModelSettings, Options, Settings, TelemetrySettings, WindowSettings, read_settings
 from service.stores.embedded.intake import Intake
 from service.stores.embedded.query import EmbeddedTelemetry
@@ -235,7 +236,15 @@ def build_bench(settings: Settings, telemetry: Telemetry) -> Bench:
         budget=budget,
         deadline_s=said.deadline_s,
         telemetry_timeout_s=said.telemetry_timeout_s,
+        fusion=_fusion(settings.model),
     )
+
+
+def _fusion(settings: ModelSettings) -> Fusion:
+    """What the model's word is worth, where its manifest says so."""
+    builtin = settings.name in ("none", "rules")
+    directory = None if builtin else model_directory(settings.store or STORE, settings.name)
+    return Fusion() if directory is None else fusion_of(read_manifest(directory))
 
 
 def build_worker(settings: Settings, store: IncidentStore, source: Source, meters: Meters) -> Worker:

@@ -10,7 +10,7 @@ from pathlib import Path
 from model_store.cases import find_cases
 from model_store.evaluate.baselines import baro
 from model_store.evaluate.baselines.registry import BARO, BASELINES
-from model_store.evaluate.methods import MODELS, NO_MODEL, STATISTICAL, ablations, methods, row_name
+from model_store.evaluate.methods import MODELS, NO_MODEL, STATISTICAL, ablations, methods, opened, row_name
 from model_store.evaluate.permute import permuted
 from model_store.evaluate.report import document
 from model_store.evaluate.results import Evaluation
@@ -43,9 +43,10 @@ class Wanted:
 
 def run(wanted: Wanted, say: Say) -> Evaluation:
     """Evaluate, print the tables, write the JSON. Raises `CallerError` where there is nothing to evaluate."""
-    chosen = _chosen(wanted)
+    model, fusion = opened(wanted.model or next(iter(MODELS)))
+    chosen = _chosen(wanted, model)
     directories = find_cases(wanted.roots)[: wanted.limit]
-    ours = methods(_model(wanted), Budget())
+    ours = methods(model, Budget(), fusion)
     absent = [BARO] if wanted.baselines and not baro.installed() else []
     baselines = {n: b for n, b in BASELINES.items() if n not in absent} if wanted.baselines else {}
     ablated = ablations(Budget()) if wanted.ablate else {}
@@ -78,21 +79,12 @@ def run(wanted: Wanted, say: Say) -> Evaluation:
     return evaluation
 
 
-def _chosen(wanted: Wanted) -> str:
+def _chosen(wanted: Wanted, model: ChatModel | None) -> str:
     """The row at the top of the JSON."""
     rank = wanted.rank or (RankedBy.STATISTICAL if wanted.model in ("", NO_MODEL) else RankedBy.FUSED)
-    if rank is not RankedBy.STATISTICAL and wanted.model == NO_MODEL:
+    if rank is not RankedBy.STATISTICAL and model is None:
         raise CallerError(f"--rank {rank} needs a model: --model {' or '.join(MODELS)}, not {NO_MODEL}")
-    return row_name(wanted.model or next(iter(MODELS)), rank)
-
-
-def _model(wanted: Wanted) -> ChatModel | None:
-    name = wanted.model or next(iter(MODELS))
-    if name == NO_MODEL:
-        return None
-    if name not in MODELS:
-        raise CallerError(f"--model {name}: no such model; there are {', '.join((*MODELS, NO_MODEL))}")
-    return MODELS[name]()
+    return row_name(model.identity.name if model is not None else NO_MODEL, rank)
 
 
 def _write(path: Path, content: dict[str, object]) -> None:

@@ -2,13 +2,18 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from model_store.evaluate import ablation
 from service.agent.budget import Budget
 from service.agent.localize import localize
+from service.agent.models import fusion_of, open_model
 from service.domain.localization import Localization, RankedBy
+from service.errors import CallerError
+from service.llm.manifest import FILE_NAME, read_manifest
 from service.llm.rules import RulesModel
 from service.ports import ChatModel
+from service.rank.fusion import Fusion
 from service.view.view import View
 
 Method = Callable[[View], Awaitable[Localization]]
@@ -19,12 +24,27 @@ MODELS: Mapping[str, Callable[[], ChatModel]] = {"rules": RulesModel}
 """Models that can be asked for by name."""
 
 
-def methods(model: ChatModel | None, budget: Budget) -> dict[str, Method]:
+def opened(name: str) -> tuple[ChatModel | None, Fusion]:
+    """The model of that name, or that a directory of that name holds, and what its word is worth beside the
+    statistics. Raises `CallerError` where there is none such, `SettingsError` for one that does not fit.
+    """
+    if name == NO_MODEL:
+        return None, Fusion()
+    if name in MODELS:
+        return MODELS[name](), Fusion()
+    if not (Path(name) / FILE_NAME).is_file():
+        known = ", ".join((*MODELS, NO_MODEL))
+        raise CallerError(f"--model {name}: no such model; there are {known}, or a model's directory ({FILE_NAME})")
+    return open_model(Path(name)), fusion_of(read_manifest(Path(name)))
+
+
+def methods(model: ChatModel | None, budget: Budget, fusion: Fusion | None = None) -> dict[str, Method]:
     """The statistical rank and, with a model, the model alone and both fused."""
-    ours: dict[str, Method] = {STATISTICAL: _by(None, budget, RankedBy.STATISTICAL)}
+    fusion = fusion or Fusion()
+    ours: dict[str, Method] = {STATISTICAL: _by(None, budget, RankedBy.STATISTICAL, fusion)}
     if model is not None:
         for rank in (RankedBy.MODEL, RankedBy.FUSED):
-            ours[row_name(model.identity.name, rank)] = _by(model, budget, rank)
+            ours[row_name(model.identity.name, rank)] = _by(model, budget, rank, fusion)
     return ours
 
 
@@ -35,7 +55,7 @@ def row_name(model: str, rank: RankedBy) -> str:
 
 def ablations(budget: Budget) -> dict[str, Method]:
     """The statistical rank without each kind of evidence, and with only it."""
-    statistical = _by(None, budget, RankedBy.STATISTICAL)
+    statistical = _by(None, budget, RankedBy.STATISTICAL, Fusion())
     rows: dict[str, Method] = {}
     for kind in ablation.KINDS:
         rows[f"without {kind}"] = _on(statistical, ablation.without, kind)
@@ -44,9 +64,9 @@ def ablations(budget: Budget) -> dict[str, Method]:
     return rows
 
 
-def _by(model: ChatModel | None, budget: Budget, rank: RankedBy) -> Method:
+def _by(model: ChatModel | None, budget: Budget, rank: RankedBy, fusion: Fusion) -> Method:
     async def answer(view: View) -> Localization:
-        localization = (await localize(view, model, budget, rank=rank)).localization
+        localization = (await localize(view, model, budget, rank=rank, fusion=fusion)).localization
         if rank is RankedBy.MODEL and localization.ranked_by is not RankedBy.MODEL:
             # It said nothing that holds; the statistical rank that stands in online is another row's merit.
             return replace(localization, causes=(), unresolved=True)

@@ -1,7 +1,7 @@
 """From an incident to its answer: what is fetched and what is thought share one deadline."""
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from service.agent.budget import Budget
 from service.agent.localize import Outcome, localize
@@ -9,6 +9,7 @@ from service.agent.rounds import OnStep
 from service.domain.incident import Incident
 from service.domain.localization import RankedBy, Stop
 from service.ports import ChatModel, Telemetry
+from service.rank.fusion import Fusion
 from service.view.opening import open_view
 from service.view.view import View
 
@@ -23,6 +24,7 @@ class Bench:
     budget: Budget
     deadline_s: float
     telemetry_timeout_s: float
+    fusion: Fusion = field(default_factory=Fusion)
 
 
 async def answer(
@@ -38,7 +40,7 @@ async def answer(
     view = await open_view(incident, bench.telemetry, min(bench.telemetry_timeout_s, allowed_s))
     left_s = max(0.0, allowed_s - (time.monotonic() - started))
     budget = replace(bench.budget, deadline_s=left_s)
-    outcome = await localize(view, bench.model, budget, rank=bench.rank, on_step=on_step)
+    outcome = await localize(view, bench.model, budget, rank=bench.rank, fusion=bench.fusion, on_step=on_step)
     stop = outcome.localization.stop if left_s > 0 else Stop.OUT_OF_TIME
     said = replace(outcome.localization, seconds=time.monotonic() - started, stop=stop)
     return view, replace(outcome, localization=said)

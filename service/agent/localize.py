@@ -15,12 +15,13 @@ from service.domain.window import Window
 from service.errors import ModelError
 from service.ports import ChatModel
 from service.rank import statistical
-from service.rank.fusion import confidences, fuse, in_model_order, unresolved
+from service.rank.fusion import Fusion, Weights, confidences, fuse, in_model_order, unresolved
 from service.rank.verification import Checked, verify
 from service.tools.rendering import rendering_of
 from service.view.view import View
 
 _STANDARD = Budget()
+_FUSION = Fusion()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,24 +40,28 @@ async def localize(
     budget: Budget = _STANDARD,
     *,
     rank: RankedBy = RankedBy.FUSED,
+    fusion: Fusion = _FUSION,
     on_step: OnStep | None = None,
     clock: Clock = time.monotonic,
 ) -> Outcome:
     """Localize one incident. Without a model, or where it does not answer, the statistical rank stands.
 
-    ``rank`` chooses which part orders the causes. Nothing that the model does raises; cancellation goes through.
+    ``rank`` chooses which part orders the causes, ``fusion`` is what the model's word is worth. Nothing that the model
+    does raises; cancellation goes through.
     """
     started = clock()
     prior = statistical.rank(view)
     played, checked = Played(Transcript(view.incident.id, "", "", ""), Stop.ANSWERED, Usage()), Checked((), 0)
     if model is not None and rank is not RankedBy.STATISTICAL:
         played, checked = await _ask(view, model, budget, clock, on_step)
-    ranking, ranked_by = _ranked(view, prior, checked, rank)
-    confident = confidences(ranking)
+    ranked_by = rank if checked.suspects else RankedBy.STATISTICAL  # a model may say nothing that holds
+    weights = fusion.of(ranked_by)
+    ranking = _ranked(view, prior, checked, ranked_by, weights)
+    confident = confidences(ranking, weights)
     localization = Localization(
         stop=played.stop,
         ranked_by=ranked_by,
-        unresolved=unresolved(confident),
+        unresolved=unresolved(confident, weights),
         causes=causes(view, ranking, confident),
         seconds=clock() - started,
         model=None if model is None or rank is RankedBy.STATISTICAL else model.identity,
@@ -75,12 +80,17 @@ async def _ask(
     if entry is None:
         return Played(Transcript(view.incident.id, model.identity.name, "", ""), Stop.ANSWERED, Usage()), Checked((), 0)
     try:
-        naming = rendering_of(model.rendering, view).naming
-    except ModelError:
+        played = await play(view, model, entry, budget, clock, on_step)
+    except ModelError:  # it cannot even say in which words it is asked
         down = Played(Transcript(view.incident.id, model.identity.name, "", ""), Stop.MODEL_DOWN, Usage())
         return down, Checked((), 0)
-    played = await play(view, model, entry, budget, clock, on_step)
-    return played, verify(claims(played.transcript, naming), played.transcript.shown(), view)
+    return played, checked(played.transcript, view)
+
+
+def checked(transcript: Transcript, view: View) -> Checked:
+    """What of a transcript's claims holds."""
+    naming = rendering_of(transcript.rendering, view).naming
+    return verify(claims(transcript, naming), transcript.shown(), view)
 
 
 def entry_of(view: View) -> Component | None:
@@ -96,11 +106,8 @@ def entry_of(view: View) -> Component | None:
 
 
 def _ranked(
-    view: View, prior: tuple[Suspect, ...], checked: Checked, rank: RankedBy
-) -> tuple[tuple[Suspect, ...], RankedBy]:
-    """The order of the causes and who made it: a model that says nothing that holds leaves it to the statistics."""
-    if not checked.suspects:
-        return prior, RankedBy.STATISTICAL
-    if rank is RankedBy.MODEL:
-        return in_model_order(checked.suspects), RankedBy.MODEL
-    return fuse(prior, checked.suspects, view), RankedBy.FUSED
+    view: View, prior: tuple[Suspect, ...], checked: Checked, ranked_by: RankedBy, weights: Weights
+) -> tuple[Suspect, ...]:
+    if ranked_by is RankedBy.MODEL:
+        return in_model_order(checked.suspects, weights)
+    return fuse(prior, checked.suspects, view, weights)

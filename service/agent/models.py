@@ -8,6 +8,7 @@ from service.llm.embedded.engine import EmbeddedModel
 from service.llm.manifest import EMBEDDED, FILE_NAME, Manifest, read_manifest
 from service.llm.rules import RulesModel
 from service.ports import ChatModel
+from service.rank.fusion import Fusion, Weights
 from service.tools.specs import tools_id
 
 
@@ -32,3 +33,8 @@ def open_model(directory: Path) -> ChatModel:
             return EmbeddedModel.load(directory)
         case engine:
             raise SettingsError(f"{directory / FILE_NAME}: engine {engine} runs elsewhere, not in this process")
+
+
+def fusion_of(manifest: Manifest) -> Fusion:
+    """What the word of a model is worth beside the statistics: as its manifest says, else as anybody's."""
+    return Fusion(**{part: Weights(**numbers) for part, numbers in manifest.fusion.items()})

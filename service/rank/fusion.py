@@ -1,81 +1,136 @@
-"""The model's ranking and the statistical one as one order, and how sure it is.
+"""The model's ranking and the statistical one as one order, and how likely it is right.
 
-The rule. A component's fused suspicion is its statistical suspicion plus, where the model names it, a part of the
-statistically first one's: `TRUST` × support ÷ its place in the model's ranking. *Support* is how strong the rows that
-the model cites for it are (those about the component itself) against what speaks for the statistically first one, at
-most 1. So the statistically first component stays first unless the race is close and the model's candidate is proven
-by comparable evidence.
+The rule is a conditional logit (McFadden 1974) over the components of an incident and the alternative that none of
+them is the cause. The weight of a component is its statistical suspicion to a power (`sharpness`), times what the
+model's word is worth: e to the power of ``(place + support × how well proven) ÷ its place`` in the model's ranking.
+*How well proven*: how strong the rows are that the model cites for it (those about the component itself) beside those
+that speak for the statistically first one, at most 1. The confidence of a cause is its share of all weights, that of
+"none of them" included: it orders causes and says how often such a cause is the true one.
 
-The confidence of a cause is its share of the squared suspicions, times its suspicion's own weight: one that stands out
-among nothings is still nothing. To be calibrated on held-back cases; until then it orders, and is no frequency.
+`hypocenter-models calibrate` learns the numbers on labelled incidents and shows how well confidence and frequency
+agree; those of a trained model stand in its manifest, those here are for all others.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from math import exp, log
 
+from service.domain.component import Component
 from service.domain.fault import Fault
-from service.domain.localization import Suspect
+from service.domain.localization import RankedBy, Suspect
 from service.rank.verification import proof
 from service.view.view import View
 
-TRUST = 0.25
-"""What a fully supported first place of the model is worth against the statistical first place: it decides between
-candidates that the statistics hold for nearly equal, until a model has shown that it deserves more."""
-
-HALF_SUSPICION = 0.25
-"""The suspicion at which a component that stands alone is as likely guilty as not: a quarter of what one feature at its
-strongest weighs. Where nothing is wrong, drift and chance give the first component a tenth."""
+LEAST_SUSPICION = 0.02
+"""A suspicion below this is as good as none: what the model names without one begins here."""
 
 HALF_PROOF = 20.0
-"""The strength of cited rows (standard deviations) at which a model's claim alone counts half."""
-
-SHARPNESS = 2.0
-"""Suspicions are squared before they are shared out, so that what stands out stands out."""
+"""The strength of cited rows (standard deviations) at which a claim is half proven where no statistics stand beside."""
 
 MOST_CONFIDENT = 0.99
 """Nobody is certain."""
 
-RESOLVED_FROM = 0.3
-"""Below this no cause stands out: with five equal candidates each has at most 0.2."""
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """The numbers of one ranking, in nats but for ``sharpness``, which is an exponent.
+
+    ``nothing`` is the weight (its logarithm) of "none of them". A ranking whose first confidence is below
+    ``resolved_from`` has no cause that stands out.
+    """
+
+    sharpness: float
+    place: float
+    support: float
+    nothing: float
+    resolved_from: float
 
 
-def fuse(prior: Sequence[Suspect], claimed: Sequence[Suspect], view: View) -> tuple[Suspect, ...]:
-    """One ranking, best first, out of the statistical one and the verified one of the model (each best first)."""
-    if not prior:
-        return in_model_order(claimed)
+@dataclass(frozen=True, slots=True)
+class Fusion:
+    """The numbers of each part that can make the order."""
+
+    statistical: Weights = Weights(sharpness=2.0, place=0.0, support=0.0, nothing=-2.0, resolved_from=0.3)
+    model: Weights = Weights(sharpness=0.0, place=1.0, support=1.5, nothing=1.0, resolved_from=0.3)
+    fused: Weights = Weights(sharpness=2.0, place=0.0, support=0.45, nothing=-2.0, resolved_from=0.3)
+
+    def of(self, ranked_by: RankedBy) -> Weights:
+        """Those of the part that made an order."""
+        return {
+            RankedBy.STATISTICAL: self.statistical, RankedBy.MODEL: self.model, RankedBy.FUSED: self.fused
+        }[ranked_by]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What the model's word on a component is: its place in the model's ranking and how well it is proven, 0 to 1."""
+
+    place: int
+    proven: float
+
+
+def fuse(prior: Sequence[Suspect], claimed: Sequence[Suspect], view: View, weights: Weights) -> tuple[Suspect, ...]:
+    """One ranking, best first, out of the statistical one and the verified one of the model (each best first); its
+    scores are weights as the rule says.
+    """
+    words = words_of(prior, claimed, view)
     suspects = {suspect.component: suspect for suspect in prior}
-    bar = _proof(prior[0], view)
-    for place, claim in enumerate(claimed, start=1):
-        support = min(1.0, claim.score / bar) if bar > 0 else 1.0
-        worth = TRUST * support / place * prior[0].score
-        suspects[claim.component] = _joined(suspects.get(claim.component), claim, worth)
-    return tuple(sorted(suspects.values(), key=lambda s: -s.score))  # stable: on a tie the statistical order
-
-
-def in_model_order(claimed: Sequence[Suspect]) -> tuple[Suspect, ...]:
-    """The model's ranking alone: suspicion by what its cited rows prove, falling with the place."""
-    reached = 1.0
-    ranked: list[Suspect] = []
+    before = {suspect.component: suspect.score for suspect in prior}
     for claim in claimed:
-        reached = min(reached, claim.score / (claim.score + HALF_PROOF))
+        suspects[claim.component] = _joined(suspects.get(claim.component), claim)
+    weighed = [
+        replace(s, score=exp(_log_weight(before.get(c, 0.0), words.get(c), weights))) for c, s in suspects.items()
+    ]
+    return tuple(sorted(weighed, key=lambda s: -s.score))  # stable: on a tie the statistical order
+
+
+def in_model_order(claimed: Sequence[Suspect], weights: Weights) -> tuple[Suspect, ...]:
+    """The model's ranking alone: whatever it cites, nobody overtakes whom it named before."""
+    reached = float("inf")
+    ranked: list[Suspect] = []
+    for place, claim in enumerate(claimed, start=1):
+        word = Claimed(place, proven_alone(claim))
+        reached = min(reached, exp(_log_weight(0.0, word, weights)))
         ranked.append(replace(claim, score=reached))
-        reached /= 2
     return tuple(ranked)
 
 
-def confidences(ranking: Sequence[Suspect]) -> tuple[float, ...]:
-    """How sure each place of a ranking is, 0 to 0.99."""
-    sharp = [s.score**SHARPNESS for s in ranking]
-    total = sum(sharp) or 1.0
-    return tuple(
-        min(MOST_CONFIDENT, share / total * suspect.score / (suspect.score + HALF_SUSPICION))
-        for share, suspect in zip(sharp, ranking, strict=True)
-    )
+def proven_alone(claim: Suspect) -> float:
+    """How well a claim is proven where no statistics stand beside it, 0 to 1."""
+    return claim.score / (claim.score + HALF_PROOF)
 
 
-def unresolved(confident: Sequence[float]) -> bool:
+def words_of(prior: Sequence[Suspect], claimed: Sequence[Suspect], view: View) -> dict[Component, Claimed]:
+    """The model's word on each component that it names."""
+    bar = _proof(prior[0], view) if prior else 0.0
+    return {
+        claim.component: Claimed(place, min(1.0, claim.score / bar) if bar > 0 else 1.0)
+        for place, claim in enumerate(claimed, start=1)
+    }
+
+
+def confidences(ranking: Sequence[Suspect], weights: Weights) -> tuple[float, ...]:
+    """How likely each place of a ranking is the cause, 0 to 0.99."""
+    total = exp(weights.nothing) + sum(suspect.score for suspect in ranking)
+    return tuple(min(MOST_CONFIDENT, suspect.score / total) for suspect in ranking)
+
+
+def unresolved(confident: Sequence[float], weights: Weights) -> bool:
     """Whether no cause stands out."""
-    return max(confident, default=0.0) < RESOLVED_FROM
+    return max(confident, default=0.0) < weights.resolved_from
+
+
+def features(suspicion: float, word: Claimed | None) -> tuple[float, float, float]:
+    """What a component's weight is made of: one number each for ``sharpness``, ``place`` and ``support``. A word that
+    nothing proves is worth nothing.
+    """
+    told = log(max(suspicion, LEAST_SUSPICION))
+    return (told, 0.0, 0.0) if word is None or word.proven <= 0 else (told, 1 / word.place, word.proven / word.place)
+
+
+def _log_weight(suspicion: float, word: Claimed | None, weights: Weights) -> float:
+    told, place, proven = features(suspicion, word)
+    return weights.sharpness * told + weights.place * place + weights.support * proven
 
 
 def _proof(suspect: Suspect, view: View) -> float:
@@ -83,9 +138,9 @@ def _proof(suspect: Suspect, view: View) -> float:
     return proof(tuple(dict.fromkeys((*suspect.evidence, *view.of(suspect.component))))[:3])
 
 
-def _joined(before: Suspect | None, claim: Suspect, worth: float) -> Suspect:
+def _joined(before: Suspect | None, claim: Suspect) -> Suspect:
     if before is None:
-        return replace(claim, score=worth)
+        return claim
     fault = before.fault if claim.fault is Fault.UNKNOWN else claim.fault
     evidence = tuple(dict.fromkeys((*claim.evidence, *before.evidence)))
-    return Suspect(before.component, fault, before.score + worth, evidence)
+    return Suspect(before.component, fault, before.score, evidence)

@@ -12,7 +12,7 @@ from service.domain.localization import Suspect
 from service.evidence.tables import Tables
 from service.rank.constants import RankConstants
 from service.rank.features import feature_of
-from service.rank.fusion import confidences, unresolved
+from service.rank.fusion import Fusion, confidences, fuse, unresolved
 from service.rank.statistical import rank, strength
 from service.view.opening import open_view
 from service.view.view import View
@@ -139,4 +139,6 @@ def test_most_synthetic_faults_of_every_kind_are_found(synthetic_case: CaseFacto
 
 def test_where_nothing_is_wrong_nothing_stands_out(synthetic_case: CaseFactory) -> None:
     views = [_of(synthetic_case, seed, healthy=True)[0] for seed in range(300, 306)]
-    assert sum(unresolved(confidences(rank(view))) for view in views) >= 5
+    weights = Fusion().statistical
+    rankings = [fuse(rank(view), (), view, weights) for view in views]
+    assert sum(unresolved(confidences(ranking, weights), weights) for ranking in rankings) >= 5

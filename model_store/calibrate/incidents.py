@@ -1,0 +1,70 @@
+"""Labelled incidents as choices: what each candidate's weight is made of, for each part that can make the order."""
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from model_store.calibrate.logit import Choice
+from model_store.cases import NO_CAUSE, Cluster, find_cases
+from model_store.train.filling import recorded
+from model_store.train.incidents import PooledIncident
+from model_store.train.pool import PLAN, Pool
+from service.agent.budget import Budget
+from service.agent.localize import checked, localize
+from service.domain.component import Component
+from service.domain.localization import RankedBy, Suspect
+from service.grader.truth import collapse, true_components
+from service.ports import ChatModel
+from service.rank import statistical
+from service.rank.fusion import Claimed, features, proven_alone, words_of
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """One incident: the cluster of near copies that it belongs to, and a choice for each part that ranks it."""
+
+    cluster: Cluster
+    choices: Mapping[RankedBy, Choice]
+
+
+def labelled(roots: Iterable[Path], model: ChatModel | None) -> Iterator[Labelled]:
+    """Incidents of pools and of case directories, each seen by the statistics and, if there is one, by a model."""
+    for incident in _incidents(roots):
+        yield asyncio.run(_labelled(incident, model))
+
+
+def _incidents(roots: Iterable[Path]) -> Iterator[PooledIncident]:
+    for root in roots:
+        yield from Pool.open(root) if (root / PLAN).exists() else map(recorded, find_cases([root]))
+
+
+async def _labelled(incident: PooledIncident, model: ChatModel | None) -> Labelled:
+    view = incident.view
+    prior = statistical.rank(view)
+    choices = {RankedBy.STATISTICAL: _choice(incident, prior, {})}
+    if model is not None:
+        outcome = await localize(view, model, Budget(), rank=RankedBy.MODEL)
+        claimed = checked(outcome.transcript, view).suspects
+        if claimed:
+            alone = {c.component: Claimed(n, proven_alone(c)) for n, c in enumerate(claimed, start=1)}
+            choices[RankedBy.MODEL] = _choice(incident, (), alone)
+            choices[RankedBy.FUSED] = _choice(incident, prior, words_of(prior, claimed, view))
+    true = sorted(component.name for component in true_components(incident.truth, view.graph))
+    return Labelled(
+        Cluster(incident.family, "+".join(true) or NO_CAUSE, "+".join(incident.faults) or NO_CAUSE), choices
+    )
+
+
+def _choice(incident: PooledIncident, prior: Iterable[Suspect], words: Mapping[Component, Claimed]) -> Choice:
+    suspicion = {suspect.component: suspect.score for suspect in prior}
+    candidates = tuple(dict.fromkeys((*suspicion, *words)))
+    graph, truth = incident.view.graph, incident.truth
+    true = true_components(truth, graph)
+    x = [features(suspicion.get(c, 0.0), words.get(c)) for c in candidates]
+    return Choice(
+        np.array(x, np.float64).reshape(len(candidates), 3),
+        np.array([collapse(c, truth, graph) in true for c in candidates], np.bool_),
+    )
