@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from model_store.train.card import card
 from model_store.train.tokenizer import build_vocabulary, write_tokenizer
@@ -46,7 +46,8 @@ class Origin:
 def export(directory: Path, config: Mapping[str, object], weights: Weights, origin: Origin) -> Manifest:
     """Write the directory of a model, whole or not at all; one that an earlier export wrote is replaced.
 
-    ``config`` are the fields of ``config.json`` that follow from the network's shape. Raises `CallerError`, one line,
+    Weights are kept as float16: measure what was exported, not what was trained. ``config`` are the fields of
+    ``config.json`` that follow from the network's shape. Raises `CallerError`, one line,
     for a name that no directory can have, for a directory that is something else, and `SettingsError` where weights,
     config and vocabulary do not fit.
     """
@@ -71,7 +72,7 @@ def _write(directory: Path, config: Mapping[str, object], weights: Weights, orig
     _need_size(config, vocabulary)
     write_tokenizer(directory)
     ends = {"bos_token_id": None, "eos_token_id": vocabulary.end, "pad_token_id": vocabulary.pad}
-    _write_json(directory / "config.json", {**config, **ends})
+    _write_json(directory / "config.json", {**config, **ends, "torch_dtype": "float16"})
     _write_json(directory / "generation_config.json", {**ends, "do_sample": False, "max_new_tokens": LONGEST})
     _write_json(directory / "special_tokens_map.json", _MARKS)
     told = {
@@ -82,7 +83,7 @@ def _write(directory: Path, config: Mapping[str, object], weights: Weights, orig
     }
     _write_json(directory / "tokenizer_config.json", told)
     shutil.copyfile(TEMPLATE, directory / TEMPLATE.name)
-    save_file({name: np.ascontiguousarray(w, np.float32) for name, w in weights.items()}, directory / WEIGHTS, _FORMAT)
+    (directory / WEIGHTS).write_bytes(save({name: _halved(name, w) for name, w in weights.items()}, _FORMAT))
     sums = checksums(directory)
     (directory / FILE_NAME).write_text(_manifest(origin, *sums), encoding="utf-8")
     read_network(directory)
@@ -99,6 +100,15 @@ _MARKS = {
 }
 _FORMAT = {"format": "pt"}
 """What transformers wants to be told before it reads a safetensors file."""
+
+
+def _halved(name: str, weight: NDArray[np.float32]) -> NDArray[np.float16]:
+    """Half the bytes. What computes widens them again, so all that read the directory compute with the same numbers."""
+    with np.errstate(over="ignore"):
+        halved = np.ascontiguousarray(weight, np.float16)
+    if not np.isfinite(halved).all():
+        raise CallerError(f"{name} has numbers that are none, or too large to be kept: the training went astray")
+    return halved
 
 
 def _need_size(config: Mapping[str, object], vocabulary: Vocabulary) -> None:

@@ -4,6 +4,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -94,6 +95,21 @@ def test_an_export_that_fails_leaves_what_was_there(directory: Path):
         export(directory, config(SPEAKING), crooked, ORIGIN)
     assert fitting(directory) == before
     assert [path.name for path in directory.parent.iterdir()] == ["epi-2"]
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, 1e6])
+def test_a_training_that_went_astray_is_not_exported(directory: Path, number: float):
+    astray = weights(SPEAKING)
+    astray["model.norm.weight"][0] = number
+    with pytest.raises(CallerError, match=r"model\.norm\.weight has numbers that are none, or too large"):
+        export(directory, config(SPEAKING), astray, ORIGIN)
+    assert not directory.exists()
+
+
+def test_anybody_may_read_what_is_exported(directory: Path):
+    exported(directory)
+    modes = {file.name: file.stat().st_mode & 0o777 for file in directory.iterdir()}
+    assert set(modes.values()) == {modes["manifest.toml"]}
 
 
 def test_a_network_of_other_words_is_refused(directory: Path):

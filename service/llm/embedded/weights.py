@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from safetensors import SafetensorError
 from safetensors.numpy import load
@@ -19,7 +20,7 @@ def read_network(directory: Path) -> Network:
     """The network of a directory. Raises `SettingsError`, one line; checksums are `Manifest.check_files`'s business."""
     shape, file = _shape(directory / CONFIG), directory / WEIGHTS
     try:
-        return Network(shape, load(_content(file)))
+        return Network(shape, {name: weight.astype(np.float32) for name, weight in load(_content(file)).items()})
     except SafetensorError as error:
         raise SettingsError(f"{file}: is no safetensors file: {error}") from None
     except ValueError as error:
