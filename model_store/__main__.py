@@ -74,6 +74,7 @@ def pool(
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="How many simulated incidents.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="The same seed makes the same incidents.")] = 1,
+    family: Annotated[list[str] | None, typer.Option(help="Of simulated systems and faults, in turn.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes that simulate.")] = 2,
 ) -> None:
     """Fill a pool of incidents to train on: evidence computed once, no telemetry. Broken off, it is taken up again."""
@@ -83,7 +84,7 @@ def pool(
     if cases:
         print(f"{len(fill_with_recorded(directory, find_cases(cases)))} recorded incidents in {directory}")
         return
-    plan = PoolPlan(seed=seed, count=count)
+    plan = PoolPlan(seed=seed, count=count, families=tuple(family or ["train"]))
     fill_with_simulated(directory, plan, workers, lambda done, of: print(f"{done} of {of}", flush=True))
     print(f"{count} simulated incidents in {directory}")
 

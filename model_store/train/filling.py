@@ -12,6 +12,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
 from model_store.cases import read_truth
+from model_store.simulate.families import TRAINING
 from model_store.simulate.generate import SyntheticCase, generate
 from model_store.train.incidents import PooledIncident, stripped
 from model_store.train.pool import Pool, claim, shard_file, write_shard
@@ -46,6 +47,7 @@ class PoolPlan(BaseModel):
     fewest_traces: int = Field(default=100, ge=10)
     most_traces: int = Field(default=500, ge=10)
     healthy: float = Field(default=0.08, ge=0, le=1)
+    families: tuple[str, ...] = Field(default=(TRAINING.name,), min_length=1)  # of systems and faults, in turn
     shard: int = Field(default=64, ge=1)  # incidents in one file
 
 
@@ -81,14 +83,16 @@ def fill_with_recorded(directory: Path, cases: Iterable[Path]) -> Pool:
 def simulated(plan: PoolPlan, number: int) -> PooledIncident:
     """The plan's incident of that number."""
     rng = np.random.default_rng([plan.seed, number])
+    family = plan.families[number % len(plan.families)]
     case = generate(
         int(rng.integers(2**53)),
         services=_services(plan, rng),
         traces=round(float(np.exp(rng.uniform(np.log(plan.fewest_traces), np.log(plan.most_traces))))),
         healthy=bool(rng.random() < plan.healthy),
+        family=family,
     )
     view = asyncio.run(open_view(case.incident, case.telemetry, PATIENCE_S))
-    return PooledIncident(f"s{plan.seed}-{number}", "any", stripped(view), truth_of(case))
+    return PooledIncident(f"s{plan.seed}-{number}", family, stripped(view), truth_of(case))
 
 
 def recorded(case: Path) -> PooledIncident:

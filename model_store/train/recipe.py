@@ -131,7 +131,12 @@ class PayPart(_Group):
     def pay(self) -> Pay:
         """As the grader takes it."""
         shapes = RewardWeights(**self.shapes.model_dump())
-        return Pay(dict(self.weights), shapes, Exploration(**self.exploration.model_dump()), self.child_fault)
+        return Pay(
+            {part: float(weight) for part, weight in self.weights.items()},
+            shapes,
+            Exploration(**self.exploration.model_dump()),
+            self.child_fault,
+        )
 
 
 class SftPart(_Group):

@@ -73,6 +73,7 @@ class Stage:
         log.rewind(progress.step)
         if self.rhythm.examine_first and progress.best_step < 0:
             self._examine(learner, progress, examine, log)
+            save(checkpoint, learner, progress)
         for figures in steps(learner, progress):
             progress.tokens += int(figures.get("tokens", 0))
             progress.seconds += figures.get("seconds", 0.0)
