@@ -8,8 +8,8 @@ import numpy as np
 
 from model_store.calibrate.incidents import Labelled, labelled
 from model_store.calibrate.logit import Choice, Logit, fit
-from model_store.calibrate.reliability import Bin, calibration_error, reliability, resolved_from
 from model_store.cases import NO_CAUSE
+from model_store.evaluate.reliability import Bin, calibration_error, reliability, resolved_from
 from service.domain.localization import RankedBy
 from service.errors import CallerError
 from service.llm.manifest import FILE_NAME, read_manifest

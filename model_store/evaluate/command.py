@@ -15,7 +15,7 @@ from model_store.evaluate.permute import permuted
 from model_store.evaluate.report import document
 from model_store.evaluate.results import Evaluation
 from model_store.evaluate.run import as_recorded, evaluate
-from model_store.evaluate.table import comparison_table, fault_table, system_tables
+from model_store.evaluate.table import comparison_table, confidence_table, fault_table, system_tables
 from model_store.memory import peak_rss_mb
 from service.agent.budget import Budget
 from service.domain.localization import RankedBy
@@ -67,6 +67,8 @@ def run(wanted: Wanted, say: Say) -> Evaluation:
     say(system_tables(evaluation, [*ours, *baselines], absent))
     say("\nBy kind of fault, all cases\n")
     say(fault_table(evaluation.results, list(ours)))
+    say("\nConfidence, all cases\n")
+    say(confidence_table(evaluation.results, list(ours)))
     if ablated:
         say("\nThe statistical rank by its kinds of evidence\n")
         say(system_tables(evaluation, [STATISTICAL, *ablated]))

@@ -39,6 +39,9 @@ def _summary(summary: Summary) -> dict[str, object]:
         "intervals": intervals,
         "fault_right": _rounded(summary.fault_right),
         "false_cause_rate": _rounded(summary.false_cause_rate),
+        "calibration_error": _rounded(summary.calibration_error),
+        "resolved": _rounded(summary.resolved),
+        "wrong_resolved": _rounded(summary.wrong_resolved),
         "seconds": {"p50": _rounded(summary.p50_s), "p95": _rounded(summary.p95_s)},
     }
 

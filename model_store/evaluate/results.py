@@ -4,6 +4,7 @@ from pathlib import Path
 
 from model_store.cases import Cluster
 from model_store.evaluate.bootstrap import Comparison, Interval, compare, interval
+from model_store.evaluate.reliability import calibration_error, reliability
 from model_store.evaluate.scores import MEASURES, Scores
 
 
@@ -12,7 +13,8 @@ class Answer:
     """What one method answered in one case.
 
     ``scores`` is None for a case without a cause, where only ``false_cause`` counts. ``rank`` is None as well where a
-    baseline's ties leave it open. ``seconds`` is from the first question to a store until the answer.
+    baseline's ties leave it open. ``seconds`` is from the first question to a store until the answer. ``confidence``
+    is that of the first cause; None of a method that does not say.
     """
 
     scores: Scores | None
@@ -22,6 +24,13 @@ class Answer:
     stop: str = ""
     false_cause: bool | None = None
     fault_right: bool | None = None
+    confidence: float | None = None
+    resolved: bool | None = None
+
+    @property
+    def right(self) -> bool:
+        """Whether the first cause is a true one."""
+        return self.rank == 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +70,10 @@ class Summary:
     fault_right: float | None
     p50_s: float
     p95_s: float
+    calibration_error: float | None = None
+    resolved: float | None = None
+    wrong_resolved: float | None = None
+    """Share of the resolved answers whose first cause is none, also where there was none to be found."""
 
 
 def summarize(results: Sequence[CaseResult], method: str) -> Summary:
@@ -80,7 +93,15 @@ def summarize(results: Sequence[CaseResult], method: str) -> Summary:
         fault_right=_share([a.fault_right for a in answers]),
         p50_s=quantile(seconds, 0.5),
         p95_s=quantile(seconds, 0.95),
+        calibration_error=_error(answers),
+        resolved=_share([a.resolved for a in answers]),
+        wrong_resolved=_share([not a.right for a in answers if a.resolved]),
     )
+
+
+def _error(answers: Sequence[Answer]) -> float | None:
+    told = [(a.confidence, a.right) for a in answers if a.confidence is not None]
+    return calibration_error(reliability([c for c, _ in told], [right for _, right in told])) if told else None
 
 
 def against(results: Sequence[CaseResult], ours: str, theirs: str, measure: str = "ac@1") -> Comparison | None:

@@ -118,6 +118,8 @@ async def _answer(method: Method, opened: Opened, source: Source) -> Answer:
         stop=str(localization.stop),
         false_cause=graded.false_cause,
         fault_right=graded.fault_right,
+        confidence=localization.causes[0].confidence if localization.causes else 0.0,
+        resolved=not localization.unresolved,
     )
 
 

@@ -35,6 +35,17 @@ def fault_table(results: Sequence[CaseResult], methods: Sequence[str]) -> str:
     return text_table(("fault", "cases", *(f"{method}: AC@1, AC@3" for method in methods)), rows)
 
 
+def confidence_table(results: Sequence[CaseResult], methods: Sequence[str]) -> str:
+    """How well the confidence of first causes and their frequency agree, how many answers are resolved, how many of
+    these are wrong.
+    """
+    told = {method: summarize(results, method) for method in methods}
+    rows = [
+        (method, *map(_rate, (one.calibration_error, one.resolved, one.wrong_resolved))) for method, one in told.items()
+    ]
+    return text_table(("method", "calibration error", "resolved", "of these wrong"), rows)
+
+
 def comparison_table(results: Sequence[CaseResult], ours: str, others: Sequence[str]) -> str:
     """The chosen method against every other on the same cases."""
     rows = [

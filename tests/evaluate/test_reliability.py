@@ -1,6 +1,6 @@
 import pytest
 
-from model_store.calibrate.reliability import calibration_error, reliability, resolved_from
+from model_store.evaluate.reliability import calibration_error, reliability, resolved_from
 
 
 def test_confidence_that_is_frequency_has_no_error() -> None:
