@@ -28,9 +28,10 @@ from service.jobs.changes import ToldChanges
 from service.jobs.sqlite import SqliteStore
 from service.jobs.store import IncidentStore
 from service.llm.manifest import read_manifest
-from service.llm.openai import Endpoint, OpenAIModel
+from service.llm.openai import OpenAIModel
 from service.llm.promoted import STORE, model_directory
 from service.llm.rules import RulesModel
+from service.llm.server import Endpoint
 from service.ports import ChatModel, Telemetry
 from service.rank.fusion import Fusion
 from service.settings import ModelSettings, Options, Settings, TelemetrySettings, WindowSettings, read_settings

@@ -12,9 +12,10 @@ from service.domain.localization import Stop
 from service.llm.embedded.choice import Pick
 from service.llm.embedded.network import Ids
 from service.llm.fake_server import FakeServer, Mood
-from service.llm.openai import Endpoint, OpenAIModel
+from service.llm.openai import OpenAIModel
 from service.llm.rules import RulesModel
 from service.llm.scripted import ScriptedModel, call
+from service.llm.server import Endpoint
 from service.ports import ChatModel, ChatRequest, Message
 from service.tools.specs import TOOL_NAMES, TOOLS
 from tests.agent.scene import a_view

@@ -6,9 +6,10 @@ import pytest
 
 from service.errors import ModelError
 from service.llm.fake_server import FakeServer, Mood
-from service.llm.openai import Capabilities, Endpoint, OpenAIModel
+from service.llm.openai import Capabilities, OpenAIModel
 from service.llm.openai_wire import Way
 from service.llm.scripted import call
+from service.llm.server import Endpoint
 from service.ports import ChatReply, ChatRequest, Message
 from service.tools.specs import TOOL_NAMES, TOOLS
 from tests.llm.serving import served
