@@ -71,10 +71,13 @@ def test_every_method_answers_every_case_and_the_json_keeps_the_contract(
     printed = capsys.readouterr().out
     for name in ("statistical", "rules, alone", "rules, fused", *BASELINES, "without logs", "only gap"):
         assert f"| {name} " in printed
-    by_fault = printed.partition("By kind of fault, all cases")[2].partition("The statistical rank by")[0]
+    by_fault = printed.partition("By kind of fault, all cases")[2].partition("Confidence, all cases")[0]
     kinds = [line.split("|")[1].strip() for line in by_fault.strip().splitlines()[2:]]
     assert kinds == list(dict.fromkeys(kinds))
     assert sum(int(line.split("|")[2]) for line in by_fault.strip().splitlines()[2:]) == 3
+    assert 0 <= document["calibration_error"] <= 1
+    sure = printed.partition("Confidence, all cases")[2].partition("The statistical rank by")[0]
+    assert [line.split("|")[1].strip() for line in sure.strip().splitlines()[2:]] == list(document["methods"])
 
 
 def test_a_broken_case_is_told_in_one_line_and_costs_only_itself(
