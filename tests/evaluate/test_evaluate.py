@@ -77,7 +77,7 @@ def test_every_method_answers_every_case_and_the_json_keeps_the_contract(
     assert sum(int(line.split("|")[2]) for line in by_fault.strip().splitlines()[2:]) == 3
     assert 0 <= document["calibration_error"] <= 1
     sure = printed.partition("Confidence, all cases")[2].partition("The statistical rank by")[0]
-    assert [line.split("|")[1].strip() for line in sure.strip().splitlines()[2:]] == list(document["methods"])
+    assert [line.split("|")[1].strip() for line in sure.strip().splitlines()[2:]] == list(document["methods"])[:3]
 
 
 def test_a_broken_case_is_told_in_one_line_and_costs_only_itself(
