@@ -7,7 +7,7 @@ The chat template in the model's directory gives the same text, byte for byte, t
 from collections.abc import Iterator, Sequence
 
 from service.llm.embedded.vocabulary import ASSISTANT, END, TOOL, USER, Vocabulary
-from service.ports import Message
+from service.ports import ChatReply, Message
 
 _MARK = {"user": USER, "assistant": ASSISTANT, "tool": TOOL}
 
@@ -29,6 +29,27 @@ def prompt_ids(messages: Sequence[Message], vocabulary: Vocabulary) -> list[int]
 def call_text(name: str, arguments: str) -> str:
     """An assistant's call as it writes it; ``arguments`` are JSON, verbatim."""
     return f'{{"name": "{name}", "arguments": {arguments}}}'
+
+
+def to_reply(written: Sequence[int], vocabulary: Vocabulary, *, prompt_tokens: int, ended: bool) -> ChatReply:
+    """The move that these ids write; one that did not come to its end calls nothing, and its text is told."""
+    text = vocabulary.decode(written)
+    name, arguments = _called(text) if ended else ("", "")
+    return ChatReply(
+        call_name=name,
+        call_arguments=arguments,
+        text="" if name else text,
+        prompt_tokens=prompt_tokens,
+        completion_tokens=len(written),
+        token_ids=tuple(written),
+    )
+
+
+def _called(text: str) -> tuple[str, str]:
+    """Tool and arguments, verbatim, of the JSON of a move: the inverse of `call_text`."""
+    before, between, after = call_text("\0", "\0").split("\0")
+    name, _, arguments = text.removeprefix(before).partition(between)
+    return name, arguments.removesuffix(after)
 
 
 def _turns(messages: Sequence[Message]) -> Iterator[tuple[str, str]]:

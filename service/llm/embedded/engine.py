@@ -13,7 +13,7 @@ import numpy as np
 from service.domain.localization import ModelIdentity
 from service.errors import ModelError, SettingsError
 from service.llm.embedded.cache import PrefixCache
-from service.llm.embedded.chat import call_text, prompt_ids
+from service.llm.embedded.chat import prompt_ids, to_reply
 from service.llm.embedded.choice import Choice, Greedy
 from service.llm.embedded.decoding import Draft, write
 from service.llm.embedded.grammar import LONGEST, Grammar
@@ -115,7 +115,7 @@ class EmbeddedModel:
             write(self.network, drafts, check)
             for draft in drafts:
                 self._cache.put(draft.prompt, draft.ids(), draft.past)
-                yield self._reply(draft)
+                yield to_reply(draft.written, self.vocabulary, prompt_tokens=len(draft.prompt), ended=draft.state.done)
 
     def _prompt(self, request: ChatRequest) -> Ids:
         return np.array(prompt_ids(request.messages, self.vocabulary), np.int32)
@@ -145,22 +145,3 @@ class EmbeddedModel:
     def _room(self, prompt: Ids) -> int:
         """Bytes of keys and values of a prompt and the longest move that may answer it."""
         return (len(prompt) + LONGEST + GROWTH) * self.network.shape.token_bytes
-
-    def _reply(self, draft: Draft) -> ChatReply:
-        text = self.vocabulary.decode(draft.written)
-        name, arguments = _called(text) if draft.state.done else ("", "")
-        return ChatReply(
-            call_name=name,
-            call_arguments=arguments,
-            text="" if name else text,
-            prompt_tokens=len(draft.prompt),
-            completion_tokens=len(draft.written),
-            token_ids=tuple(draft.written),
-        )
-
-
-def _called(text: str) -> tuple[str, str]:
-    """Tool and arguments, verbatim, of the JSON of a move: the inverse of `call_text`."""
-    before, between, after = call_text("\0", "\0").split("\0")
-    name, _, arguments = text.removeprefix(before).partition(between)
-    return name, arguments.removesuffix(after)
