@@ -1,200 +1,166 @@
-"""One function a kind of fault: what it does to executions, series, logs and changes from its onset on.
-
-A fault touches causes only (own time, waits, failures, early returns); how that climbs to callers is played out by
-`executions.play`.
-"""
+"""Every kind of fault, the ways in which it comes about, and where it can strike."""
 
 from collections.abc import Callable
 
 import numpy as np
 
-from model_store.simulate.executions import Executions
+from model_store.simulate import ways
+from model_store.simulate.impairments import fills_pool
 from model_store.simulate.scene import Scene, Target
 from model_store.simulate.system import LEAVES, Role, System
+from model_store.simulate.ways import Strikes, Way
 from service.domain.fault import Fault
 
-MINUTE_US = 60_000_000
+FEWEST_HITS = 10
+"""A fault strikes where at least so many executions would feel it: else nothing could be seen, and no alert come."""
 
 
-def cpu(scene: Scene, target: Target) -> None:
-    """Something burns the pod's processor: its own time grows, its neighbours on the node feel it a little."""
-    burn = float(scene.rng.uniform(2.0, 6.0))
-    _slow_down(scene, target, burn)
-    scene.gauges.scale("cpu", target.pods, float(scene.rng.uniform(4.0, 15.0)), target.onset_us)
-    nodes = tuple({scene.system.pod_node[pod] for pod in target.pods})
-    scene.gauges.scale("node", nodes, float(scene.rng.uniform(1.3, 2.5)), target.onset_us)
+def _announced(kind: str, said: str, *parts: Way) -> tuple[Way, ...]:
+    """The same mechanisms, begun by a change that is told, mostly."""
+
+    def begun(strike: Callable[[Scene, Target], None]) -> Callable[[Scene, Target], None]:
+        def strikes(scene: Scene, target: Target) -> None:
+            if scene.rng.random() < 0.9:
+                ago_us = scene.between(2e5, 3e7)
+                name, version = scene.system.names[target.service], int(scene.rng.integers(10, 99))
+                summary = said.format(name=name, new=version, old=version - 1)
+                scene.change(target.onset_us - ago_us, target.service, kind, summary)
+            strike(scene, target)
+
+        return strikes
+
+    return tuple(Way(part.name, begun(part.strike), part.strikes, part.weight) for part in parts)
 
 
-def memory(scene: Scene, target: Target) -> None:
-    """A leak: memory climbs, some executions wait for the collector."""
-    scene.gauges.scale("memory", target.pods, float(scene.rng.uniform(1.8, 4.0)), target.onset_us, 4 * MINUTE_US)
-    scene.gauges.scale("cpu", target.pods, float(scene.rng.uniform(1.2, 1.8)), target.onset_us)
-    for x, hit in scene.hits(target):
-        pause = scene.rng.exponential(scene.rng.uniform(1e5, 4e5), hit.shape)
-        x.self_us += np.where(scene.sometimes(hit, 0.2), pause, 0.0)
+def _small_pool(scene: Scene, target: Target) -> None:
+    fills_pool(scene, target, scene.felt(1.0, 8.0))
 
 
-def disk(scene: Scene, target: Target) -> None:
-    """Something else hammers the disk: what the service does itself waits for it."""
-    _slow_down(scene, target, float(scene.rng.uniform(2.5, 8.0)))
-    scene.gauges.scale("disk", target.pods, float(scene.rng.uniform(5.0, 40.0)), target.onset_us)
-    _say(scene, target, 0.15, "WARN", "slow write: fsync took {} ms")
+_BAD_PROGRAM = (
+    Way("exception", ways.exception),
+    Way("slow", ways.slow_algorithm),
+    Way("wrong", ways.empty_answer, weight=0.7),
+)
+_DEPLOYED, _CONFIGURED = "{name} 1.{new}.0 replaced 1.{old}.3", "configuration of {name} changed, revision {new}"
 
-
-def slow(scene: Scene, target: Target) -> None:
-    """The service waits for nothing that anybody measures."""
-    _slow_down(scene, target, float(scene.rng.uniform(3.0, 12.0)))
-
-
-def network_delay(scene: Scene, target: Target) -> None:
-    """Every packet of the pod is late: calls to it and from it wait, its own time stays as it was."""
-    delay_us = float(np.exp(scene.rng.uniform(np.log(2e4), np.log(4e5))))
-    for x, hit in _traffic(scene, target):
-        x.gap_us += np.where(hit, delay_us * scene.rng.uniform(0.8, 1.2, hit.shape) / 2, 0.0)
-
-
-def network_loss(scene: Scene, target: Target) -> None:
-    """Some packets of the pod are lost: its calls stall until they are sent again, a few are never answered."""
-    share = float(scene.rng.uniform(0.1, 0.4))
-    for x, hit in _traffic(scene, target):
-        again = 200_000.0 * 2 ** scene.rng.integers(0, 3, hit.shape)
-        x.gap_us += np.where(scene.sometimes(hit, share), again, 0.0)
-        x.unanswered |= scene.sometimes(hit, share / 5)
-    scene.gauges.scale("network", target.pods, 1 - share, target.onset_us)
-
-
-def error(scene: Scene, target: Target) -> None:
-    """The service throws: it returns before its work is done, says so, and its callers fail."""
-    share = float(scene.rng.uniform(0.3, 1.0))
-    for x, hit in scene.hits(target):
-        broken = scene.sometimes(hit, share)
-        x.fails |= broken
-        x.returns_after[broken] = scene.rng.integers(0, 2, int(broken.sum()))
-        scene.say(x, broken, "ERROR", "unexpected exception while handling request {}: illegal state")
-
-
-def wrong_result(scene: Scene, target: Target) -> None:
-    """The service returns early with an empty answer: no failure, no delay, but what it used to call is not called."""
-    share = float(scene.rng.uniform(0.6, 1.0))
-    for x, hit in scene.hits(target):
-        wrong = scene.sometimes(hit, share)
-        x.returns_after[wrong] = 0
-        scene.say(x, wrong, "WARN", "no entries found for key {}, returning empty result")
-
-
-def lock(scene: Scene, target: Target) -> None:
-    """Executions wait for each other: long, uneven waits while the processor idles."""
-    for x, hit in scene.hits(target):
-        waiting = scene.sometimes(hit, 0.6)
-        x.self_us += np.where(waiting, scene.rng.exponential(scene.rng.uniform(1e5, 6e5), hit.shape), 0.0)
-        scene.say(x, scene.sometimes(waiting, 0.3), "WARN", "waited {} ms for lock")
-    scene.gauges.scale("cpu", target.pods, 0.6, target.onset_us)
-
-
-def dependency(scene: Scene, target: Target) -> None:
-    """A database or cache answers late, or not at all."""
-    if scene.rng.random() < 0.5:
-        _slow_down(scene, target, float(scene.rng.uniform(10.0, 60.0)))
-        return
-    share = float(scene.rng.uniform(0.3, 0.9))
-    for x, hit in scene.hits(target):
-        x.unanswered |= scene.sometimes(hit, share)
-
-
-def config(scene: Scene, target: Target) -> None:
-    """A configuration change at the onset, and what came of it."""
-    name = scene.system.names[target.service]
-    scene.change(_shortly_before(scene, target), target.service, "config", f"configuration of {name} changed")
-    _one_of(scene, error, slow, wrong_result)(scene, target)
-
-
-def deploy(scene: Scene, target: Target) -> None:
-    """A new version at the onset, and what came of it."""
-    name, version = scene.system.names[target.service], int(scene.rng.integers(10, 99))
-    scene.change(
-        _shortly_before(scene, target), target.service, "deploy", f"{name} 1.{version}.0 replaced 1.{version - 1}.3"
-    )
-    _one_of(scene, error, slow, wrong_result, cpu)(scene, target)
-
-
-def crash(scene: Scene, target: Target) -> None:
-    """The pod is gone: nobody answers, its series end, and it is started again and again."""
-    for x, hit in scene.hits(target):
-        x.unanswered |= scene.sometimes(hit, 0.95)
-    gauges, pods = scene.gauges, list(target.pods)
-    down = (gauges.times_us >= target.onset_us) & (gauges.times_us < target.onset_us + 2 * MINUTE_US)
-    for measure in ("cpu", "memory", "network", "disk"):
-        gauges.values[measure][pods] *= np.where(down, np.nan, 1.0)
-    since = np.clip((gauges.times_us - target.onset_us) / MINUTE_US, 0, None)
-    gauges.values["restarts"][pods] += np.where(gauges.times_us <= gauges.until_us, np.ceil(since), 0)
-    name = scene.system.pod_names[target.pods[0]]
-    scene.change(target.onset_us + 15e6, target.service, "restart", f"pod {name} restarted, exit code 137")
-
-
-def overload(scene: Scene, target: Target) -> None:
-    """More requests than the entry can bear (they arrive as `SURGE` says): it slows down, everything works harder."""
-    _slow_down(scene, target, float(scene.rng.uniform(2.0, 5.0)))
-    scene.gauges.scale("cpu", tuple(range(len(scene.system.pod_names))), SURGE * 0.6, target.onset_us)
-    scene.gauges.scale("network", tuple(range(len(scene.system.pod_names))), SURGE * 0.9, target.onset_us)
-    scene.gauges.scale("cpu", target.pods, 1.5, target.onset_us)
-
-
-SURGE = 3.0
-"""How many times as many requests arrive under overload."""
-
-EFFECTS: dict[Fault, Callable[[Scene, Target], None]] = {
-    Fault.CPU: cpu,
-    Fault.MEMORY: memory,
-    Fault.DISK: disk,
-    Fault.NETWORK_DELAY: network_delay,
-    Fault.NETWORK_LOSS: network_loss,
-    Fault.SLOW: slow,
-    Fault.ERROR: error,
-    Fault.WRONG_RESULT: wrong_result,
-    Fault.LOCK: lock,
-    Fault.DEPENDENCY: dependency,
-    Fault.CONFIG: config,
-    Fault.DEPLOY: deploy,
-    Fault.CRASH: crash,
-    Fault.OVERLOAD: overload,
+USUAL: dict[Fault, tuple[Way, ...]] = {
+    Fault.CPU: (
+        Way("burn", ways.cpu_burn, Strikes.PODS),
+        Way("neighbour", ways.cpu_neighbour, Strikes.NODE, weight=0.6),
+    ),
+    Fault.MEMORY: (Way("leak", ways.memory_leak, Strikes.PODS),),
+    Fault.DISK: (
+        Way("pressure", ways.disk_pressure, Strikes.PODS),
+        Way("neighbour", ways.disk_neighbour, Strikes.NODE, weight=0.3),
+    ),
+    Fault.NETWORK_DELAY: (
+        Way("pods", ways.network_delay, Strikes.PODS),
+        Way("edge", ways.network_delay, Strikes.EDGE, weight=0.4),
+    ),
+    Fault.NETWORK_LOSS: (
+        Way("pods", ways.network_loss, Strikes.PODS),
+        Way("edge", ways.network_loss, Strikes.EDGE, weight=0.6),
+    ),
+    Fault.SLOW: (Way("handler", ways.slow_handler), Way("algorithm", ways.slow_algorithm, weight=0.5)),
+    Fault.ERROR: (Way("exception", ways.exception),),
+    Fault.WRONG_RESULT: (Way("empty", ways.empty_answer), Way("unreadable", ways.bad_answer, weight=0.6)),
+    Fault.LOCK: (Way("rows", ways.row_lock), Way("pool", ways.pool_lock)),
+    Fault.DEPENDENCY: (Way("slow", ways.store_slow), Way("stopped", ways.store_stopped)),
+    Fault.CONFIG: _announced(
+        "config", _CONFIGURED, Way("limit", ways.short_limit), Way("pool", _small_pool), _BAD_PROGRAM[0]
+    ),
+    Fault.DEPLOY: _announced("deploy", _DEPLOYED, *_BAD_PROGRAM),
+    Fault.CRASH: (Way("loop", ways.crash_loop, Strikes.PODS),),
+    Fault.OVERLOAD: (Way("surge", ways.overload),),
 }
 """Every kind that can be simulated: all but ``unknown``."""
 
-BY_POD = frozenset({Fault.CPU, Fault.MEMORY, Fault.DISK, Fault.NETWORK_DELAY, Fault.NETWORK_LOSS, Fault.CRASH})
-"""Kinds that strike one pod; the others are in the program, the data or the load, and strike all pods of a service."""
+UNSEEN: dict[Fault, tuple[Way, ...]] = {
+    Fault.CPU: (Way("quota", ways.cpu_quota, Strikes.PODS),),
+    Fault.MEMORY: (Way("killed", ways.memory_killed, Strikes.PODS),),
+    Fault.DISK: (Way("full", ways.disk_full, Strikes.PODS),),
+    Fault.NETWORK_DELAY: (Way("node", ways.network_delay, Strikes.NODE),),
+    Fault.NETWORK_LOSS: (Way("node", ways.network_loss, Strikes.NODE),),
+    Fault.SLOW: (Way("tail", ways.slow_tail),),
+    Fault.ERROR: (Way("silent", ways.silent_error),),
+    Fault.WRONG_RESULT: (Way("empty", ways.empty_answer),),
+    Fault.LOCK: (Way("mutex", ways.mutex),),
+    Fault.DEPENDENCY: (Way("refuses", ways.store_refuses),),
+    Fault.CONFIG: _announced("config", _CONFIGURED, Way("wrong", ways.empty_answer)),
+    Fault.DEPLOY: _announced("deploy", _DEPLOYED, Way("memory", ways.memory_leak), Way("silent", ways.silent_error)),
+    Fault.CRASH: (Way("gone", ways.crash_for_good, Strikes.PODS),),
+    Fault.OVERLOAD: (Way("surge", ways.overload),),
+}
+"""Mechanisms that training never sees; where a kind has no other, its usual one."""
+
+KINDS = tuple(USUAL)
+
+_OF_NETWORK = frozenset(["node_retransmits"])
+_TOLD_BY: dict[Fault, frozenset[str]] = {kind: frozenset[str]() for kind in KINDS} | {
+    Fault.CPU: frozenset(["node"]),
+    Fault.DISK: frozenset(["node_disk"]),
+    Fault.NETWORK_DELAY: _OF_NETWORK,
+    Fault.NETWORK_LOSS: _OF_NETWORK,
+}
+"""Which series of a node tell of a fault that strikes it."""
 
 
-def can_strike(fault: Fault, system: System, service: int) -> bool:
+def choose_way(scene: Scene, fault: Fault, unseen: bool) -> Way:
+    """One of the ways of a kind; a node is struck where nodes are measured, as nothing else tells of them."""
+    rng, measured = scene.rng, scene.system.style.measures.keys()
+    measured = {m for m in measured if m.startswith("node")} if "metrics" not in scene.missing else set[str]()
+    told = _TOLD_BY[fault] & measured
+    candidates = [way for way in (UNSEEN if unseen else USUAL)[fault] if told or way.strikes is not Strikes.NODE]
+    candidates = candidates or list(USUAL[fault][:1])
+    weights = np.array([way.weight for way in candidates])
+    return candidates[int(rng.choice(len(candidates), p=weights / weights.sum()))]
+
+
+def can_strike(fault: Fault, way: Way, system: System, service: int) -> bool:
     """Whether a fault of this kind makes sense in a service of that role and place."""
-    role = system.roles[service]
+    role, leaf = system.roles[service], system.roles[service] in LEAVES
     if fault is Fault.DEPENDENCY:
-        return role in LEAVES or len(system.names) < 4
+        return leaf
     if fault is Fault.OVERLOAD:
         return role is Role.ENTRY
     if fault is Fault.WRONG_RESULT:
-        return bool(system.calls[service]) or len(system.names) == 1
-    return role not in LEAVES or fault in BY_POD | {Fault.SLOW, Fault.LOCK}
+        return not leaf and bool(system.calls[service]) and (way.name != "unreadable" or service > 0)
+    if way.strikes is Strikes.EDGE:
+        return any(service in callees for callees in system.calls)
+    if way.name in ("limit", "pool", "rows"):
+        return bool(system.calls[service]) and not leaf
+    return not leaf or fault in _OF_STORES
 
 
-def _slow_down(scene: Scene, target: Target, factor: float) -> None:
-    for x, hit in scene.hits(target):
-        noise = np.exp(scene.rng.normal(0, 0.2, hit.shape))
-        x.self_us *= np.where(hit, 1 + (factor - 1) * noise, 1.0)
+_OF_STORES = frozenset({Fault.CPU, Fault.MEMORY, Fault.DISK, Fault.NETWORK_DELAY, Fault.NETWORK_LOSS, Fault.CRASH})
 
 
-def _traffic(scene: Scene, target: Target) -> list[tuple[Executions, np.ndarray]]:
-    """Calls into the target's pods and out of them."""
-    return [(x, hit | x.called_by(target.service, target.pods, target.onset_us)) for x, hit in scene.hits(target)]
+def choose_target(scene: Scene, fault: Fault, way: Way, onset_us: int, besides: frozenset[int]) -> Target:
+    """A service that the fault can strike and that enough requests visit; pods, node or caller as the way strikes."""
+    rng, system = scene.rng, scene.system
+    visits = _visits(scene, onset_us)
+    fitting = [s for s in range(len(system.names)) if can_strike(fault, way, system, s)] or list(range(len(visits)))
+    felt = [s for s in fitting if visits[s] >= FEWEST_HITS] or [max(fitting, key=lambda s: visits[s])]
+    service = int(rng.choice([s for s in felt if s not in besides] or felt))
+    pods = system.pods[service]
+    match way.strikes:
+        case Strikes.NODE:
+            node = system.pod_node[int(rng.choice(pods))]
+            its = tuple(pod for pod, where in enumerate(system.pod_node) if where == node)
+            return Target(service, its, onset_us, node=node)
+        case Strikes.EDGE:
+            callers = [s for s, callees in enumerate(system.calls) if service in callees]
+            return Target(service, pods, onset_us, caller=int(rng.choice(callers)) if callers else None)
+        case Strikes.PODS if rng.random() < 0.5:
+            return Target(service, (int(rng.choice(pods)),), onset_us)
+        case _:
+            return Target(service, pods, onset_us)
 
 
-def _say(scene: Scene, target: Target, share: float, severity: str, text: str) -> None:
-    for x, hit in scene.hits(target):
-        scene.say(x, scene.sometimes(hit, share), severity, text)
-
-
-def _shortly_before(scene: Scene, target: Target) -> float:
-    return target.onset_us - float(scene.rng.uniform(1e6, 60e6))
-
-
-def _one_of(scene: Scene, *effects: Callable[[Scene, Target], None]) -> Callable[[Scene, Target], None]:
-    return effects[int(scene.rng.integers(len(effects)))]
+def _visits(scene: Scene, onset_us: int) -> np.ndarray:
+    """How many executions each service has after the onset."""
+    visits = np.zeros(len(scene.system.names))
+    for x in scene.now:
+        made = x.made & (x.arrived_us >= onset_us)[:, None] & (x.journey.again_of < 0)
+        visits += np.bincount(x.services(), made.sum(axis=0), len(visits))
+    return visits

@@ -1,22 +1,25 @@
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 
 from model_store.simulate.executions import Executions, random_executions
-from model_store.simulate.faults import BY_POD, EFFECTS, MINUTE_US, SURGE, can_strike
+from model_store.simulate.families import TRAINING, Family, family_of
+from model_store.simulate.faults import KINDS, choose_target, choose_way
 from model_store.simulate.gauges import random_gauges
 from model_store.simulate.nuisances import disturb
-from model_store.simulate.recorder import Recorder, change_table, metric_table, topology_table
+from model_store.simulate.record import record
 from model_store.simulate.scene import Scene, Target
 from model_store.simulate.system import System, random_system
+from model_store.simulate.times import Times, random_times
 from model_store.simulate.workload import Floats, arrivals, random_workload
 from service.domain.alert import Alert
+from service.domain.component import ComponentKind
 from service.domain.evidence import Signal
 from service.domain.fault import Fault
 from service.domain.incident import Incident
-from service.domain.window import Window, rfc3339
+from service.domain.window import rfc3339
 from service.errors import CallerError
 from service.ports import Telemetry
 from service.stores.alert_body import AlertGroup, alert_body
@@ -25,10 +28,10 @@ from service.stores.case_tables import CaseTables
 from service.stores.memory import InMemoryTelemetry
 
 SYSTEM = "synthetic"
-WINDOW_BEFORE = timedelta(minutes=10)
-WINDOW_US = 12 * MINUTE_US
-FEWEST_HITS = 10
-"""A fault strikes where at least so many executions would feel it: else nothing could be seen, and no alert come."""
+TWO_FAULTS = 0.04
+"""How many incidents have two things wrong at once."""
+LOW_TRAFFIC = 0.08
+"""How many have but a few requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,7 @@ class SyntheticCase:
     alert_body: dict[str, object]
     tables: CaseTables
     truth: dict[str, object]
+    family: str = TRAINING.name
 
     @property
     def telemetry(self) -> Telemetry:
@@ -51,63 +55,51 @@ class SyntheticCase:
 
 
 @dataclass(frozen=True, slots=True)
-class _Times:
-    """When things happen; µs count from the window's start, where the epoch's ``zero_us`` lies."""
+class _Struck:
+    """One fault as it was put there."""
 
-    zero_us: int
-    onset_us: int
-    before_us: int
-    before_length_us: int
-    metrics_before_us: int
-    metrics_length_us: int
-
-    def window(self, start_us: int, length_us: int) -> Window:
-        start = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=self.zero_us + start_us)
-        return Window(start, start + timedelta(microseconds=length_us))
+    fault: Fault
+    way: str
+    target: Target
 
 
 def generate(
-    seed: int, *, services: int = 12, traces: int = 300, fault: Fault | None = None, healthy: bool = False
+    seed: int,
+    *,
+    services: int = 12,
+    traces: int = 300,
+    fault: Fault | None = None,
+    healthy: bool = False,
+    family: str = TRAINING.name,
 ) -> SyntheticCase:
     """A synthetic incident of about ``traces`` requests in the window and as high a rate in the baseline; the same
     arguments give the same tables. Without a ``fault`` it is one by chance; if ``healthy``, nothing is wrong.
-    Raises `CallerError` for a fault that cannot be simulated, which is `Fault.UNKNOWN`.
+    ``family`` is one of `families.families`. Raises `CallerError` for a family that there is not, and for a fault that
+    cannot be simulated, which is `Fault.UNKNOWN`.
     """
-    if fault is not None and fault not in EFFECTS:
-        raise CallerError(f"fault {fault.value}: cannot be simulated; there are {', '.join(sorted(EFFECTS))}")
+    if fault is not None and fault not in KINDS:
+        raise CallerError(f"fault {fault.value}: cannot be simulated; there are {', '.join(sorted(KINDS))}")
+    kin = family_of(family)
     rng = np.random.default_rng(seed)
-    system = random_system(rng, services)
-    times = _random_times(rng)
-    fault = None if healthy else fault or Fault(str(rng.choice([kind.value for kind in EFFECTS])))
-    scene = _set_the_scene(rng, system, times, traces, fault)
-    disturb(scene, fault)
-    target = None
-    if fault is not None:
-        target = _choose_target(scene, fault, times.onset_us)
-        EFFECTS[fault](scene, target)
-    incident, group = _tell(seed, system, times)
-    return SyntheticCase(incident, alert_body(group), _record(scene, times), _truth(system, fault, target, times))
+    system = random_system(rng, services, kin.shapes[int(rng.integers(len(kin.shapes)))])
+    times = random_times(rng)
+    fault = None if healthy else fault or Fault(str(rng.choice([kind.value for kind in KINDS])))
+    scene = _set_the_scene(rng, system, times, _requests(rng, traces), fault)
+    disturb(scene, fault, times.onset_us, kin.unseen_nuisances)
+    struck = () if fault is None else _strike(scene, fault, kin, times.onset_us)
+    incident, group = _tell(seed, scene, times)
+    truth = _truth(scene, struck, times)
+    return SyntheticCase(incident, alert_body(group), record(scene, times), truth, kin.name)
 
 
-def _random_times(rng: np.random.Generator) -> _Times:
-    zero = datetime(2025, 1, 1, tzinfo=UTC) + timedelta(milliseconds=int(rng.integers(300 * 86_400_000)))
-    length_us = int(rng.uniform(8, 16) * MINUTE_US)
-    away_us = int(rng.uniform(20, 60) * MINUTE_US)
-    before = rng.random() < 0.7
-    return _Times(
-        zero_us=int(zero.timestamp()) * 1_000_000,
-        onset_us=10 * MINUTE_US - int(rng.uniform(1, 4) * MINUTE_US),
-        before_us=-away_us - length_us if before else WINDOW_US + away_us,
-        before_length_us=length_us,
-        metrics_before_us=-30 * MINUTE_US if before else WINDOW_US + away_us,
-        metrics_length_us=30 * MINUTE_US - 1,
-    )
+def _requests(rng: np.random.Generator, traces: int) -> int:
+    return round(traces * float(rng.uniform(0.15, 0.4))) if rng.random() < LOW_TRAFFIC else traces
 
 
-def _set_the_scene(rng: np.random.Generator, system: System, times: _Times, traces: int, fault: Fault | None) -> Scene:
+def _set_the_scene(rng: np.random.Generator, system: System, times: Times, traces: int, fault: Fault | None) -> Scene:
     workload = random_workload(rng, system)
-    surge = (times.onset_us, SURGE) if fault is Fault.OVERLOAD else None
-    rate_before = traces / WINDOW_US * float(np.exp(rng.normal(0, 0.1)))
+    surge = (times.onset_us, float(np.exp(rng.uniform(np.log(2.5), np.log(8))))) if fault is Fault.OVERLOAD else None
+    rate_before = traces / times.window_us * float(np.exp(rng.normal(0, 0.1)))
 
     def executions(length_us: int, count: float, mix: Floats, more: tuple[int, float] | None) -> list[Executions]:
         return [
@@ -115,58 +107,44 @@ def _set_the_scene(rng: np.random.Generator, system: System, times: _Times, trac
             for journey, share in zip(workload.journeys, mix.tolist(), strict=True)
         ]
 
-    now = executions(WINDOW_US, traces, workload.mix_now, surge)
+    now = executions(times.window_us, traces, workload.mix_now, surge)
     length_us = times.before_length_us
     before = executions(length_us, rate_before * length_us, workload.mix_before, None)
-    return Scene(rng, system, now, before, random_gauges(rng, system, _sample_times(rng, times), WINDOW_US))
+    gauges = random_gauges(rng, system, times.samples(rng), times.window_us)
+    return Scene(rng, system, now, before, gauges, float(times.window_us), float(length_us))
 
 
-def _sample_times(rng: np.random.Generator, times: _Times) -> Floats:
-    """One sample a minute, in the baseline of metrics and in the window."""
-    phase = float(rng.integers(MINUTE_US))
-    before = times.metrics_before_us + np.arange(30) * float(MINUTE_US)
-    return np.concatenate([before, np.arange(12) * float(MINUTE_US)]).astype(np.float64) + phase
+def _strike(scene: Scene, fault: Fault, family: Family, onset_us: int) -> tuple[_Struck, ...]:
+    """Lets the fault strike; now and then a second one, of another kind and elsewhere, at the same time."""
+    kinds = [fault]
+    if len(scene.system.names) > 5 and fault is not Fault.OVERLOAD and scene.rng.random() < TWO_FAULTS:
+        kinds.append(Fault(str(scene.rng.choice([k.value for k in KINDS if k not in (fault, Fault.OVERLOAD)]))))
+    struck: list[_Struck] = []
+    for kind in kinds:
+        way = choose_way(scene, kind, family.unseen_ways)
+        target = choose_target(scene, kind, way, onset_us, frozenset(s.target.service for s in struck))
+        way.strike(scene, target)
+        struck.append(_Struck(kind, way.name, target))
+    return tuple(struck)
 
 
-def _choose_target(scene: Scene, fault: Fault, onset_us: int) -> Target:
-    """A service that the fault can strike and that enough requests visit; one of its pods if that kind strikes pods."""
-    rng, system = scene.rng, scene.system
-    everything = [(x, x.made & (x.arrived_us >= onset_us)[:, None]) for x in scene.now]
-    visits = sum(np.bincount(x.services(), made.sum(axis=0), len(system.names)) for x, made in everything)
-    fitting = [s for s in range(len(system.names)) if can_strike(fault, system, s)] or list(range(len(system.names)))
-    felt = [s for s in fitting if np.asarray(visits)[s] >= FEWEST_HITS] or fitting
-    service = int(rng.choice(felt))
-    pods = system.pods[service]
-    if fault in BY_POD and rng.random() < 0.5:
-        pods = (int(rng.choice(pods)),)
-    return Target(service, pods, onset_us)
+_ALERTS = (
+    ("EntryServiceDegraded", "latency or success rate of user requests out of objective"),
+    ("EntryLatencyHigh", "p90 latency above objective"),
+    ("EntryErrorsHigh", "share of failed requests above objective"),
+)
 
 
-def _record(scene: Scene, times: _Times) -> CaseTables:
-    recorder = Recorder(scene.rng, scene.system)
-    for executions in scene.before:
-        recorder.record(executions, times.zero_us + times.before_us)
-    for executions in scene.now:
-        recorder.record(executions, times.zero_us)
-    tables = {
-        "spans": recorder.span_table(),
-        "logs": recorder.log_table(),
-        "metrics": metric_table(scene.gauges, times.zero_us),
-        "topology": topology_table(scene.rng, scene.system),
-        "changes": change_table(scene.system, scene.changes, times.zero_us),
-    }
-    return CaseTables(**{name: table for name, table in tables.items() if name not in scene.missing})
-
-
-def _tell(seed: int, system: System, times: _Times) -> tuple[Incident, AlertGroup]:
-    entry = system.names[0]
-    window = times.window(0, WINDOW_US)
-    labels = {"alertname": "EntryServiceDegraded", "severity": "critical", "namespace": SYSTEM, "service": entry}
+def _tell(seed: int, scene: Scene, times: Times) -> tuple[Incident, AlertGroup]:
+    entry = scene.system.names[0]
+    window = times.window(0, times.window_us)
+    name, said = _ALERTS[int(scene.rng.integers(len(_ALERTS)))]
+    labels = {"alertname": name, "severity": "critical", "namespace": SYSTEM, "service": entry}
     alert = Alert(
         fingerprint=f"{seed:016x}",
-        starts_at=window.start + WINDOW_BEFORE,
+        starts_at=window.start + timedelta(microseconds=times.alert_us),
         labels=labels,
-        annotations={"summary": f"{entry}: latency or success rate of user requests out of objective"},
+        annotations={"summary": f"{entry}: {said}"},
     )
     compared = times.window(times.before_us, times.before_length_us)
     sampled = times.window(times.metrics_before_us, times.metrics_length_us)
@@ -181,17 +159,26 @@ def _tell(seed: int, system: System, times: _Times) -> tuple[Incident, AlertGrou
     return incident, AlertGroup(f"{{}}:{grouped}", "firing", (alert,), grouped)
 
 
-def _truth(system: System, fault: Fault | None, target: Target | None, times: _Times) -> dict[str, object]:
-    if fault is None or target is None:
-        return {"causes": [], "injected_at": None, "detail": "nothing was wrong"}
-    cause = {
-        "kind": "service",
-        "name": system.names[target.service],
-        "fault": fault.value,
-        "fault_source": f"simulated {fault.value}",
+def _truth(scene: Scene, struck: tuple[_Struck, ...], times: Times) -> dict[str, object]:
+    nuisances = f"; {', '.join(scene.done)}" if scene.done else ""
+    if not struck:
+        return {"causes": [], "injected_at": None, "detail": f"nothing was wrong{nuisances}"}
+    what = ", ".join(f"{s.fault.value} ({s.way}) in a {scene.system.roles[s.target.service].value}" for s in struck)
+    return {
+        "causes": [_cause(scene.system, s) for s in struck],
+        "injected_at": rfc3339(times.window(times.onset_us, 1).start),
+        "detail": f"{what}{nuisances}",
     }
-    if fault in BY_POD and len(target.pods) == 1:
-        cause["pod"] = system.pod_names[target.pods[0]]
-    injected = times.window(target.onset_us, 1).start
-    role = system.roles[target.service].value
-    return {"causes": [cause], "injected_at": rfc3339(injected), "detail": f"{fault.value} in a {role}"}
+
+
+def _cause(system: System, struck: _Struck) -> dict[str, str]:
+    component = struck.target.component(system)
+    cause = {
+        "kind": component.kind.value,
+        "name": component.name,
+        "fault": struck.fault.value,
+        "fault_source": f"simulated {struck.fault.value}/{struck.way}",
+    }
+    if component.kind is ComponentKind.SERVICE and len(struck.target.pods) == 1:
+        cause["pod"] = system.pod_names[struck.target.pods[0]]
+    return cause

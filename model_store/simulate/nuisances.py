@@ -1,64 +1,184 @@
-"""What makes reality hard without being anybody's fault. Each is present by chance, in faulty and healthy incidents."""
+"""What makes reality hard without being anybody's fault. Each is there by chance, in faulty and healthy incidents."""
+
+from collections.abc import Callable
 
 import numpy as np
 
-from model_store.simulate.faults import MINUTE_US
-from model_store.simulate.scene import Scene
+from model_store.simulate import texts
+from model_store.simulate.scene import Scene, Target
+from model_store.simulate.system import LEAVES
 from service.domain.fault import Fault
-
-SEEN_IN_METRICS = frozenset({Fault.CPU, Fault.MEMORY, Fault.DISK, Fault.CRASH})
-"""Kinds that leave a trail when spans are missing."""
 
 BY_CHANGE = frozenset({Fault.CONFIG, Fault.DEPLOY})
 """Kinds that only a change event tells from what came of it."""
 
-
-def disturb(scene: Scene, fault: Fault | None) -> None:
-    """Adds nuisances by chance."""
-    rng = scene.rng
-    if rng.random() < 0.35:
-        harmless_change(scene)
-    for _ in range(rng.poisson(1.0)):
-        metric_spike(scene)
-    for _ in range(rng.poisson(1.0)):
-        chronic_error(scene)
-    lose_modalities(scene, fault)
+TOLD_BY_REQUESTS = frozenset({Fault.ERROR, Fault.WRONG_RESULT, Fault.CONFIG, Fault.DEPLOY})
+"""Kinds of which series alone say too little."""
 
 
-def harmless_change(scene: Scene) -> None:
+def disturb(scene: Scene, fault: Fault | None, onset_us: int, unseen: bool) -> None:
+    """Adds nuisances by chance; those that training never sees only where they are asked for, and then one at least."""
+    _weather(scene)
+    for name, (chance, disturbance) in USUAL.items():
+        if scene.rng.random() < chance:
+            disturbance(scene, onset_us)
+            scene.done.append(name)
+    if unseen:
+        names = list(UNSEEN)
+        for name in scene.rng.permutation(names)[: int(scene.rng.integers(1, len(names) + 1))]:
+            UNSEEN[str(name)](scene, onset_us)
+            scene.done.append(str(name))
+    _lose_modalities(scene, fault)
+
+
+def _weather(scene: Scene) -> None:
+    """No two minutes are alike: nodes are busier or idler for a while, and pods are never quite as quick as before."""
+    rng, system = scene.rng, scene.system
+    gusts, shifts = scene.between(0.02, 0.8), scene.between(0.01, 0.2)
+    now = np.exp(rng.normal(0, shifts, len(system.pod_names)))
+    for played, length_us, moved in (
+        (scene.before, scene.before_us, np.ones_like(now)),
+        (scene.now, scene.window_us, now),
+    ):
+        bins = int(rng.integers(6, 14))
+        gust = np.exp(np.abs(rng.normal(0, gusts, (len(system.nodes), bins))))
+        of_pod = gust[np.array(system.pod_node)] * moved[:, None]
+        for x in played:
+            place = np.minimum((x.arrived_us * bins // max(int(length_us), 1)), bins - 1)
+            factor = of_pod[x.pod, place[:, None]]
+            x.self_us *= factor
+            x.gap_us *= factor**2
+
+
+def harmless_change(scene: Scene, onset_us: int) -> None:
     """A deployment or a configuration change that did nothing."""
     service = int(scene.rng.integers(len(scene.system.names)))
     kind = str(scene.rng.choice(["deploy", "config", "scale"]))
-    at_us = float(scene.rng.uniform(-45 * MINUTE_US, 9 * MINUTE_US))
+    at_us = onset_us - scene.between(1e6, 3e9)
     scene.change(at_us, service, kind, f"{kind} of {scene.system.names[service]}")
 
 
-def metric_spike(scene: Scene) -> None:
-    """A series jumps for a few minutes and nobody suffers."""
-    gauges, pod = scene.gauges, int(scene.rng.integers(len(scene.system.pod_names)))
-    measure = str(scene.rng.choice(["cpu", "memory", "network", "disk"]))
-    begin = float(scene.rng.choice(gauges.times_us))
-    length_us = float(scene.rng.uniform(1, 3)) * MINUTE_US
-    spike = (gauges.times_us >= begin) & (gauges.times_us <= begin + length_us)
-    gauges.values[measure][pod] *= np.where(spike, scene.rng.uniform(1.5, 3.0), 1.0)
+def metric_spikes(scene: Scene, onset_us: int) -> None:
+    """Series jump for a while and nobody suffers."""
+    gauges = scene.gauges
+    for _ in range(1 + scene.rng.poisson(len(scene.system.pod_names) / 15)):
+        pod = int(scene.rng.integers(len(scene.system.pod_names)))
+        measure = str(scene.rng.choice(["cpu", "memory", "network", "disk", "disk", "loop"]))
+        begin = float(scene.rng.choice(gauges.times_us))
+        samples = int(scene.rng.integers(1, 6))
+        spike = (gauges.times_us >= begin) & (np.cumsum(gauges.times_us >= begin) <= samples)
+        factor = scene.between(1.1, 1.4) if measure == "memory" else scene.between(1.3, 6.0)
+        gauges.values[measure][pod] *= np.where(spike, factor, 1.0)
+        if measure == "disk":
+            gauges.values[measure][pod] += np.where(spike, scene.between(0.1, 30), 0.0)
 
 
-def chronic_error(scene: Scene) -> None:
-    """An operation that fails a little, now as before."""
-    operation = int(scene.rng.integers(len(scene.system.operations)))
-    share = float(scene.rng.uniform(0.01, 0.1))
-    for x in (*scene.now, *scene.before):
-        asked = np.broadcast_to(x.journey.operations == operation, x.made.shape)
-        broken = scene.sometimes(asked, share)
-        x.fails |= broken
-        scene.say(x, broken, "ERROR", "validation failed for record {}")
+def chronic_errors(scene: Scene, onset_us: int) -> None:
+    """Operations that fail a little, now as before, or only say so."""
+    for _ in range(1 + scene.rng.poisson(0.7)):
+        operation = int(scene.rng.integers(len(scene.system.operations)))
+        share, fails = scene.between(0.005, 0.12), scene.rng.random() < 0.5
+        text, severity = texts.one_of(scene.rng, texts.CHRONIC), str(scene.rng.choice(["ERROR", "WARN"]))
+        for x in (*scene.now, *scene.before):
+            asked = np.broadcast_to(x.journey.operations == operation, x.made.shape)
+            broken = scene.sometimes(asked, share)
+            x.fails |= broken & fails
+            scene.say(x, broken, severity, text)
 
 
-def lose_modalities(scene: Scene, fault: Fault | None) -> None:
-    """Real systems rarely record everything; spans are lost only where metrics still tell."""
-    chances = {"logs": 0.12, "metrics": 0.06, "topology": 0.3, "changes": 0.2, "spans": 0.05}
+def dirty_baseline(scene: Scene, onset_us: int) -> None:
+    """An earlier fault's tail at the baseline's beginning."""
+    target = _anybody(scene)
+    until_us = scene.before_us * float(scene.rng.uniform(0.1, 0.35))
+    wait_us = scene.felt(0.5, 6.0)
+    for x in scene.before:
+        early = x.on_pods(target.pods, 0) & (x.arrived_us < until_us)[:, None]
+        x.self_us += np.where(early, wait_us * scene.rng.uniform(0.5, 1.5, early.shape), 0.0)
+    gauges = scene.gauges
+    tail = gauges.times_us < gauges.times_us[0] + until_us
+    gauges.values["cpu"][list(target.pods)] *= np.where(tail, scene.between(1.5, 6.0), 1.0)
+
+
+def sampled_traces(scene: Scene, onset_us: int) -> None:
+    """Spans are kept of some requests only; series count them all."""
+    scene.traced = float(scene.rng.uniform(0.25, 0.8))
+
+
+def busy_bystander(scene: Scene, onset_us: int) -> None:
+    """A batch job: a pod uses much more processor or disk from about the onset on, and nobody waits for it."""
+    pod = (int(scene.rng.integers(len(scene.system.pod_names))),)
+    at_us = onset_us + scene.rng.normal(0, 1) * scene.window_us / 10
+    measure = str(scene.rng.choice(["cpu", "disk", "network"]))
+    scene.gauges.scale(measure, pod, scene.between(2, 12), float(at_us))
+
+
+def slower_bystander(scene: Scene, onset_us: int) -> None:
+    """A service takes a little longer than before, as it may."""
+    target = _anybody(scene)
+    for x in scene.now:
+        x.self_us *= np.where(x.on_pods(target.pods, 0), float(scene.rng.uniform(1.15, 1.7)), 1.0)
+
+
+def clock_skew(scene: Scene, onset_us: int) -> None:
+    """The clocks of the nodes disagree."""
+    nodes = len(scene.system.nodes)
+    scene.skew_us = scene.rng.normal(0, scene.between(500, 50_000), nodes)
+
+
+def untold_service(scene: Scene, onset_us: int) -> None:
+    """A service that records no spans: nobody has instrumented it."""
+    inner = [s for s, role in enumerate(scene.system.roles) if s > 0 and role not in LEAVES]
+    if len(inner) > 2:
+        scene.untold.add(int(scene.rng.choice(inner)))
+
+
+def rolling_restart(scene: Scene, onset_us: int) -> None:
+    """Pods of a service are replaced in turn, as planned; a few calls are refused meanwhile."""
+    target = _anybody(scene)
+    gauges = scene.gauges
+    gauges.add("restarts", target.pods, 1.0, onset_us)
+    for x in scene.now:
+        x.refused |= scene.sometimes(x.on_pods(target.pods, onset_us), 0.02)
+    scene.change(onset_us - scene.between(1e6, 3e7), target.service, "scale", "rolling restart")
+
+
+def gaps_in_series(scene: Scene, onset_us: int) -> None:
+    """Every third sample or so was never taken."""
+    for series in scene.gauges.values.values():
+        series[scene.rng.random(series.shape) < 0.3] = np.nan
+
+
+USUAL: dict[str, tuple[float, Callable[[Scene, int], None]]] = {
+    "harmless change": (0.3, harmless_change),
+    "metric spikes": (0.5, metric_spikes),
+    "chronic errors": (0.45, chronic_errors),
+    "dirty baseline": (0.12, dirty_baseline),
+    "sampled traces": (0.12, sampled_traces),
+    "busy bystander": (0.3, busy_bystander),
+    "slower bystander": (0.3, slower_bystander),
+    "clock skew": (0.1, clock_skew),
+}
+"""Disturbances by name, with their chance."""
+
+UNSEEN: dict[str, Callable[[Scene, int], None]] = {
+    "untold service": untold_service,
+    "rolling restart": rolling_restart,
+    "gaps in series": gaps_in_series,
+}
+"""Those that training never sees."""
+
+
+def _anybody(scene: Scene) -> Target:
+    service = int(scene.rng.integers(len(scene.system.names)))
+    return Target(service, scene.system.pods[service], 0)
+
+
+def _lose_modalities(scene: Scene, fault: Fault | None) -> None:
+    """Real systems rarely record everything; spans are lost only where series still tell."""
+    chances = {"logs": 0.15, "metrics": 0.08, "topology": 0.2, "changes": 0.15, "spans": 0.1}
     scene.missing |= {name for name, chance in chances.items() if scene.rng.random() < chance}
-    if "spans" in scene.missing and (fault not in SEEN_IN_METRICS or "metrics" in scene.missing):
+    told = {"edge_latency", "latency_high"} <= scene.system.style.measures.keys()
+    if "metrics" in scene.missing or not told or fault in TOLD_BY_REQUESTS:
         scene.missing.discard("spans")
     if fault in BY_CHANGE:
         scene.missing.discard("changes")

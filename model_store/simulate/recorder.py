@@ -7,15 +7,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from model_store.simulate.executions import Bools, Executions, Line, Timeline, play
-from model_store.simulate.gauges import NAMES, Gauges
+from model_store.simulate.executions import Bools, Executions, Line, Timeline
 from model_store.simulate.scene import Change
 from model_store.simulate.system import LEAVES, System
 from model_store.simulate.workload import Floats, Ints
-from service.ports import CHANGES, LOGS, METRICS, SPANS, TIME, TOPOLOGY
+from service.ports import CHANGES, LOGS, SPANS, TIME, TOPOLOGY
 
 NOBODY = -1
-KINDS = ("server", "client")
+KINDS = ("server", "client", "producer", "consumer")
 STATUSES = ("unset", "ok", "error")
 
 
@@ -28,6 +27,8 @@ class Recorder:
 
     rng: np.random.Generator
     system: System
+    skew_us: Floats | None = None
+    untold: frozenset[int] = frozenset()
     spans: list[dict[str, npt.NDArray[Any]]] = field(default_factory=list)
     logs: list[dict[str, npt.NDArray[Any]]] = field(default_factory=list)
     ids: int = 0
@@ -37,18 +38,23 @@ class Recorder:
     def __post_init__(self) -> None:
         self.seed = int(self.rng.integers(2**53))
 
-    def record(self, executions: Executions, zero_us: int) -> None:
-        """Plays the executions and keeps what the system tells of them."""
-        timeline = play(executions)
+    def record(self, executions: Executions, timeline: Timeline, kept: Bools, zero_us: int) -> None:
+        """Keeps what the system tells of executions; spans of the requests (T,) that are kept."""
         requests, calls = timeline.made.shape
         own = self.ids + np.arange(requests * calls).reshape(requests, calls)
         trace = np.broadcast_to(self.traces + np.arange(requests)[:, None], own.shape)
-        seen = _Seen(self.system, executions, timeline, trace, own, own + own.size, zero_us)
+        seen = _Seen(self, executions, timeline, trace, own, own + own.size, kept, zero_us)
         self.ids += 2 * own.size
         self.traces += requests
         self.spans += [seen.server_spans(), seen.client_spans()]
         lines = [*_routine_lines(executions), *executions.lines, *_complaints(executions, timeline)]
         self.logs += [seen.log_lines(line, self.rng) for line in lines]
+
+    def late_us(self, pod: Ints) -> Ints:
+        """By how much the clock of a pod's node is off."""
+        if self.skew_us is None:
+            return np.zeros(pod.shape, np.int64)
+        return self.skew_us[np.array(self.system.pod_node)[pod]].astype(np.int64)
 
     def span_table(self) -> pa.Table:
         """All spans (`SPANS`), by start."""
@@ -58,6 +64,7 @@ class Recorder:
         system, style = self.system, self.system.style
         ids, traces = self._hex(self.ids, 16), self._hex(self.traces, 32)
         operations = [op.name for op in system.operations]
+        asked = [_asked(op.name, system.roles[op.service] in LEAVES, style.verbs) for op in system.operations]
         node = np.array(system.pod_node)[block["pod"]] if style.nodes_in_spans else np.full(len(block["pod"]), NOBODY)
         columns = [
             _names(block["trace"], traces),
@@ -66,8 +73,8 @@ class Recorder:
             _names(block["service"], system.names),
             _names(block["pod"], system.pod_names),
             _names(node, system.nodes),
-            _names(block["operation"], operations),
-            _names(block["kind"], KINDS),
+            _names(block["operation"], [*operations, *asked, *(f"publish {name}" for name in operations)]),
+            _names(block["kind"] if style.kinds else np.full(len(block["kind"]), NOBODY), KINDS),
             pa.array(block["start"]).cast(TIME),
             pa.array(block["duration"]),
             _names(block["status"], STATUSES),
@@ -107,67 +114,96 @@ class Recorder:
 class _Seen:
     """One journey's executions as its spans tell them; matrices are (T, K), ids count over the whole case."""
 
-    system: System
+    recorder: Recorder
     executions: Executions
     timeline: Timeline
     trace: Ints
     server_id: Ints
     client_id: Ints
+    kept: Bools
     zero_us: int
+
+    @property
+    def system(self) -> System:
+        return self.recorder.system
 
     def _tells(self) -> Bools:
         """Calls whose callee records spans (K,)."""
-        roles = [self.system.roles[s] for s in self.executions.services()]
-        return np.array([self.system.style.leaf_spans or role not in LEAVES for role in roles])
+        style, roles = self.system.style, self.system.roles
+        return np.array(
+            [s not in self.recorder.untold and (style.leaf_spans or roles[s] not in LEAVES) for s in self._services()]
+        )
 
-    def _served(self) -> Bools:
-        return self.timeline.served & self._tells()
+    def _services(self) -> list[int]:
+        return self.executions.services().tolist()
 
-    def _sent(self) -> Bools:
-        """Calls of which the caller has a span: of all if its clients are instrumented, else of silent callees."""
-        told = np.ones_like(self._tells()) if self.system.style.client_spans else ~self._tells()
-        told[0] = False
-        return self.timeline.made & told
+    def _asks(self) -> Bools:
+        """Calls whose caller records a span of them (K,): all if clients are instrumented, else those of callees that
+        record none, and messages.
+        """
+        told = self._tells()
+        caller_tells = told[self.executions.journey.parents]
+        asks = caller_tells if self.system.style.client_spans else caller_tells & (~told | self.executions.message)
+        asks[0] = False
+        return asks
 
     def server_spans(self) -> dict[str, npt.NDArray[Any]]:
-        parents = self.executions.journey.parents
-        above = np.where(parents >= 0, self.server_id[:, parents], NOBODY)
-        parent = np.where(self._sent(), self.client_id, above)
+        which = self.timeline.served & self._tells() & self.kept[:, None]
+        kind = np.where(self.executions.message, 3, 0)
         start, duration = self.timeline.start_us, self.timeline.duration_us
-        return self._block(self._served(), self.server_id, parent, 0, start, duration, self.executions.services())
+        return self._block(which, self.server_id, self._parents(), kind, 0, (start, duration), self.timeline.failed)
 
     def client_spans(self) -> dict[str, npt.NDArray[Any]]:
-        parents, services = self.executions.journey.parents, self.executions.services()
-        above = np.where(parents >= 0, self.server_id[:, parents], NOBODY)
+        which = self.timeline.made & self._asks() & self.kept[:, None]
+        kind = np.where(self.executions.message, 2, 1)
+        name = np.where(self.executions.message, 2, 1)
         sent, waited = self.timeline.sent_us, self.timeline.waited_us
-        return self._block(self._sent(), self.client_id, above, 1, sent, waited, services[parents], parents)
+        above, teller = self._above(), self.executions.journey.parents
+        return self._block(which, self.client_id, above, kind, name, (sent, waited), self.timeline.lost, teller)
+
+    def _above(self) -> Ints:
+        """The id of the caller's span: where the caller tells nothing, that of the next one above who does."""
+        tells, parents, asks = self._tells(), self.executions.journey.parents, self._asks()
+        above = np.full_like(self.server_id, NOBODY)
+        for call in range(1, len(parents)):
+            parent = int(parents[call])
+            if tells[parent]:
+                above[:, call] = self.server_id[:, parent]
+            else:
+                above[:, call] = self.client_id[:, parent] if asks[parent] else above[:, parent]
+        return above
+
+    def _parents(self) -> Ints:
+        return np.where(self._asks(), self.client_id, self._above())
 
     def _block(
         self,
         which: Bools,
         ids: Ints,
         parent: Ints,
-        kind: int,
-        start: Floats,
-        duration: Floats,
-        services: Ints,
+        kind: Ints,
+        name: int | Ints,
+        time: tuple[Floats, Floats],
+        failed: Bools,
         teller: Ints | None = None,
     ) -> dict[str, npt.NDArray[Any]]:
-        pod = self.executions.pod if teller is None else self.executions.pod[:, teller]
-        rows = int(which.sum())
+        x = self.executions
+        services = x.services() if teller is None else x.services()[teller]
+        pod = (x.pod if teller is None else x.pod[:, teller])[which]
+        operation = x.journey.operations + np.asarray(name) * len(self.system.operations)
         fine = 1 if self.system.style.statuses else 0
-        failed = self.timeline.failed[which] & self.system.style.statuses
+        bad = failed[which] & self.system.style.statuses
         return {
             "trace": self.trace[which],
             "id": ids[which],
             "parent": parent[which],
             "service": np.broadcast_to(services, which.shape)[which],
-            "pod": pod[which],
-            "operation": np.broadcast_to(self.executions.journey.operations, which.shape)[which],
-            "kind": np.full(rows, kind),
-            "start": self.zero_us + start[which].astype(np.int64),
-            "duration": np.maximum(1, duration[which].astype(np.int64)),
-            "status": np.where(failed, 2, fine),
+            "pod": pod,
+            "operation": np.broadcast_to(operation, which.shape)[which],
+            "kind": np.broadcast_to(kind, which.shape)[which],
+            "start": self.zero_us + time[0][which].astype(np.int64) + self.recorder.late_us(pod),
+            "duration": np.maximum(1, time[1][which].astype(np.int64)),
+            "status": np.where(bad, 2, fine),
         }
 
     def log_lines(self, line: Line, rng: np.random.Generator) -> dict[str, npt.NDArray[Any]]:
@@ -178,14 +214,18 @@ class _Seen:
         varies = rng.integers(1, 10_000, rows).tolist()
         texts = [f"{head}{n}{tail}" for n in varies] if "{}" in line.text else [line.text] * rows
         told = self._tells()[line.call]
+        pod = self.executions.pod[which, line.call]
+        known = self.kept[which.nonzero()[0]] & told
         return {
-            "time": self.zero_us + (begin + length * rng.uniform(0.1, 0.95, rows)).astype(np.int64),
+            "time": self.zero_us
+            + self.recorder.late_us(pod)
+            + (begin + length * rng.uniform(0.1, 0.95, rows)).astype(np.int64),
             "service": np.full(rows, self.executions.services()[line.call]),
-            "pod": self.executions.pod[which, line.call],
+            "pod": pod,
             "severity": np.full(rows, line.severity, dtype=object),
             "body": np.array(texts, dtype=object),
-            "trace": self.trace[which, line.call] if told else np.full(rows, NOBODY),
-            "id": self.server_id[which, line.call] if told else np.full(rows, NOBODY),
+            "trace": np.where(known, self.trace[which, line.call], NOBODY),
+            "id": np.where(known, self.server_id[which, line.call], NOBODY),
         }
 
 
@@ -197,46 +237,31 @@ def _routine_lines(executions: Executions) -> list[Line]:
 
 def _complaints(executions: Executions, timeline: Timeline) -> list[Line]:
     """Callers tell of callees that failed them."""
-    lines: list[Line] = []
-    for call, parent in enumerate(executions.journey.parents.tolist()):
-        failed = timeline.failed[:, call] & timeline.made[:, call]
-        if parent < 0 or not failed.any():
+    x, lines = executions, list[Line]()
+    for call, parent in enumerate(x.journey.parents.tolist()):
+        lost = timeline.lost[:, call]
+        if parent < 0 or not lost.any():
             continue
-        callee = executions.system.names[executions.services()[call]]
-        silent = executions.unanswered[:, call]
-        lines.append(Line(parent, failed & silent, "ERROR", f"request to {callee} timed out after 2000 ms"))
-        lines.append(Line(parent, failed & ~silent, "WARN", f"request {{}} to {callee} failed: status 500"))
-    return lines
+        callee = x.system.names[x.services()[call]]
+        severity = "WARN" if x.tolerated[call] else "ERROR"
+        refused, failed = x.refused[:, call], timeline.failed[:, call]
+        late = lost & ~refused & ~failed
+        lines.append(Line(parent, late, severity, f"request to {callee}: no answer in time"))
+        lines.append(Line(parent, lost & refused, severity, f"request to {callee} failed: connection refused"))
+        lines.append(Line(parent, lost & failed, severity, f"request {{}} to {callee} failed: status 500"))
+    return [line for line in lines if line.which.any()]
 
 
-def metric_table(gauges: Gauges, zero_us: int) -> pa.Table:
-    """All samples (`METRICS`), series by series."""
-    system = gauges.system
-    pods, nodes = list(system.pod_names), list(system.nodes)
-    owners = [system.names[s] for s in system.pod_service]
-    tables: list[pa.Table] = []
-    for measure, (name, unit, scale) in NAMES[system.style.metric_names].items():
-        values = np.minimum(gauges.values[measure], 99.5) if measure == "node" else gauges.values[measure]
-        series, sample = np.nonzero(~np.isnan(values))
-        components, kind = (nodes, "node") if measure == "node" else (pods, "pod")
-        services = [""] * len(nodes) if measure == "node" else owners
-        columns = [
-            pa.array((zero_us + gauges.times_us[sample]).astype(np.int64)).cast(TIME),
-            _names(series, components),
-            _names(np.zeros_like(series), [kind]),
-            _names(series, services),
-            _names(np.zeros_like(series), [name]),
-            _names(np.zeros_like(series), [unit]),
-            pa.array(np.round(values[series, sample] * scale, 4)),
-        ]
-        tables.append(pa.table(columns, schema=METRICS))
-    return pa.concat_tables(tables).combine_chunks()
+def _asked(name: str, leaf: bool, verbs: bool) -> str:
+    """What the caller's span of a call is called."""
+    return "GET" if verbs and not leaf else name
 
 
 def topology_table(rng: np.random.Generator, system: System) -> pa.Table:
     """Who calls whom and what runs where (`TOPOLOGY`), in no order."""
     names = system.names
-    rows = [(names[a], names[b], "calls") for a, callees in enumerate(system.calls) for b in callees]
+    calls = [(a, b) for a, callees in enumerate(system.calls) for b in callees if not system.manners[a, b].message]
+    rows = [(names[a], names[b], "calls") for a, b in calls]
     hosts = zip(system.pod_service, system.pod_node, strict=True)
     rows += [(names[s], system.nodes[n], "runs_on") for s, n in sorted(set(hosts))]
     rows = [rows[i] for i in rng.permutation(len(rows))]

@@ -1,32 +1,49 @@
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from model_store.simulate.system import System
+from model_store.simulate.system import Call, System
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 MOST_CALLS = 40
-"""Calls in one journey at most; real traces are longer, but nothing new is in them."""
+"""Calls in one journey at most, without second tries; real traces are longer, but nothing new is in them."""
+MOST_SECOND_TRIES = 16
+NOT_AGAIN = -1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Journey:
     """What one kind of request does: a tree of calls in the order in which they are made, parents before children.
 
     ``operations`` and ``parents`` have an entry a call (-1 is the root's parent), ``follows`` the share of the
-    parent's executions that make this call.
+    parent's executions that make this call. ``again_of`` is the call whose failure a call answers, -1 for first tries;
+    ``manners`` tells how each call is made.
     """
 
     operations: Ints
     parents: Ints
     follows: Floats
+    again_of: Ints
+    manners: tuple[Call, ...]
 
     def children(self, call: int) -> list[int]:
-        """The calls that a call makes, in order."""
-        return np.flatnonzero(self.parents == call).tolist()
+        """The calls that a call makes, in order; a second try comes right after the first."""
+        return self._families[call]
+
+    @cached_property
+    def _families(self) -> list[list[int]]:
+        families: list[list[int]] = [[] for _ in self.operations]
+        for call in np.lexsort((self.again_of, np.where(self.again_of >= 0, self.again_of, np.arange(len(self))))):
+            if (parent := int(self.parents[call])) >= 0:
+                families[parent].append(int(call))
+        return families
+
+    def __len__(self) -> int:
+        return len(self.operations)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +57,16 @@ class Workload:
 
 def random_workload(rng: np.random.Generator, system: System) -> Workload:
     """Journeys that between them reach every service at least once, with a mix that drifts."""
-    journeys = [random_journey(rng, system, goal) for goal in _goals(rng, system)]
+    goals = _goals(rng, system)
+    journeys = [random_journey(rng, system, goal) for goal in goals]
     mix = rng.dirichlet(np.full(len(journeys), 3.0))
-    drifted = mix * np.exp(rng.normal(0, 0.4, len(journeys)))
+    drifted = mix * np.exp(rng.normal(0, rng.uniform(0.05, 0.5), len(journeys)))
     return Workload(tuple(journeys), mix, drifted / drifted.sum())
 
 
 def _goals(rng: np.random.Generator, system: System) -> list[frozenset[int]]:
-    """Every service is the goal of one journey, so that none stays unvisited."""
-    journeys = int(rng.integers(3, 7))
+    """Every service is the goal of one journey, so that none stays unvisited; large systems have more journeys."""
+    journeys = int(rng.integers(3, 7)) + len(system.names) // 12
     owner = rng.integers(journeys, size=len(system.names))
     return [frozenset(np.flatnonzero(owner == j).tolist()) for j in range(journeys)]
 
@@ -57,6 +75,7 @@ def random_journey(rng: np.random.Generator, system: System, goals: frozenset[in
     """A random walk down the calls from an operation of the entry; callees on the way to a goal are always taken."""
     leads = _leads_to(system, goals)
     operations, parents, follows = [int(rng.choice(system.asked[0]))], [-1], [1.0]
+    manners = [Call()]
     unfolded = 0
     while unfolded < len(operations):
         caller = system.operations[operations[unfolded]].service
@@ -65,21 +84,47 @@ def random_journey(rng: np.random.Generator, system: System, goals: frozenset[in
                 operations.append(int(rng.choice(system.asked[callee])))
                 parents.append(unfolded)
                 follows.append(1.0 if callee in leads or rng.random() < 0.6 else float(rng.uniform(0.3, 0.95)))
+                manners.append(system.manners[caller, callee])
         unfolded += 1
-    return Journey(np.array(operations), np.array(parents), np.array(follows))
+    again_of = [NOT_AGAIN] * len(operations)
+    for call in range(1, len(operations)):
+        if manners[call].again and len(operations) < MOST_CALLS + MOST_SECOND_TRIES:
+            _try_again(call, operations, parents, follows, again_of, manners)
+    return Journey(np.array(operations), np.array(parents), np.array(follows), np.array(again_of), tuple(manners))
+
+
+def _try_again(
+    call: int, operations: list[int], parents: list[int], follows: list[float], again_of: list[int], manners: list[Call]
+) -> None:
+    """Appends a second try of a call, with all that the call does."""
+    twin = {call: len(operations)}
+    for old in range(call, len(operations)):
+        if old != call and parents[old] not in twin:
+            continue
+        twin[old] = len(operations)
+        operations.append(operations[old])
+        parents.append(parents[old] if old == call else twin[parents[old]])
+        follows.append(follows[old])
+        again_of.append(call if old == call else twin.get(again_of[old], NOT_AGAIN))
+        manners.append(manners[old])
 
 
 def _leads_to(system: System, goals: frozenset[int]) -> set[int]:
     leads = set(goals)
-    for service in reversed(range(len(system.names))):
+    first = _first_callers(system)
+    for service in reversed(range(1, len(system.names))):
         # One way is enough: the goal's first caller takes it there.
-        if any(callee in leads and _first_caller(system, callee) == service for callee in system.calls[service]):
-            leads.add(service)
+        if service in leads:
+            leads.add(first[service])
     return leads
 
 
-def _first_caller(system: System, callee: int) -> int:
-    return next(s for s, callees in enumerate(system.calls) if callee in callees)
+def _first_callers(system: System) -> dict[int, int]:
+    first: dict[int, int] = {}
+    for caller, callees in enumerate(system.calls):
+        for callee in callees:
+            first.setdefault(callee, caller)
+    return first
 
 
 def arrivals(rng: np.random.Generator, length_us: int, count: float, surge: tuple[int, float] | None = None) -> Ints:
