@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from model_store.cases import read_truth
 from model_store.simulate.families import TRAINING
-from model_store.simulate.families import TRAINING
 from model_store.simulate.generate import SyntheticCase, generate
 from model_store.train.incidents import PooledIncident, stripped
 from model_store.train.pool import Pool, claim, shard_file, write_shard
@@ -48,7 +47,6 @@ class PoolPlan(BaseModel):
     fewest_traces: int = Field(default=100, ge=10)
     most_traces: int = Field(default=500, ge=10)
     healthy: float = Field(default=0.08, ge=0, le=1)
-    family: str = TRAINING.name  # one of `simulate.families.families`
     families: tuple[str, ...] = Field(default=(TRAINING.name,), min_length=1)  # of systems and faults, in turn
     shard: int = Field(default=64, ge=1)  # incidents in one file
 
