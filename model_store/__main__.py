@@ -136,6 +136,18 @@ def bench_store(
             print(line)
 
 
+@app.command("bench-engines")
+def bench_engines(
+    model_dir: Annotated[Path, typer.Argument(metavar="MODEL_DIR", help="A trained model's directory.")],
+    threads: Annotated[int, typer.Option(min=1, help="How many threads an engine may use.")] = 1,
+) -> None:
+    """Engines for the small model, those that are installed, measured on one model: a table in Markdown."""
+    from model_store.bench_engines.measure import table as engines
+
+    for line in engines(model_dir, threads):
+        print(line, flush=True)
+
+
 @app.command()
 def refit(
     cases: Roots,

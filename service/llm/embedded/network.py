@@ -158,8 +158,8 @@ class Network:
             span.past.length = span.end
         return _normed(x, self.shape.eps)
 
-    def logits(self, said: Floats, ids: Ids) -> Floats:
-        """The logits of some tokens after one position (hidden), in their order."""
+    def logits(self, said: Floats, ids: Ids | slice) -> Floats:
+        """The logits of some tokens, or of a range of them, after one position (hidden), in their order."""
         said_of: Floats = self._head[ids] @ said
         return said_of
 
