@@ -27,7 +27,8 @@ from service.gateway.web import web_app
 from service.jobs.changes import ToldChanges
 from service.jobs.sqlite import SqliteStore
 from service.jobs.store import IncidentStore
-from service.llm.manifest import read_manifest
+from service.llm.completions import CompletionsModel
+from service.llm.manifest import EMBEDDED, read_manifest
 from service.llm.openai import OpenAIModel
 from service.llm.promoted import STORE, model_directory
 from service.llm.rules import RulesModel
@@ -208,22 +209,28 @@ def build_model(settings: ModelSettings) -> ChatModel | None:
 
 
 def _described_model(directory: Path, settings: ModelSettings) -> ChatModel:
-    """The model that a directory holds: its manifest says in which words it is asked, and was made to be asked."""
-    if read_manifest(directory).engine != "openai":
+    """The model that a directory holds: its manifest says in which words it is asked, and was made to be asked. One
+    that can run in this process runs on a server if one is named.
+    """
+    engine, url, key = read_manifest(directory).engine, settings.base_url, settings.api_key_file
+    ours = engine == EMBEDDED
+    if engine != "openai" and not (ours and url):
         return open_model(directory)
     manifest = fitting(directory)
-    told, url, key = manifest.identity, settings.base_url, settings.api_key_file
-    return _served_model(Endpoint(url, told.name, told.version, told.sha256, key, manifest.rendering))
+    told = manifest.identity
+    endpoint = Endpoint(url, told.name, told.version, told.sha256, key, manifest.rendering)
+    return _served_model(endpoint, directory if ours else None)
 
 
-def _served_model(endpoint: Endpoint) -> ChatModel:
+def _served_model(endpoint: Endpoint, ours: Path | None = None) -> ChatModel:
+    """A model on a server; one that was trained here is asked token by token, by what its directory says."""
     if not endpoint.url:
         raise SettingsError(
             f"model {endpoint.model}: is neither none, rules nor a model's directory or one of the store, and no "
             "model.base_url says who serves it"
         )
     _need_readable(endpoint.api_key_file)
-    return OpenAIModel(endpoint)
+    return OpenAIModel(endpoint) if ours is None else CompletionsModel.load(ours, endpoint)
 
 
 def build_bench(settings: Settings, telemetry: Telemetry) -> Bench:

@@ -43,6 +43,7 @@ class ModelSettings(_Group):
     store: Path | None = None
     """The directory of models, each in its own; else that which is installed with the service."""
     base_url: str = ""
+    """Who serves the model: any OpenAI-compatible server; one that could run in this process is served by vLLM then."""
     api_key_file: Path | None = None
     timeout_s: Seconds = 30.0
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -15,6 +15,9 @@ from starlette.routing import Route
 from service.ports import ChatReply
 
 _HANG_S = 30.0
+
+NextToken = Callable[[Sequence[int], Sequence[int]], int]
+"""One of the allowed ids, by the ids before it."""
 
 
 class Mood(StrEnum):
@@ -32,23 +35,29 @@ class Mood(StrEnum):
     WRONG_JSON = "wrong-json"
     HUGE = "huge"
     BUSY_ONCE = "busy-once"  # every second completion fails
+    WRITES_ANYTHING = "writes-anything"  # takes a list of allowed tokens and writes another
+    TEXT_ALONE = "text-alone"  # tells no ids, as the API's specification has it
 
 
 @dataclass(slots=True)
 class FakeServer:
-    """Answers completions with the given replies in turn, the last one for ever; ``bodies`` keeps what it was asked."""
+    """Answers chats with the given replies in turn, the last one for ever, and token ids with the next token;
+    ``bodies`` keeps what it was asked.
+    """
 
     mood: Mood = Mood.FINE
     replies: Sequence[ChatReply] = ()
     models: Sequence[str] | None = ("tiny",)
     api_key: str = ""
+    next_token: NextToken = lambda ids, allowed: allowed[0]
     bodies: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     given: int = 0
 
     def app(self) -> Starlette:
         """The ASGI application."""
-        completions = Route("/v1/chat/completions", self._completions, methods=["POST"])
-        return Starlette(routes=[Route("/v1/models", self._models), completions])
+        chat = Route("/v1/chat/completions", self._completions, methods=["POST"])
+        plain = Route("/v1/completions", self._completions, methods=["POST"])
+        return Starlette(routes=[Route("/v1/models", self._models), chat, plain])
 
     async def _models(self, request: Request) -> Response:
         if not self._may(request):
@@ -95,6 +104,16 @@ class FakeServer:
         return _problem(400, "unknown parameter") if self.mood is Mood.STRICT_BODY and unknown else None
 
     def _completion(self, body: dict[str, Any]) -> dict[str, Any]:
+        return self._one_token(body) if "prompt" in body else self._chat(body)
+
+    def _one_token(self, body: dict[str, Any]) -> dict[str, Any]:
+        allowed = body["allowed_token_ids"]
+        token = max(allowed) + 1 if self.mood is Mood.WRITES_ANYTHING else self.next_token(body["prompt"], allowed)
+        told = body["return_token_ids"] and self.mood is not Mood.TEXT_ALONE
+        choice = {"index": 0, "finish_reason": "length", "text": "?", **({"token_ids": [token]} if told else {})}
+        return {"id": "1", "object": "text_completion", "model": "tiny", "choices": [choice]}
+
+    def _chat(self, body: dict[str, Any]) -> dict[str, Any]:
         reply = self._next(body)
         choice: dict[str, Any] = {"index": 0, "finish_reason": "stop", "message": self._message(body, reply)}
         if body.get("return_token_ids"):

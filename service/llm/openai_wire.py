@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from service.errors import ModelError
+from service.llm.server import first_fault
 from service.ports import ChatReply, ChatRequest, Message, ToolSpec
 
 
@@ -72,9 +73,7 @@ def read_completion(content: bytes) -> Completion:
     try:
         return Completion.model_validate_json(content)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "body"
-        raise ModelError(f"the model server's answer is no chat completion: {where}: {first['msg'][:120]}") from error
+        raise ModelError(f"the model server's answer is no chat completion: {first_fault(error)}") from error
 
 
 def to_body(request: ChatRequest, way: Way, *, allowed_tools: bool = False) -> Body:

@@ -148,6 +148,12 @@ class _Models(BaseModel):
     data: list[_Listed]
 
 
+def first_fault(error: ValidationError) -> str:
+    """What is wrong with an answer, as one short line."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    return f"{'.'.join(str(part) for part in first['loc']) or 'body'}: {first['msg'][:120]}"
+
+
 def _complaint(content: bytes) -> str:
     """What a server says is wrong, as one short line."""
     text = content[:4000].decode("utf-8", "replace")

@@ -5,11 +5,14 @@ import pytest
 from service.agent.prompt import prompt_id
 from service.app import build_model
 from service.errors import SettingsError
+from service.llm.completions import CompletionsModel
+from service.llm.embedded.engine import EmbeddedModel
 from service.llm.openai import OpenAIModel
 from service.llm.rules import RulesModel
 from service.settings import ModelSettings
 from service.tools.specs import tools_id
 from tests.conftest import REPOSITORY
+from tests.llm.embedded.nets import write_directory
 
 SERVER = "http://127.0.0.1:9"
 
@@ -38,6 +41,23 @@ def test_the_manifest_of_a_models_directory_chooses_the_words_in_which_it_is_ask
     assert isinstance(model, OpenAIModel)
     assert model.rendering == "aliases"
     assert (model.identity.name, model.identity.version, model.identity.sha256) == ("small", "3", "ab12")
+
+
+def test_a_model_of_our_own_runs_here_or_on_a_server_if_one_is_named(tmp_path: Path) -> None:
+    directory = str(write_directory(tmp_path / "small"))
+    assert isinstance(build_model(ModelSettings(name=directory)), EmbeddedModel)
+    model = build_model(ModelSettings(name=directory, base_url=SERVER))
+    assert isinstance(model, CompletionsModel)
+    assert (model.rendering, model.identity.name, model.identity.version) == ("aliases", "small", "3")
+    assert len(model.identity.sha256) == 64
+
+
+def test_a_model_of_our_own_that_is_damaged_is_refused_wherever_it_runs(tmp_path: Path) -> None:
+    directory = write_directory(tmp_path / "small")
+    (directory / "config.json").write_text("{}")
+    for url in ("", SERVER):
+        with pytest.raises(SettingsError, match="damaged"):
+            build_model(ModelSettings(name=str(directory), base_url=url))
 
 
 def test_a_name_on_a_server_is_asked_in_names() -> None:

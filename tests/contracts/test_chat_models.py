@@ -9,6 +9,7 @@ import pytest
 from service.agent.localize import localize
 from service.agent.prompt import SYSTEM
 from service.domain.localization import Stop
+from service.llm.completions import CompletionsModel
 from service.llm.embedded.choice import Pick
 from service.llm.embedded.network import Ids
 from service.llm.fake_server import FakeServer, Mood
@@ -20,6 +21,7 @@ from service.ports import ChatModel, ChatRequest, Message
 from service.tools.specs import TOOL_NAMES, TOOLS
 from tests.agent.scene import a_view
 from tests.llm.embedded.nets import model
+from tests.llm.embedded.talk import vocabulary
 from tests.llm.serving import served
 
 LOOK = call("search_traces", component="all")
@@ -47,7 +49,7 @@ class First:
 MakeModel = Callable[[], ChatModel]
 
 
-@pytest.fixture(params=["scripted", "rules", "embedded", "openai", "openai-in-plain-text"])
+@pytest.fixture(params=["scripted", "rules", "embedded", "openai", "openai-in-plain-text", "completions"])
 def make(request: pytest.FixtureRequest, server: str, plain_server: str) -> MakeModel:
     makers: dict[str, MakeModel] = {
         "scripted": lambda: ScriptedModel({"root": [LOOK] * 9}),
@@ -55,6 +57,7 @@ def make(request: pytest.FixtureRequest, server: str, plain_server: str) -> Make
         "embedded": lambda: model(choose=First()),
         "openai": lambda: OpenAIModel(Endpoint(server, rendering="aliases")),
         "openai-in-plain-text": lambda: OpenAIModel(Endpoint(plain_server, rendering="aliases")),
+        "completions": lambda: CompletionsModel(Endpoint(server, "tiny"), vocabulary(), context=2048),
     }
     return makers[request.param]
 

@@ -18,7 +18,7 @@ LARGEST_BYTES: Final = 1_000_000_000
 
 def read_network(directory: Path) -> Network:
     """The network of a directory. Raises `SettingsError`, one line; checksums are `Manifest.check_files`'s business."""
-    shape, file = _shape(directory / CONFIG), directory / WEIGHTS
+    shape, file = read_shape(directory), directory / WEIGHTS
     try:
         return Network(shape, {name: weight.astype(np.float32) for name, weight in load(_content(file)).items()})
     except SafetensorError as error:
@@ -72,7 +72,9 @@ class _Config(BaseModel):
         return self.rope_parameters.rope_theta if self.rope_parameters is not None else self.rope_theta or 0.0
 
 
-def _shape(file: Path) -> Shape:
+def read_shape(directory: Path) -> Shape:
+    """The measures of a directory's network. Raises `SettingsError`, one line, for one that is not covered."""
+    file = directory / CONFIG
     try:
         read = _Config.model_validate_json(_content(file))
     except ValidationError as error:
