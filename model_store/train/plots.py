@@ -39,13 +39,12 @@ SMOOTHED = 20
 """Points over which a thick line is the mean, where there are more than that."""
 
 
-def draw(run: Path) -> list[Path]:
-    """A picture of each stage that the log knows, beside it. Raises `CallerError` where there is no log to draw."""
-    records = read(run / FILE_NAME)
-    stages = list(dict.fromkeys(str(record["stage"]) for record in records))
-    if not stages:
-        raise CallerError(f"{run / FILE_NAME}: holds no lines; give the directory of a run that has made a step")
-    return [_picture(run, stage, [r for r in records if r["stage"] == stage]) for stage in stages]
+def draw(run: Path, stage: str) -> Path:
+    """A picture of a stage from the run's log, beside it. Raises `CallerError` where the log knows nothing of it."""
+    records = [record for record in read(run / FILE_NAME) if record["stage"] == stage]
+    if not records:
+        raise CallerError(f"{run / FILE_NAME}: holds no lines of {stage}; give a run that has made a step of it")
+    return _picture(run, stage, records)
 
 
 def _picture(run: Path, stage: str, records: Sequence[Record]) -> Path:
@@ -60,7 +59,8 @@ def _picture(run: Path, stage: str, records: Sequence[Record]) -> Path:
         if any(name in r for r in steps for name in names)
     }
     rows = -(-(len(panels) + 1) // COLUMNS)
-    figure = Figure(figsize=(5 * COLUMNS, 3.2 * rows), layout="constrained")
+    figure = Figure(figsize=(5 * COLUMNS, 3.2 * rows))
+    figure.subplots_adjust(left=0.04, right=0.98, bottom=0.3 / rows / 3.2, top=1 - 0.6 / rows / 3.2, hspace=0.25)
     FigureCanvasAgg(figure)
     axes = [figure.add_subplot(rows, COLUMNS, place + 1) for place in range(len(panels) + 1)]
     for axis, (title, names) in zip(axes, panels.items(), strict=False):

@@ -129,7 +129,7 @@ class Run:
 
     def _leave(self, stage: Stage, vocabulary: Vocabulary) -> None:
         """Draw the log, and write the stage's best network as a model that the service can play."""
-        draw(self.directory)
+        draw(self.directory, stage.name)
         directory = self.directory / MODELS / stage.name
         if directory.exists():
             return
