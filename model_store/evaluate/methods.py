@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from model_store.evaluate import ablation
 from service.agent.budget import Budget
@@ -10,7 +9,8 @@ from service.agent.localize import localize
 from service.agent.models import fusion_of, open_model
 from service.domain.localization import Localization, RankedBy
 from service.errors import CallerError
-from service.llm.manifest import FILE_NAME, read_manifest
+from service.llm.manifest import read_manifest
+from service.llm.promoted import PROMOTED, STORE, model_directory
 from service.llm.rules import RulesModel
 from service.ports import ChatModel
 from service.rank.fusion import Fusion
@@ -25,17 +25,17 @@ MODELS: Mapping[str, Callable[[], ChatModel]] = {"rules": RulesModel}
 
 
 def opened(name: str) -> tuple[ChatModel | None, Fusion]:
-    """The model of that name, or that a directory of that name holds, and what its word is worth beside the
-    statistics. Raises `CallerError` where there is none such, `SettingsError` for one that does not fit.
+    """The model of that name, of the store, or that a directory of that name holds, and what its word is worth beside
+    the statistics. Raises `CallerError` where there is none such, `SettingsError` for one that does not fit.
     """
     if name == NO_MODEL:
         return None, Fusion()
     if name in MODELS:
         return MODELS[name](), Fusion()
-    if not (Path(name) / FILE_NAME).is_file():
-        known = ", ".join((*MODELS, NO_MODEL))
-        raise CallerError(f"--model {name}: no such model; there are {known}, or a model's directory ({FILE_NAME})")
-    return open_model(Path(name)), fusion_of(read_manifest(Path(name)))
+    if (directory := model_directory(STORE, name)) is None:
+        known = ", ".join((*MODELS, NO_MODEL, PROMOTED))
+        raise CallerError(f"--model {name}: no such model; there are {known}, those of the store, or a directory of one")
+    return open_model(directory), fusion_of(read_manifest(directory))
 
 
 def methods(model: ChatModel | None, budget: Budget, fusion: Fusion | None = None) -> dict[str, Method]:

@@ -50,7 +50,7 @@ class Weights:
 class Fusion:
     """The numbers of each part that can make the order."""
 
-    statistical: Weights = Weights(sharpness=2.0, place=0.0, support=0.0, nothing=-2.0, resolved_from=0.3)
+    statistical: Weights = Weights(sharpness=2.0, place=0.0, support=0.0, nothing=-2.4, resolved_from=0.52)
     model: Weights = Weights(sharpness=0.0, place=1.0, support=1.5, nothing=1.0, resolved_from=0.3)
     fused: Weights = Weights(sharpness=2.0, place=0.0, support=0.45, nothing=-2.0, resolved_from=0.3)
 
