@@ -81,6 +81,7 @@ class Run:
         priming = isinstance(part, SftPart)
         rhythm = part.rhythm.rhythm(examine_first=not priming)
         stage = Stage(name, self.directory / name, recipe.part(name), rhythm, part.steps)
+        stage.check()
         if not stage.done:
             network = self._network(before, vocabulary)
             if priming:

@@ -62,14 +62,23 @@ class Stage:
         """How far it has come."""
         return progress_at(self.directory / CHECKPOINT) or Progress()
 
+    def check(self) -> None:
+        """Raises `CallerError` if what is there was begun with another recipe."""
+        if not (self.directory / CHECKPOINT).exists():
+            return
+        then, now = self.progress().recipe, _texts(self.recipe)
+        for name in sorted(now.keys() | then.keys()):
+            before, here = then.get(name, "nothing"), now.get(name, "nothing")
+            if before != here:
+                raise CallerError(
+                    f"{self.directory}: {name} was {before} when this stage began and is {here} now; "
+                    "go on with the recipe of then, or give another directory"
+                )
+
     def run(self, learner: Learner, steps: Steps, examine: Exam, log: StageLog) -> Progress:
-        """Make the steps that are left. Raises `CallerError` if what is there was begun with another recipe."""
+        """Make the steps that are left."""
         checkpoint = self.directory / CHECKPOINT
-        if checkpoint.exists():
-            progress = restore(checkpoint, learner)
-            self._check(progress)
-        else:
-            progress = Progress(recipe=_texts(self.recipe))
+        progress = restore(checkpoint, learner) if checkpoint.exists() else Progress(recipe=_texts(self.recipe))
         log.rewind(progress.step)
         if self.rhythm.examine_first and progress.best_step < 0:
             self._examine(learner, progress, examine, log)
@@ -97,16 +106,6 @@ class Stage:
         if scores[self.rhythm.chosen_by] > progress.best_score:
             progress.best_step, progress.best_score = progress.step, scores[self.rhythm.chosen_by]
             save_weights(self.best, learner.network.state_dict())
-
-    def _check(self, progress: Progress) -> None:
-        now = _texts(self.recipe)
-        for name in sorted(now.keys() | progress.recipe.keys()):
-            before, here = progress.recipe.get(name, "nothing"), now.get(name, "nothing")
-            if before != here:
-                raise CallerError(
-                    f"{self.directory}: {name} was {before} when this stage began and is {here} now; "
-                    "go on with the recipe of then, or give another directory"
-                )
 
 
 def _texts(recipe: Mapping[str, object]) -> dict[str, str]:

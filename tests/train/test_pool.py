@@ -20,7 +20,7 @@ PLAN = PoolPlan(seed=5, count=3, services=5, largest=8, fewest_traces=30, most_t
 
 def views() -> list[View]:
     """Incidents of several kinds; of some seeds a signal or a baseline is missing."""
-    return [view_of(seed) for seed in range(1, 7)] + [view_of(9, healthy=True), view_of(4, Fault.DEPLOY)]
+    return [view_of(seed) for seed in (1, 2, 3, 7, 8, 10)] + [view_of(9, healthy=True), view_of(4, Fault.DEPLOY)]
 
 
 def test_what_is_played_on_a_stripped_view_is_what_was_played_on_the_whole_one() -> None:
