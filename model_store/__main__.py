@@ -9,7 +9,7 @@ import typer
 
 from service.__main__ import run
 from service.domain.localization import RankedBy
-from service.errors import CaseError, SettingsError
+from service.errors import CallerError, CaseError, SettingsError
 from service.llm.promoted import STORE
 
 app = typer.Typer(
@@ -58,12 +58,39 @@ def simulate(
     count: Annotated[int, typer.Option(min=1, help="How many cases.")] = 10,
     seed: Annotated[int, typer.Option(min=0, help="The same seed makes the same cases.")] = 1,
     services: Annotated[int, typer.Option(min=1, help="About how many services each system has.")] = 12,
+    family: Annotated[str, typer.Option(help='"train", or one of those that training never sees.')] = "train",
 ) -> None:
     """Make synthetic cases, labelled as such."""
     from model_store.simulate.batch import simulate as simulate_batch
 
-    simulate_batch(out_dir, count, seed, services)
+    simulate_batch(out_dir, count, seed, services, family)
     print(f"{count} synthetic cases in {out_dir}")
+
+
+@app.command("bench-simulator")
+def bench_simulator(
+    count: Annotated[int, typer.Option(min=1, help="How many incidents.")] = 30,
+    services: Annotated[int, typer.Option(min=1, help="How many services each system has.")] = 20,
+    traces: Annotated[int, typer.Option(min=1, help="How many requests in the window.")] = 300,
+) -> None:
+    """Incidents that are simulated in a second of one core: tables alone, and with evidence."""
+    from model_store.simulate.bench import measure as measure_simulator
+
+    print(measure_simulator(count, services, traces).line())
+
+
+@app.command()
+def realism(
+    cases: Roots,
+    count: Annotated[int, typer.Option(min=10, help="How many incidents are simulated.")] = 300,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed makes the same incidents.")] = 11,
+    out: Annotated[Path | None, typer.Option(help="Write the report and pictures there.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that compute evidence.")] = 1,
+) -> None:
+    """How well simulated incidents can be told from recorded ones by their evidence, and by what of it."""
+    from model_store.realism.command import realism as compare
+
+    compare(cases, count, seed, out, print, workers)
 
 
 @app.command()
@@ -174,10 +201,14 @@ def calibrate(
     from model_store.calibrate.command import calibrate as learn
     from model_store.calibrate.command import write_fusion
     from model_store.evaluate.methods import opened
+    from service.llm.promoted import model_directory
 
+    directory = model_directory(STORE, model) if write else None
+    if write and directory is None:
+        raise CallerError(f"--write: {model} is no model with a directory whose manifest could be written")
     learned = learn(incidents, opened(model)[0], wrong, print)
-    if write:
-        print(f"written to {write_fusion(Path(model), learned)}")
+    if directory is not None:
+        print(f"written to {write_fusion(directory, learned)}")
 
 
 @app.command("list")

@@ -85,7 +85,7 @@ def generate(
     times = random_times(rng)
     fault = None if healthy else fault or Fault(str(rng.choice([kind.value for kind in KINDS])))
     scene = _set_the_scene(rng, system, times, _requests(rng, traces), fault)
-    disturb(scene, fault, times.onset_us, kin.unseen_nuisances)
+    disturb(scene, fault, times.onset_us, kin)
     struck = () if fault is None else _strike(scene, fault, kin, times.onset_us)
     incident, group = _tell(seed, scene, times)
     truth = _truth(scene, struck, times)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from model_store.simulate import texts
+from model_store.simulate.families import Family
 from model_store.simulate.scene import Scene, Target
 from model_store.simulate.system import LEAVES
 from service.domain.fault import Fault
@@ -13,22 +14,22 @@ BY_CHANGE = frozenset({Fault.CONFIG, Fault.DEPLOY})
 """Kinds that only a change event tells from what came of it."""
 
 TOLD_BY_REQUESTS = frozenset({Fault.ERROR, Fault.WRONG_RESULT, Fault.CONFIG, Fault.DEPLOY})
-"""Kinds of which series alone say too little."""
+"""Kinds of which series alone say too little; so it may be with ways that training never sees."""
 
 
-def disturb(scene: Scene, fault: Fault | None, onset_us: int, unseen: bool) -> None:
+def disturb(scene: Scene, fault: Fault | None, onset_us: int, family: Family) -> None:
     """Adds nuisances by chance; those that training never sees only where they are asked for, and then one at least."""
     _weather(scene)
     for name, (chance, disturbance) in USUAL.items():
         if scene.rng.random() < chance:
             disturbance(scene, onset_us)
             scene.done.append(name)
-    if unseen:
+    if family.unseen_nuisances:
         names = list(UNSEEN)
         for name in scene.rng.permutation(names)[: int(scene.rng.integers(1, len(names) + 1))]:
             UNSEEN[str(name)](scene, onset_us)
             scene.done.append(str(name))
-    _lose_modalities(scene, fault)
+    _lose_modalities(scene, fault, family)
 
 
 def _weather(scene: Scene) -> None:
@@ -173,12 +174,12 @@ def _anybody(scene: Scene) -> Target:
     return Target(service, scene.system.pods[service], 0)
 
 
-def _lose_modalities(scene: Scene, fault: Fault | None) -> None:
+def _lose_modalities(scene: Scene, fault: Fault | None, family: Family) -> None:
     """Real systems rarely record everything; spans are lost only where series still tell."""
     chances = {"logs": 0.15, "metrics": 0.08, "topology": 0.2, "changes": 0.15, "spans": 0.1}
     scene.missing |= {name for name, chance in chances.items() if scene.rng.random() < chance}
     told = {"edge_latency", "latency_high"} <= scene.system.style.measures.keys()
-    if "metrics" in scene.missing or not told or fault in TOLD_BY_REQUESTS:
+    if "metrics" in scene.missing or not told or fault in TOLD_BY_REQUESTS or family.unseen_ways:
         scene.missing.discard("spans")
     if fault in BY_CHANGE:
         scene.missing.discard("changes")
