@@ -3,6 +3,7 @@
 import itertools
 import signal
 import statistics
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -193,7 +194,8 @@ def main() -> None:
     except typer.Exit as done:
         raise SystemExit(done.exit_code) from None
     except HypocenterError as error:
-        raise SystemExit(f"testbed: {error}") from None
+        print(f"testbed: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
 

@@ -42,7 +42,9 @@ def read_plan(path: Path) -> Plan:
     """The plan in a file. Raises `ShopError` with one line."""
     try:
         plan = Plan.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except OSError as error:
+        raise ShopError(f"{path}: cannot be read: {error.strerror}") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ShopError(f"{path}: {str(error).splitlines()[0]}") from None
     except ValidationError as error:
         fault = error.errors()[0]

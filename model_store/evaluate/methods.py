@@ -34,7 +34,7 @@ def opened(name: str) -> tuple[ChatModel | None, Fusion]:
         return MODELS[name](), Fusion()
     if (directory := model_directory(STORE, name)) is None:
         known = ", ".join((*MODELS, NO_MODEL, PROMOTED))
-        raise CallerError(f"--model {name}: no such model; there are {known}, those of the store, or a directory of one")
+        raise CallerError(f"--model {name}: no such model; there are {known}, those of the store, or a directory")
     return open_model(directory), fusion_of(read_manifest(directory))
 
 
