@@ -10,6 +10,6 @@ SHAPE = replace(SPEAKING, hidden=128, layers=4, heads=2, intermediate=256, head=
 
 
 def write_drawn(directory: Path) -> Path:
-    """The directory. The scale is large enough that moves depend on the prompt."""
-    export(directory, config(SHAPE), weights(SHAPE, seed=3, scale=0.2), Origin("drawn", "1", recipe="chance"))
+    """The directory. The scale is large enough that moves depend on the prompt; the seed is one that opens frames."""
+    export(directory, config(SHAPE), weights(SHAPE, seed=5, scale=0.2), Origin("drawn", "1", recipe="chance"))
     return directory
