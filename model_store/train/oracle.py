@@ -73,7 +73,9 @@ class OracleModel:
         naming = self._rendering.naming
         self._true: dict[str, Fault] = {}
         for cause in truth.causes:
-            self._true.setdefault(naming.of(collapse(cause.component, truth, view.graph)), cause.fault)
+            word = naming.of(collapse(cause.component, truth, view.graph))
+            if word in naming.meant:  # of whom the graph knows nothing there is nothing to say
+                self._true.setdefault(word, cause.fault)
         self._chance = [seed, *view.incident.id.encode()]
         self._way = _drawn(np.random.default_rng(self._chance), temperature, sorted(naming.meant))
         self._temperature = temperature

@@ -13,10 +13,11 @@ from model_store.train.player import BUDGET
 from model_store.train.sequences import sequences_of
 from model_store.train.suspicion import speaking
 from service.agent.transcript_json import to_dict
+from service.domain.component import Component, ComponentKind
 from service.domain.fault import Fault
 from service.domain.move import Investigate, PrintResults
 from service.grader.grade import grade
-from service.grader.truth import Truth
+from service.grader.truth import TrueCause, Truth
 from service.llm.alias_text import read
 from service.ports import ChatRequest
 from tests.train.playing import grammar, play, words
@@ -99,3 +100,11 @@ def test_most_of_what_it_plays_is_worth_teaching_and_the_grammar_lets_it_pass() 
 def test_it_looks_into_somebody() -> None:
     moves = [step.move for i in incidents() for step in play(i.view, oracle(i))[0].transcript.steps()]
     assert any(isinstance(move, Investigate) for move in moves)
+
+
+def test_of_a_true_component_that_nobody_ever_saw_it_has_nothing_to_say() -> None:
+    incident = incidents()[0]
+    unseen = Truth((TrueCause(Component(ComponentKind.SERVICE, "never-seen"), Fault.SLOW),))
+    outcome, heard = play(incident.view, OracleModel(unseen, incident.view, 0, 0.0))
+    assert heard.turns[-1][1].call_name == "print_results"
+    assert not any(f.verdict is not None and f.verdict.guilty for f in outcome.transcript.frames)
