@@ -71,6 +71,7 @@ class OracleModel:
         self._view = view
         self._rendering = rendering_of(ALIASES, view)
         naming = self._rendering.naming
+        self._healthy = not truth.causes
         self._true: dict[str, Fault] = {}
         for cause in truth.causes:
             word = naming.of(collapse(cause.component, truth, view.graph))
@@ -177,7 +178,7 @@ class OracleModel:
         """The truth first if anything on the page supports it; then the others by suspicion. Without it, only few.
         Where nothing was wrong, nobody: a model says so by proving nothing about the component that it is asked of.
         """
-        if not self._true:
+        if self._healthy:
             return [reading.component]
         true, felt = self._supported(reading), suspicions(reading)
         others = [c for c in self._ranked(reading) if c not in true]
@@ -189,7 +190,7 @@ class OracleModel:
         verdict = reading.verdicts.get(component)
         if verdict is not None and verdict.guilty:
             return {"component": component, "fault": verdict.fault, "rows": list(verdict.rows)}
-        rows = proof(reading, component) if self._true else []
+        rows = [] if self._healthy else proof(reading, component)
         fault = named_fault(rows, self._true.get(component))
         return {"component": component, "fault": fault.value, "rows": [row.id for row in rows]}
 

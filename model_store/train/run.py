@@ -130,10 +130,10 @@ class Run:
 
     def _leave(self, stage: Stage, vocabulary: Vocabulary) -> None:
         """Draw the log, and write the stage's best network as a model that the service can play."""
-        draw(self.directory, stage.name)
         directory = self.directory / MODELS / stage.name
         if directory.exists():
             return
+        draw(self.directory, stage.name)
         network = Llama(self.recipe.network.shape(vocabulary.size))
         load_weights(stage.best, network)
         recipe = self.recipe

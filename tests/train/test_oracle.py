@@ -14,6 +14,7 @@ from model_store.train.sequences import sequences_of
 from model_store.train.suspicion import speaking
 from service.agent.transcript_json import to_dict
 from service.domain.component import Component, ComponentKind
+from service.domain.component import service
 from service.domain.fault import Fault
 from service.domain.move import Investigate, PrintResults
 from service.grader.grade import grade
@@ -84,6 +85,14 @@ def test_where_nothing_was_wrong_it_proves_nothing_about_anybody() -> None:
         assert isinstance(answer, PrintResults)
         assert [(c.fault, c.rows) for c in answer.causes] == [(Fault.UNKNOWN, ())]
         assert grade(outcome.localization, Truth(()), incident.view.graph).false_cause is False
+
+
+def test_a_true_component_that_no_telemetry_knows_is_nobody_that_it_could_name() -> None:
+    incident = incidents()[0]
+    unseen = Truth((TrueCause(service("nowhere"), Fault.CRASH),))
+    for temperature in (0.0, 1.0):
+        outcome = play(incident.view, OracleModel(unseen, incident.view, 1, temperature))[0]
+        assert grade(outcome.localization, unseen, incident.view.graph).rank is None
 
 
 def test_most_of_what_it_plays_is_worth_teaching_and_the_grammar_lets_it_pass() -> None:
