@@ -13,8 +13,7 @@ from model_store.train.player import BUDGET
 from model_store.train.sequences import sequences_of
 from model_store.train.suspicion import speaking
 from service.agent.transcript_json import to_dict
-from service.domain.component import Component, ComponentKind
-from service.domain.component import service
+from service.domain.component import Component, ComponentKind, service
 from service.domain.fault import Fault
 from service.domain.move import Investigate, PrintResults
 from service.grader.grade import grade

@@ -46,7 +46,7 @@ def test_where_nothing_was_wrong_who_proves_nothing_is_paid_in_full_and_who_prov
 
 
 def test_a_part_without_weight_counts_nothing_and_what_is_made_up_is_taken_off() -> None:
-    parts = dict.fromkeys(PARTS, 0.5)
+    parts = {str(part): 0.5 for part in PARTS}
     assert weighted(parts, {"rank": 1.0, "way": 0.0}) == 0.5
     assert weighted(parts, {"rank": 1.0, "made_up": 1.0}) == 0.0
 
