@@ -141,6 +141,7 @@ def choose_target(scene: Scene, fault: Fault, way: Way, onset_us: int, besides: 
     visits = _visits(scene, onset_us)
     fitting = [s for s in range(len(system.names)) if can_strike(fault, way, system, s)] or list(range(len(visits)))
     felt = [s for s in fitting if visits[s] >= FEWEST_HITS] or [max(fitting, key=lambda s: visits[s])]
+    felt = [s for s in felt if _told(scene, s)] or felt
     service = int(rng.choice([s for s in felt if s not in besides] or felt))
     pods = system.pods[service]
     match way.strikes:
@@ -155,6 +156,19 @@ def choose_target(scene: Scene, fault: Fault, way: Way, onset_us: int, besides: 
             return Target(service, (int(rng.choice(pods)),), onset_us)
         case _:
             return Target(service, pods, onset_us)
+
+
+def _told(scene: Scene, service: int) -> bool:
+    """Whether anything tells of a service at all: a store that records no spans is known from series, or from calls
+    of services that have no other such store.
+    """
+    system, style = scene.system, scene.system.style
+    if system.roles[service] not in LEAVES or style.leaf_spans:
+        return True
+    if "edge_latency" in style.measures and "metrics" not in scene.missing:
+        return True
+    stores = [sum(system.roles[s] in LEAVES for s in callees) for callees in system.calls if service in callees]
+    return "spans" not in scene.missing and stores.count(1) * 2 > len(stores)
 
 
 def _visits(scene: Scene, onset_us: int) -> np.ndarray:

@@ -181,5 +181,7 @@ def _lose_modalities(scene: Scene, fault: Fault | None, family: Family) -> None:
     told = {"edge_latency", "latency_high"} <= scene.system.style.measures.keys()
     if "metrics" in scene.missing or not told or fault in TOLD_BY_REQUESTS or family.unseen_ways:
         scene.missing.discard("spans")
+    if not scene.system.style.statuses and (fault in TOLD_BY_REQUESTS or family.unseen_ways):
+        scene.missing.discard("logs")
     if fault in BY_CHANGE:
         scene.missing.discard("changes")
