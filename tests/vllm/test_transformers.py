@@ -29,7 +29,7 @@ class Said(TypedDict):
 
 @pytest.fixture(scope="module")
 def requests() -> list[ChatRequest]:
-    return [request for incident in INCIDENTS for request in requests_of(incident, seed=1)[::3]]
+    return [request for incident in INCIDENTS for request in requests_of(incident, seed=2)[::5]]
 
 
 @pytest.fixture(scope="module")
