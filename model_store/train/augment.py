@@ -1,8 +1,9 @@
 """The same incident under other aliases, so that nothing is learned from the number of one.
 
-Components, operations and log templates are renumbered at random over all numbers that have a token. Evidence rows are
-numbered by their strength, which means something: they are only spread, in their order, and only sometimes. The line
-of the question that tells the extent (``c0 to c15``) stays: it counts.
+Components, operations and log templates are renumbered at random, half the time over the numbers that the incident
+has anyway, else over more, up to all that have a token: low numbers are those of nearly every incident, and must be
+learned well, high ones must be known. Evidence rows are numbered by their strength, which means something: they are
+only spread, in their order. The line of the question that tells the extent (``c0 to c15``) stays: it counts.
 """
 
 from collections.abc import Sequence as Several
@@ -17,7 +18,7 @@ from service.llm.embedded.grammar import Grammar
 from service.llm.embedded.vocabulary import Vocabulary
 
 SPREAD_SHARE = 0.5
-"""How often the numbers of evidence rows are spread."""
+"""How often numbers beyond those of the incident are used."""
 
 _EXTENT_LINE = 2  # of the root's question, counted from 0
 
@@ -36,14 +37,24 @@ def renumbered(
 def _renumbering(frames: Several[Sequence], vocabulary: Vocabulary, rng: np.random.Generator) -> Ids:
     """The new id of every old one."""
     table = np.arange(vocabulary.size, dtype=np.int32)
-    for letter in "cnol":
-        aliases = vocabulary.aliases[letter]
-        table[aliases] = rng.permutation(aliases)
-    if rng.random() < SPREAD_SHARE:
-        rows = vocabulary.aliases["e"]
-        used = rows[np.isin(rows, np.concatenate([frame.ids for frame in frames]))]
-        table[used] = rows[np.sort(rng.choice(len(rows), len(used), replace=False))]
+    there = np.concatenate([frame.ids for frame in frames])
+    for letter, aliases in vocabulary.aliases.items():
+        used = np.flatnonzero(np.isin(aliases, there))
+        if not len(used):
+            continue
+        extent = _extent_of(int(used[-1]) + 1, len(aliases), rng)
+        if letter == "e":
+            table[aliases[used]] = aliases[np.sort(rng.choice(extent, len(used), replace=False))]
+        else:
+            table[aliases[:extent]] = rng.permutation(aliases[:extent])
     return table
+
+
+def _extent_of(needed: int, there: int, rng: np.random.Generator) -> int:
+    """From how many numbers the new ones are taken, as often few as many."""
+    if rng.random() >= SPREAD_SHARE:
+        return needed
+    return round(float(np.exp(rng.uniform(np.log(needed), np.log(there)))))
 
 
 def _of_frame(frame: Sequence, table: Ids, newline: int, grammar: Grammar, tools: dict[int, str]) -> Sequence:

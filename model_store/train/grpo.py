@@ -185,7 +185,7 @@ def _lesson_losses(network: Llama, lesson: Many[Sequence], plan: GrpoPlan, seen:
     batches = [batch_of(lesson, micro) for micro in micro_batches([len(s.ids) for s in lesson], plan.micro_tokens)]
     choices = max(1, sum(batch.choices for batch in batches))
     for batch in batches:
-        loss, _ = sft_loss(network, batch)
+        loss, _, _ = sft_loss(network, batch)
         seen.lesson += float(loss.detach()) / choices
         yield plan.lessons * loss / choices
 

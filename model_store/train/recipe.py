@@ -149,10 +149,12 @@ class SftPart(_Group):
     rate: RatePart
     lessons: LessonsPart
     rhythm: RhythmPart
+    page: Annotated[float, Field(ge=0)] = 0.0
+    """Weight of foretelling the page itself."""
 
     def plan(self, seed: int) -> SftPlan:
         """As `sft_steps` takes it."""
-        return SftPlan(self.steps, self.step_tokens, self.micro_tokens, seed)
+        return SftPlan(self.steps, self.step_tokens, self.micro_tokens, seed, self.page)
 
 
 class GrpoPart(_Group):

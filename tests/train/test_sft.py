@@ -52,6 +52,16 @@ def test_one_lesson_is_learned_by_heart(lessons: OracleLessons) -> None:
     assert told[-1]["loss"] < 0.05 < told[0]["loss"]
 
 
+def test_a_page_that_is_learned_too_is_foretold_ever_better(lessons: OracleLessons) -> None:
+    def pages(page: float) -> list[float]:
+        plan = SftPlan(steps=8, step_tokens=2048, micro_tokens=1024, seed=1, page=page)
+        return [figures["page_loss"] for figures in sft_steps(learner(), lessons, plan, Progress())]
+
+    assert set(pages(0.0)) == {0.0}
+    told = pages(0.5)
+    assert 0 < told[-1] < told[0]
+
+
 def test_a_pool_without_incidents_is_told_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(CallerError, match="shard 0 of the oracle's lessons is empty"):
         next(sft_steps(learner(), lambda number: [], SftPlan(1, 1, 1, 1), Progress()))
