@@ -135,6 +135,7 @@ def play(conductor: Conductor, shipper: LogShipper, planned: Planned, pace: Pace
 
     Raises `RejectedError` if none comes.
     """
+    say(f"{planned.id}: the shop is healthy for {pace.healthy_s:.0f} s, to compare with")
     conductor.run(pace.healthy_s, each=shipper.ship)
     active: list[Active] = [WAYS[told.kind, told.how](told) for told in planned.faults]
     causes = tuple(str(cause_of(conductor, told)["name"]) for told in planned.faults)
