@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
+import httpx
 import uvicorn
 
 from service.agent.answering import Bench, answer
@@ -35,11 +36,20 @@ from service.llm.rules import RulesModel
 from service.llm.server import Endpoint
 from service.ports import ChatModel, Telemetry
 from service.rank.fusion import Fusion
-from service.settings import ModelSettings, Options, Settings, TelemetrySettings, WindowSettings, read_settings
+from service.settings import (
+    LabelSettings,
+    ModelSettings,
+    Options,
+    Settings,
+    TelemetrySettings,
+    WindowSettings,
+    read_settings,
+)
 from service.stores.embedded.intake import Intake
 from service.stores.embedded.query import EmbeddedTelemetry
 from service.stores.embedded.retention import Retention
 from service.stores.prometheus import PrometheusMetrics
+from service.stores.prometheus_series import FAMILIES, Family, Labels
 from service.stores.recorded import RecordedCase
 from service.telemetry import Meters, log_to, logger, tracer
 from service.view.windows import LiveWindows, RecordedWindows, WindowPolicy
@@ -135,7 +145,7 @@ def open_source(settings: Settings) -> Source | None:
         logger("app").warning(NO_SOURCE)
         return None
     if settings.case is None:
-        return _live_source(told, _live_windows(settings.windows))
+        return _live_source(told, open_prometheus(told, settings.labels), _live_windows(settings.windows))
     if live:
         raise SettingsError(f"telemetry cannot come from the case {settings.case} and from {live}: choose one")
     return _recorded_source(settings.case)
@@ -157,10 +167,9 @@ def open_intake(settings: TelemetrySettings) -> Intake | None:
         raise SettingsError(str(error)) from None
 
 
-def _live_source(settings: TelemetrySettings, windows: WindowPolicy) -> Source:
+def _live_source(settings: TelemetrySettings, prometheus: PrometheusMetrics | None, windows: WindowPolicy) -> Source:
     """What exporters send here, but for metrics where a Prometheus has them."""
     embedded = None if settings.embedded is None else EmbeddedTelemetry(settings.embedded)
-    prometheus = _open_prometheus(settings)
     telemetry = Telemetry() if embedded is None else embedded.telemetry
 
     async def check() -> Check:
@@ -173,9 +182,22 @@ def _live_source(settings: TelemetrySettings, windows: WindowPolicy) -> Source:
     return Source(telemetry if prometheus is None else replace(telemetry, metrics=prometheus), windows, check)
 
 
-def _open_prometheus(settings: TelemetrySettings) -> PrometheusMetrics | None:
-    url, tenant = settings.prometheus_url, settings.prometheus_tenant
-    return PrometheusMetrics(url, step_s=settings.prometheus_step_s, tenant=tenant) if url else None
+def open_prometheus(
+    settings: TelemetrySettings, labels: LabelSettings, transport: httpx.AsyncBaseTransport | None = None
+) -> PrometheusMetrics | None:
+    """The Prometheus that is set; None if there is none. What is named comes before what is usual."""
+    if not settings.prometheus_url:
+        return None
+    usual = Labels()
+    named = {kind: (*names, *getattr(usual, kind)) for kind, names in labels}
+    return PrometheusMetrics(
+        settings.prometheus_url,
+        step_s=settings.prometheus_step_s,
+        tenant=settings.prometheus_tenant,
+        labels=Labels(**named),
+        families=(*(Family(**told.model_dump()) for told in settings.prometheus_families), *FAMILIES),
+        transport=transport,
+    )
 
 
 def _live_windows(settings: WindowSettings) -> LiveWindows:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from service.errors import SettingsError
 from service.stores.validation import first_fault, printable
@@ -87,6 +87,39 @@ class WindowSettings(_Group):
     shortest_baseline_s: Seconds = 900.0
 
 
+def _split(told: object) -> object:
+    return tuple(told.replace(",", " ").split()) if isinstance(told, str) else told
+
+
+Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
+"""A list, or one text with commas between, as an environment has it."""
+
+
+class LabelSettings(_Group):
+    """Labels of a Prometheus that say whose a series is, believed before those that are usual.
+
+    ``peer`` is what calls go to, ``status`` the answer's code.
+    """
+
+    service: Words = ()
+    pod: Words = ()
+    node: Words = ()
+    peer: Words = ()
+    status: Words = ()
+
+
+class FamilySettings(_Group):
+    """A family of series that is asked for beside those of the conventions and the common exporters: its name, without
+    ``_bucket``, ``_sum`` or ``_count`` where it is a histogram; ``scale`` converts to the unit.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$")]
+    form: Literal["gauge", "rate", "histogram"]
+    unit: str = ""
+    about: Literal["component", "edge", "node"] = "component"
+    scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+
+
 class TelemetrySettings(_Group):
     """Where live telemetry comes from: ``embedded`` is the directory of the store that exporters send theirs to;
     metrics come from a Prometheus where ``prometheus_url`` names one.
@@ -97,6 +130,7 @@ class TelemetrySettings(_Group):
     prometheus_step_s: Annotated[int, Field(ge=1, le=3600)] = 15
     """How far apart samples should be: not below the interval at which it scrapes."""
     prometheus_tenant: str = ""
+    prometheus_families: tuple[FamilySettings, ...] = ()
     keep_s: Annotated[float, Field(gt=0, le=366 * 86_400, allow_inf_nan=False)] = 48 * 3600.0
     """Rows are kept so long, and are removed earlier if there would be more than ``keep_bytes``, oldest first."""
     keep_bytes: Annotated[int, Field(ge=1_000_000)] = 5_000_000_000
@@ -121,6 +155,7 @@ class Settings(_Group):
     worker: WorkerSettings = WorkerSettings()
     windows: WindowSettings = WindowSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
+    labels: LabelSettings = LabelSettings()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,16 @@
 from datetime import timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 
-from service.app import open_source
+from service.app import open_prometheus, open_source
 from service.errors import SettingsError
-from service.settings import Settings
+from service.settings import Settings, read_settings
 from service.stores.embedded.query import EmbeddedTelemetry
 from service.stores.prometheus import PrometheusMetrics
 from service.view.windows import LiveWindows
+from tests.stores.test_prometheus import Server, ask, one
 
 PROMETHEUS = "http://127.0.0.1:9090"
 
@@ -33,6 +35,27 @@ def test_prometheus_alone_is_a_source() -> None:
     assert source is not None
     assert source.telemetry.traces is None
     assert isinstance(source.telemetry.metrics, PrometheusMetrics)
+
+
+def test_own_labels_and_series_of_a_prometheus_are_asked_for_beside_the_usual(tmp_path: Path) -> None:
+    config = tmp_path / "hypocenter.toml"
+    config.write_text(f"""
+        telemetry.prometheus_url = "{PROMETHEUS}"
+        telemetry.prometheus_families = [{{ name = "shop_queue_length", form = "gauge", unit = "messages" }}]
+        labels.service = ["workload"]
+    """)
+    told = read_settings({"HYPOCENTER_LABELS__POD": "instance_name, replica"}, config)
+    series = {
+        "shop_queue_length": [one({"workload": "cart", "replica": "cart-0", "app": "shop"}, "3")],
+        "container_memory_working_set_bytes": [one({"service": "stock", "pod": "stock-0"}, "7")],
+    }
+    store = open_prometheus(told.telemetry, told.labels, httpx.MockTransport(Server(series)))
+    assert store is not None
+    rows = ask(store).to_pylist()
+    assert {(row["component"], row["service"], row["metric"], row["unit"]) for row in rows} == {
+        ("cart-0", "cart", "shop_queue_length", "messages"),
+        ("stock-0", "stock", "container_memory_working_set_bytes", "bytes"),
+    }
 
 
 def test_live_windows_are_as_set(tmp_path: Path) -> None:
