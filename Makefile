@@ -51,7 +51,7 @@ bench: $(RUNTIME)
 	@$(BIN)/hypocenter-models bench $(CASES)
 
 train-smoke: $(DEV)
-	@run=$$(mktemp -d); $(BIN)/hypocenter-models train smoke --run "$$run"; ended=$$?; rm -rf "$$run"; exit $$ended
+	@run=$$(mktemp -d); $(BIN)/hypocenter-models train smoke --run "$$run" --threads 1; ended=$$?; rm -rf "$$run"; exit $$ended
 
 # What a real shop stands on. Whoever may install it does; else the tests that need it say so and are skipped.
 packages:
