@@ -141,7 +141,7 @@ class TelemetrySettings(_Group):
 
 
 class Settings(_Group):
-    """All settings; only `service.app` reads them."""
+    """All settings; only `service.app` and `service.wiring` read them."""
 
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8080

@@ -3,7 +3,6 @@ from pathlib import Path
 import pytest
 
 from service.agent.prompt import prompt_id
-from service.app import build_model
 from service.errors import SettingsError
 from service.llm.completions import CompletionsModel
 from service.llm.embedded.engine import EmbeddedModel
@@ -11,6 +10,7 @@ from service.llm.openai import OpenAIModel
 from service.llm.rules import RulesModel
 from service.settings import ModelSettings
 from service.tools.specs import tools_id
+from service.wiring.models import build_model
 from tests.conftest import REPOSITORY
 from tests.llm.embedded.nets import write_directory
 

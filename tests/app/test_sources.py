@@ -4,12 +4,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.app import open_prometheus, open_source
 from service.errors import SettingsError
 from service.settings import Settings, read_settings
 from service.stores.embedded.query import EmbeddedTelemetry
 from service.stores.prometheus import PrometheusMetrics
 from service.view.windows import LiveWindows
+from service.wiring.sources import open_prometheus, open_source
 from tests.stores.test_prometheus import Server, ask, one
 
 PROMETHEUS = "http://127.0.0.1:9090"

@@ -7,11 +7,11 @@ import pytest
 from model_store.__main__ import app
 from model_store.registry import find, promote, registered, rollback, table, verify
 from service.__main__ import run
-from service.app import build_model
 from service.errors import CallerError, SettingsError
 from service.llm.embedded.engine import EmbeddedModel
 from service.llm.promoted import FILE_NAME, Promotion, read_promotion
 from service.settings import ModelSettings
+from service.wiring.models import build_model
 from tests.llm.embedded.nets import write_directory
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from service.agent.localize import Outcome
-from service.app import build_model
 from service.domain.localization import Stop
 from service.llm.completions import CompletionsModel
 from service.llm.embedded.engine import EmbeddedModel
 from service.settings import ModelSettings
+from service.wiring.models import build_model
 from tests.vllm.conftest import Tell
 from tests.vllm.incidents import INCIDENTS, PATIENCE_S, answers, played, requests_of, view_of
 from tests.vllm.serving import Served

@@ -1,0 +1,69 @@
+"""From settings to the model that is asked, and to what its word is worth."""
+
+from pathlib import Path
+
+from service.agent.models import fitting, fusion_of, open_model
+from service.errors import SettingsError
+from service.llm.completions import CompletionsModel
+from service.llm.manifest import EMBEDDED, read_manifest
+from service.llm.openai import OpenAIModel
+from service.llm.promoted import STORE, model_directory
+from service.llm.rules import RulesModel
+from service.llm.server import Endpoint
+from service.ports import ChatModel
+from service.rank.fusion import Fusion
+from service.settings import ModelSettings
+
+
+def build_model(settings: ModelSettings) -> ChatModel | None:
+    """The model that is set; None where the statistical rank answers alone. Raises `SettingsError`."""
+    match settings.name:
+        case "none":
+            return None
+        case "rules":
+            return RulesModel()
+        case name if (directory := model_directory(settings.store or STORE, name)) is None:
+            return _served_model(Endpoint(settings.base_url, name, api_key_file=settings.api_key_file))
+        case _:
+            return _described_model(directory, settings)
+
+
+def build_fusion(settings: ModelSettings) -> Fusion:
+    """What the model's word is worth, where its manifest says so."""
+    builtin = settings.name in ("none", "rules")
+    directory = None if builtin else model_directory(settings.store or STORE, settings.name)
+    return Fusion() if directory is None else fusion_of(read_manifest(directory))
+
+
+def _described_model(directory: Path, settings: ModelSettings) -> ChatModel:
+    """The model that a directory holds: its manifest says in which words it is asked, and was made to be asked. One
+    that can run in this process runs on a server if one is named.
+    """
+    engine, url, key = read_manifest(directory).engine, settings.base_url, settings.api_key_file
+    ours = engine == EMBEDDED
+    if engine != "openai" and not (ours and url):
+        return open_model(directory)
+    manifest = fitting(directory)
+    told = manifest.identity
+    endpoint = Endpoint(url, told.name, told.version, told.sha256, key, manifest.rendering)
+    return _served_model(endpoint, directory if ours else None)
+
+
+def _served_model(endpoint: Endpoint, ours: Path | None = None) -> ChatModel:
+    """A model on a server; one that was trained here is asked token by token, by what its directory says."""
+    if not endpoint.url:
+        raise SettingsError(
+            f"model {endpoint.model}: is neither none, rules nor a model's directory or one of the store, and no "
+            "model.base_url says who serves it"
+        )
+    _need_readable(endpoint.api_key_file)
+    return OpenAIModel(endpoint) if ours is None else CompletionsModel.load(ours, endpoint)
+
+
+def _need_readable(key: Path | None) -> None:
+    """It is read anew for every round; that it is there can be said now."""
+    try:
+        if key is not None:
+            key.read_bytes()
+    except OSError as error:
+        raise SettingsError(f"model.api_key_file {key}: {error.strerror}") from None
