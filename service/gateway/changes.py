@@ -1,54 +1,41 @@
-from datetime import datetime
-from typing import Annotated, Literal, cast
+from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, ConfigDict, Field
 
 from service.agent.document import SCHEMA_VERSION
-from service.gateway.bodies import validated
 from service.gateway.context import AGateway, JsonBody
 from service.gateway.documented import schema_of
 from service.jobs.records import Change
-from service.stores.validation import Moment, printable
+from service.stores.change_bodies.body import parse_change_body
+from service.stores.change_bodies.plain import PlainChange
 
 router = APIRouter(tags=["changes"])
 
-
-class PlainChange(BaseModel):
-    """A change in the plain form; without a time it is of now."""
-
-    model_config = ConfigDict(extra="forbid")
-    schema_version: Literal["1"] = "1"
-    time: Moment | None = None
-    service: Annotated[str, Field(min_length=1, max_length=500)]
-    kind: Literal["deploy", "config", "scale", "restart"]
-    summary: Annotated[str, Field(max_length=2000)] = ""
-
-
-class _Many(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-    schema_version: Literal["1"] = "1"
-    changes: Annotated[list[PlainChange], Field(min_length=1)]
-
-
-SCHEMA = {"requestBody": {"required": True, "content": {"application/json": {"schema": schema_of(PlainChange)}}}}
+OF_ANOTHER = {"type": "object", "description": "A CDEvent, an Application of Argo CD, a deployment hook of GitHub."}
+ENVELOPE = {"type": "object", "required": ["specversion", "type"]}
+SCHEMA: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": {"anyOf": [schema_of(PlainChange), OF_ANOTHER]}},
+            "application/cloudevents+json": {"schema": ENVELOPE},
+            "application/cloudevents-batch+json": {"schema": {"type": "array", "items": ENVELOPE, "minItems": 1}},
+        },
+    }
+}
 
 
 @router.post("/v1/changes", status_code=202, openapi_extra=SCHEMA)
-async def take_changes(body: JsonBody, parts: AGateway) -> Response:
-    """Keep a change, or several (``{"changes": […]}``); one that is known already is kept once."""
+async def take_changes(request: Request, body: JsonBody, parts: AGateway) -> Response:
+    """Keep what a pipeline tells: the plain form, several of it (``{"changes": […]}``), CDEvents, CloudEvents in
+    binary or structured mode, Argo CD's and GitHub's bodies. One that is known already is kept once; an event that is
+    in order and tells of no change is accepted and says so (``ignored``), so that no sender repeats it.
+    """
     now = parts.now()
-    changes = [_change(told, now) for told in _told(body)]
-    await parts.store.add_changes(parts.tenant, changes)
-    return JSONResponse({"schema_version": SCHEMA_VERSION, "accepted": len(changes)}, 202)
-
-
-def _told(body: object) -> list[PlainChange]:
-    if isinstance(body, dict) and "changes" in body:
-        return validated(_Many, cast("object", body)).changes
-    return [validated(PlainChange, cast("object", body))]
-
-
-def _change(told: PlainChange, now: datetime) -> Change:
-    return Change(told.time or now, printable(told.service), told.kind, printable(told.summary))
+    told = parse_change_body(body, request.headers)
+    if told.changes:
+        kept = [Change(c.time or now, c.service, c.kind, c.summary) for c in told.changes]
+        await parts.store.add_changes(parts.tenant, kept)
+    ignored = {"ignored": told.ignored} if told.ignored else {}
+    return JSONResponse({"schema_version": SCHEMA_VERSION, "accepted": len(told.changes), **ignored}, 202)

@@ -74,3 +74,17 @@ CHANGES: list[Any] = [
 @pytest.mark.parametrize("body", CHANGES)
 async def test_a_change_that_is_none_is_refused(client: httpx.AsyncClient, body: Any) -> None:
     assert_problem(await client.post("/v1/changes", json=body), 422)
+
+
+async def test_a_cloudevent_in_binary_mode_is_kept_with_its_time(client: httpx.AsyncClient, store: SqliteStore) -> None:
+    envelope = {"ce-specversion": "1.0", "ce-type": "acme.changed", "ce-time": "2026-03-04T05:06:07Z"}
+    response = await client.post("/v1/changes", json={"service": "cart", "kind": "config"}, headers=envelope)
+    assert response.json() == {"schema_version": "1", "accepted": 1}
+    (kept,) = await store.changes("", Window(datetime(2026, 3, 4, tzinfo=UTC), datetime(2026, 3, 5, tzinfo=UTC)))
+    assert kept.time == datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+
+
+async def test_what_tells_of_no_change_is_accepted_so_that_nobody_sends_it_again(client: httpx.AsyncClient) -> None:
+    response = await client.post("/v1/changes", json={"zen": "Keep it simple.", "hook_id": 1})
+    assert (response.status_code, response.json()["accepted"]) == (202, 0)
+    assert "hook" in response.json()["ignored"]
