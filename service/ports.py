@@ -68,8 +68,8 @@ CHANGES = pa.schema(
 class TraceStore(Protocol):
     """Answers with spans (`SPANS`) that start in the window."""
 
-    async def spans(self, window: Window) -> pa.Table:
-        """Spans of the window."""
+    async def spans(self, window: Window, alerting: Sequence[str] = ()) -> pa.Table:
+        """Spans of the window. A store that can only look at a part of them chooses traces of the alerting services."""
         ...
 
 

@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import pyarrow as pa
 
 from service.domain.window import Window
@@ -26,7 +28,7 @@ class InMemoryTelemetry:
             topology=self if "topology" in self._tables else None,
         )
 
-    async def spans(self, window: Window) -> pa.Table:
+    async def spans(self, window: Window, alerting: Sequence[str] = ()) -> pa.Table:
         """Spans that start in the window."""
         return within(self._tables["spans"], window)
 

@@ -1,6 +1,7 @@
 import asyncio
 import os
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +54,7 @@ class _RecordedTelemetry:
             topology=self if "topology" in self._paths else None,
         )
 
-    async def spans(self, window: Window) -> pa.Table:
+    async def spans(self, window: Window, alerting: Sequence[str] = ()) -> pa.Table:
         return await asyncio.to_thread(self._rows, "spans", window)
 
     async def logs(self, window: Window) -> pa.Table:

@@ -2,6 +2,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 
 import pyarrow as pa
 
@@ -43,7 +44,7 @@ async def open_view(incident: Incident, telemetry: Telemetry, timeout_s: float =
 
 async def _fetch(incident: Incident, telemetry: Telemetry, timeout_s: float) -> tuple[Tables, tuple[str, ...]]:
     traces, logs, metrics, changes, topology = (
-        _Source("traces", telemetry.traces.spans if telemetry.traces else None, SPANS, timeout_s),
+        _Source("traces", _spans_of(incident, telemetry), SPANS, timeout_s),
         _Source("logs", telemetry.logs.logs if telemetry.logs else None, LOGS, timeout_s),
         _Source("metrics", telemetry.metrics.metrics if telemetry.metrics else None, METRICS, timeout_s),
         _Source("changes", telemetry.changes.changes if telemetry.changes else None, CHANGES, timeout_s),
@@ -68,6 +69,11 @@ async def _fetch(incident: Incident, telemetry: Telemetry, timeout_s: float) -> 
         alerting=incident.alerting_services,
     )
     return tables, tuple(note for source in (traces, logs, metrics, changes, topology) for note in source.notes)
+
+
+def _spans_of(incident: Incident, telemetry: Telemetry) -> Ask | None:
+    store = telemetry.traces
+    return None if store is None else partial(store.spans, alerting=incident.alerting_services)
 
 
 @dataclass(slots=True)

@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pyarrow as pa
@@ -75,7 +75,7 @@ class CountingTraces:
         self.open = 0
         self.most_open = 0
 
-    async def spans(self, window: Window) -> pa.Table:
+    async def spans(self, window: Window, alerting: Sequence[str] = ()) -> pa.Table:
         self.asked.append(window)
         self.open += 1
         self.most_open = max(self.open, self.most_open)

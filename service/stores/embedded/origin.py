@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
@@ -37,12 +37,16 @@ class Origin:
 
 
 def origin_of(resource: Resource) -> Origin:
-    """The origin that a resource's attributes tell (OpenTelemetry's semantic conventions).
+    """The origin that a resource's attributes tell."""
+    return origin_from({pair.key: text_of(pair.value)[:NAME_LENGTH] for pair in resource.attributes})
+
+
+def origin_from(told: Mapping[str, str]) -> Origin:
+    """The same from attributes as text, by the names of OpenTelemetry's semantic conventions.
 
     A container's host name is its pod's name in an orchestrator, and names no machine; else the host is the node, and
     the service's instance the pod.
     """
-    told = {pair.key: text_of(pair.value)[:NAME_LENGTH] for pair in resource.attributes}
     service = _first(told, _SERVICE)
     host, in_container = told.get("host.name", ""), "container.id" in told or "k8s.pod.name" in told
     pod = _first(told, ("k8s.pod.name", "service.instance.id")) or (host if in_container else "")
@@ -90,5 +94,5 @@ def plain_map(pairs: Iterable[KeyValue]) -> dict[str, object]:
     return {pair.key: plain_of(pair.value) for pair in pairs}
 
 
-def _first(told: dict[str, str], keys: Iterable[str]) -> str:
+def _first(told: Mapping[str, str], keys: Iterable[str]) -> str:
     return next((told[key] for key in keys if told.get(key)), "")

@@ -45,7 +45,7 @@ class EmbeddedTelemetry:
         """The ports that this store answers."""
         return Telemetry(traces=self, logs=self, metrics=self)
 
-    async def spans(self, window: Window) -> pa.Table:
+    async def spans(self, window: Window, alerting: Sequence[str] = ()) -> pa.Table:
         """Spans that start in the window."""
         return await asyncio.to_thread(self._rows, "spans", window)
 
