@@ -3,26 +3,27 @@
 import asyncio
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-import httpx
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from service.domain.component import EDGE_ARROW
 from service.domain.window import Window
 from service.errors import BackendError
 from service.ports import METRICS
+from service.stores.backend import Backend
 from service.stores.prometheus_series import FAMILIES, Family, Labels, Question, questions
-from service.stores.validation import first_fault, printable
+from service.stores.validation import printable
 from service.telemetry import logger
 
 MOST_POINTS = 240
 """Points of a series at most: a longer window gets a wider step, and the server's own limit is never met."""
-AT_ONCE = 4
 MOST_SAMPLES = 2_000_000
 SHORTEST_RATE_STEPS = 3
 """A rate over fewer steps than this would show gaps where a scrape came late."""
+
+T = TypeVar("T")
 
 Samples = list[tuple[float, float]]
 """Seconds since the epoch and values, which come as text: "NaN" and "+Inf" among them."""
@@ -31,40 +32,29 @@ Samples = list[tuple[float, float]]
 class PrometheusMetrics:
     """Answers for metrics.
 
-    ``step_s`` is how far apart samples should be: not below the scrape interval. ``tenant`` goes into the header that
-    Mimir and Thanos read. A question that the server refuses costs its own series and is told of in the log; a server
-    that answers nothing at all is a `BackendError`.
+    ``step_s`` is how far apart samples should be: not below the scrape interval. A question that the server refuses
+    costs its own series and is told of in the log; a server that answers nothing at all is a `BackendError`.
     """
 
     def __init__(
         self,
-        url: str,
+        backend: Backend,
         *,
         step_s: int = 15,
         labels: Labels | None = None,
         families: Sequence[Family] = FAMILIES,
-        timeout_s: float = 8.0,
-        tenant: str = "",
-        headers: Mapping[str, str] | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
+        self._backend = backend
         self._step_s = step_s
         self._labels = labels or Labels()
         self._families = families
-        told = {**(headers or {}), **({"X-Scope-OrgID": tenant} if tenant else {})}
-        self._client: dict[str, Any] = {
-            "base_url": url.rstrip("/"), "headers": told, "timeout": timeout_s, "transport": transport
-        }  # fmt: skip
-        self._url = url
 
     async def metrics(self, window: Window) -> pa.Table:
         """Samples of the window. Raises `BackendError` if the server cannot say what it has."""
         step_s = max(self._step_s, math.ceil(window.length.total_seconds() / MOST_POINTS))
-        async with httpx.AsyncClient(**self._client) as client:
-            there = await self._names(client, window)
-            asked = list(questions(self._families, there, self._labels, SHORTEST_RATE_STEPS * step_s))
-            room = asyncio.Semaphore(AT_ONCE)
-            answers = await asyncio.gather(*(self._ask(client, room, q, window, step_s) for q in asked))
+        there = frozenset(await self._told(list[str], "GET", "/api/v1/label/__name__/values", _ends(window)))
+        asked = list(questions(self._families, there, self._labels, SHORTEST_RATE_STEPS * step_s))
+        answers = await asyncio.gather(*(self._series(question, window, step_s) for question in asked))
         if asked and all(isinstance(answer, BackendError) for answer in answers):
             raise next(answer for answer in answers if isinstance(answer, BackendError))
         told = [(q, a) for q, a in zip(asked, answers, strict=True) if not isinstance(a, BackendError)]
@@ -72,51 +62,26 @@ class PrometheusMetrics:
 
     async def found(self) -> str:
         """What answers there, in one line. Raises `BackendError`."""
-        async with httpx.AsyncClient(**self._client) as client:
-            told = await self._get(client, "/api/v1/query", {"query": "count(up)"})
-        series = _Vector.model_validate(told).result
-        return f"Prometheus {self._url}: {series[0].value[1] if series else 'no'} targets"
+        told = await self._told(_Vector, "POST", "/api/v1/query", {"query": "count(up)"})
+        targets = told.result[0].value[1] if told.result else "no"
+        return f"{self._backend.name} {self._backend.access.shown}: {targets} targets"
 
-    async def _names(self, client: httpx.AsyncClient, window: Window) -> frozenset[str]:
-        told = await self._get(client, "/api/v1/label/__name__/values", _ends(window))
-        if not isinstance(told, list):
-            raise BackendError(f"Prometheus {self._url}: names of its series are not a list")
-        return frozenset(name for name in told if isinstance(name, str))  # pyright: ignore[reportUnknownVariableType]
-
-    async def _ask(
-        self, client: httpx.AsyncClient, room: asyncio.Semaphore, question: Question, window: Window, step_s: int
-    ) -> "list[_Series] | BackendError":
+    async def _series(self, question: Question, window: Window, step_s: int) -> "list[_Series] | BackendError":
         parameters = {"query": question.query, **_ends(window), "step": str(step_s)}
-        async with room:
-            try:
-                told = await self._get(client, "/api/v1/query_range", parameters)
-                return _Matrix.model_validate(told).result
-            except ValidationError as error:
-                return BackendError(f"Prometheus {self._url}: {question.metric}: {first_fault(error)}")
-            except BackendError as error:
-                logger("prometheus").warning("%s is left out: %s", question.metric, error)
-                return error
+        try:
+            return (await self._told(_Matrix, "POST", "/api/v1/query_range", parameters)).result
+        except BackendError as error:
+            logger("prometheus").warning("%s is left out: %s", question.metric, error)
+            return error
 
-    async def _get(self, client: httpx.AsyncClient, path: str, parameters: Mapping[str, str]) -> object:
+    async def _told(self, model: type[T], method: str, path: str, parameters: Mapping[str, str]) -> T:
         """What is in the envelope; long queries go by POST, which every call but the list of names takes."""
-        try:
-            if path.endswith("/values"):
-                answer = await client.get(path, params=parameters)
-            else:
-                answer = await client.post(path, data=parameters)
-            told: object = answer.json()
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise BackendError(f"Prometheus {self._url}: {type(error).__name__} {error}".strip()) from None
-        except ValueError:
-            raise BackendError(f"Prometheus {self._url}: answers {path} with something that is not JSON") from None
-        try:
-            envelope = _Envelope.model_validate(told)
-        except ValidationError as error:
-            raise BackendError(f"Prometheus {self._url}: {first_fault(error)}") from None
+        params, data = (parameters, None) if method == "GET" else (None, parameters)
+        envelope = await self._backend.told(_Envelope[model], method, path, params=params, data=data)
         for warning in envelope.warnings:
             logger("prometheus").warning("%s", printable(warning)[:200])
-        if envelope.status != "success":
-            raise BackendError(printable(f"Prometheus {self._url}: {envelope.error}")[:300])
+        if envelope.status != "success" or envelope.data is None:
+            raise self._backend.failure(f"answered {path} with an error: {envelope.error or envelope.status}")
         return envelope.data
 
     def _rows(self, question: Question, series: "Sequence[_Series]") -> Iterator["_Row"]:
@@ -150,9 +115,9 @@ class _Told(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-class _Envelope(_Told):
+class _Envelope(_Told, Generic[T]):
     status: str
-    data: object = None
+    data: T | None = None
     error: str = ""
     warnings: list[str] = []
 

@@ -12,6 +12,7 @@ from service.errors import BackendError, CallerError, SettingsError, StoreError
 from service.gateway.context import Check
 from service.ports import Telemetry
 from service.settings import LabelSettings, Settings, TelemetrySettings, WindowSettings
+from service.stores.backend import Access, Backend
 from service.stores.embedded.intake import Intake
 from service.stores.embedded.query import EmbeddedTelemetry
 from service.stores.embedded.retention import Retention
@@ -96,13 +97,12 @@ def open_prometheus(
         return None
     usual = Labels()
     named = {kind: (*names, *getattr(usual, kind)) for kind, names in labels}
+    access = Access(settings.prometheus_url, tenant=settings.prometheus_tenant)
     return PrometheusMetrics(
-        settings.prometheus_url,
+        Backend("Prometheus", access, transport),
         step_s=settings.prometheus_step_s,
-        tenant=settings.prometheus_tenant,
         labels=Labels(**named),
         families=(*(Family(**told.model_dump()) for told in settings.prometheus_families), *FAMILIES),
-        transport=transport,
     )
 
 

@@ -10,12 +10,14 @@ import pytest
 from service.domain.window import Window
 from service.errors import BackendError
 from service.ports import METRICS
+from service.stores.backend import Access, Backend
 from service.stores.prometheus import MOST_POINTS, PrometheusMetrics
 from service.stores.prometheus_series import FAMILIES, Labels, questions
 
 T0 = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 WINDOW = Window(T0, T0 + timedelta(minutes=10))
 T0_S = T0.timestamp()
+ADDRESS = "http://prometheus:9090"
 
 Series = dict[str, object]
 
@@ -42,7 +44,7 @@ class Server:
         return httpx.Response(200, json={"status": "success", "data": {"resultType": "matrix", "result": found}})
 
     def store(self, tenant: str = "") -> PrometheusMetrics:
-        return PrometheusMetrics("http://prometheus:9090", tenant=tenant, transport=httpx.MockTransport(self))
+        return PrometheusMetrics(Backend("Prometheus", Access(ADDRESS, tenant=tenant), httpx.MockTransport(self)))
 
 
 def ask(store: PrometheusMetrics, window: Window = WINDOW) -> pa.Table:
@@ -126,8 +128,9 @@ def test_a_refused_question_costs_only_its_own_series() -> None:
 @pytest.mark.parametrize(
     ("answers", "told"),
     [
-        ({"/values": httpx.Response(503, text="no")}, "not JSON"),
-        ({"/values": httpx.Response(200, json=[1])}, "Prometheus http://prometheus:9090"),
+        ({"/values": httpx.Response(500, text="no")}, "with 500: no"),
+        ({"/values": httpx.Response(200, json=[1])}, "input should be an object"),
+        ({"/values": httpx.Response(200, json={"status": "success"})}, "with an error: success"),
         ({"/values": refused("index\nbroken")}, "index"),
         ({"query_range": refused()}, "query timed out"),
         ({"query_range": httpx.Response(200, json={"status": "success", "data": {"result": 3}})}, "result"),
@@ -149,9 +152,9 @@ def fails(error: type[httpx.HTTPError]) -> Callable[[httpx.Request], httpx.Respo
 
 @pytest.mark.parametrize("error", [httpx.ConnectError, httpx.ReadTimeout])
 def test_a_server_that_is_gone_is_a_backend_error(error: type[httpx.HTTPError]) -> None:
-    store = PrometheusMetrics("http://prometheus:9090", transport=httpx.MockTransport(fails(error)))
-    with pytest.raises(BackendError, match="gone"):
-        ask(store)
+    backend = Backend("Prometheus", Access(ADDRESS), httpx.MockTransport(fails(error)))
+    with pytest.raises(BackendError, match="Prometheus"):
+        ask(PrometheusMetrics(backend))
 
 
 def test_warnings_come_with_their_answer() -> None:
