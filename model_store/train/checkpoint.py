@@ -19,7 +19,7 @@ from model_store.train.learner import Learner
 from model_store.train.network import Llama
 from service.errors import CallerError
 
-FORMAT = "hypocenter-checkpoint/1"
+FORMAT = "hypocenter-checkpoint/2"
 
 
 @dataclass(slots=True)
@@ -46,7 +46,7 @@ def save(path: Path, learner: Learner, progress: Progress) -> None:
         {
             "format": FORMAT,
             "network": learner.network.state_dict(),
-            "optimizer": learner.optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in learner.optimizers],
             "updates": learner.updates,
             "random": torch.get_rng_state(),
             "progress": {name: getattr(progress, name) for name in Progress.__slots__},
@@ -58,7 +58,8 @@ def restore(path: Path, learner: Learner) -> Progress:
     """Bring a learner to where it was. Raises `CallerError` for a file that is no checkpoint, or of another network."""
     kept = _read(path)
     _load(learner.network, kept, path)
-    learner.optimizer.load_state_dict(kept["optimizer"])
+    for optimizer, state in zip(learner.optimizers, kept["optimizers"], strict=True):
+        optimizer.load_state_dict(state)
     learner.updates = kept["updates"]
     torch.set_rng_state(kept["random"])
     return Progress(**kept["progress"])

@@ -47,12 +47,15 @@ class NetworkPart(_Group):
 
 
 class OptimizerPart(_Group):
-    """AdamW; one for all stages, begun anew in each."""
+    """AdamW for the embedding, Muon for the matrices inside; the same in all stages, begun anew in each."""
 
     beta_1: Share = 0.9
     beta_2: Share = 0.95
     weight_decay: Weight = 0.1
     longest_gradient: Temperature = 1.0
+    momentum: Share = 0.95
+    faster: Temperature = 4.0
+    """Muon's learning rate, in those of AdamW."""
 
     def decay(self) -> Decay:
         """As the learner takes it."""

@@ -19,6 +19,7 @@ from service.tools.specs import TOOL_NAMES
 _QUESTIONS = """
 root alerting components services nodes: to and no signals none more
 child asked-by callers callees x
+suspects
 """
 _ANSWERS = """
 all (not recorded) (no baseline) nothing unusual + more

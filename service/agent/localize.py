@@ -53,7 +53,7 @@ async def localize(
     prior = statistical.rank(view)
     played, checked = Played(Transcript(view.incident.id, "", "", ""), Stop.ANSWERED, Usage()), Checked((), 0)
     if model is not None and rank is not RankedBy.STATISTICAL:
-        played, checked = await _ask(view, model, budget, clock, on_step)
+        played, checked = await _ask(view, model, prior, budget, clock, on_step)
     ranked_by = rank if checked.suspects else RankedBy.STATISTICAL  # a model may say nothing that holds
     weights = fusion.of(ranked_by)
     ranking = _ranked(view, prior, checked, ranked_by, weights)
@@ -73,14 +73,19 @@ async def localize(
 
 
 async def _ask(
-    view: View, model: ChatModel, budget: Budget, clock: Clock, on_step: OnStep | None
+    view: View,
+    model: ChatModel,
+    prior: tuple[Suspect, ...],
+    budget: Budget,
+    clock: Clock,
+    on_step: OnStep | None,
 ) -> tuple[Played, Checked]:
     """What the model says, checked."""
     entry = entry_of(view)
     if entry is None:
         return Played(Transcript(view.incident.id, model.identity.name, "", ""), Stop.ANSWERED, Usage()), Checked((), 0)
     try:
-        played = await play(view, model, entry, budget, clock, on_step)
+        played = await play(view, model, entry, prior, budget, clock, on_step)
     except ModelError:  # it cannot even say in which words it is asked
         down = Played(Transcript(view.incident.id, model.identity.name, "", ""), Stop.MODEL_DOWN, Usage())
         return down, Checked((), 0)

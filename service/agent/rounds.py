@@ -5,7 +5,7 @@ load. Whatever the model does is data; only cancellation and our own bugs leave 
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
@@ -17,7 +17,7 @@ from service.agent.prompt import child_question, prompt_id, root_question
 from service.agent.renderer import messages, written
 from service.domain.component import Component
 from service.domain.fault import Fault
-from service.domain.localization import Stop, Usage
+from service.domain.localization import Stop, Suspect, Usage
 from service.domain.move import Investigate, Malformed, Move, PrintResults, ReportVerdict, ToolCall, Verdict
 from service.domain.transcript import Frame, Step, Transcript
 from service.errors import ModelError
@@ -51,12 +51,20 @@ class _Turn:
 
 
 async def play(
-    view: View, model: ChatModel, entry: Component, budget: Budget, clock: Clock, on_step: OnStep | None = None
+    view: View,
+    model: ChatModel,
+    entry: Component,
+    prior: Sequence[Suspect],
+    budget: Budget,
+    clock: Clock,
+    on_step: OnStep | None = None,
 ) -> Played:
-    """Let a model look at an incident, starting from ``entry``, until it answers or its budget is spent."""
+    """Let a model look at an incident, starting from ``entry`` and from whom statistics suspect (``prior``), until it
+    answers or its budget is spent.
+    """
     rendering = rendering_of(model.rendering, view)
-    rounds = _Rounds(view, model, rendering, Meter(budget, clock), Desk(view, rendering), on_step)
-    rounds.tree.open(entry, root_question(view, rendering, entry))
+    rounds = _Rounds(view, model, rendering, prior, Meter(budget, clock), Desk(view, rendering), on_step)
+    rounds.tree.open(entry, root_question(view, rendering, entry, prior))
     stop = await rounds.until_the_end()
     name = " ".join(word for word in (model.identity.name, model.identity.version) if word)
     transcript = Transcript(view.incident.id, name, rendering.name, prompt_id(rendering.name), rounds.tree.frames)
@@ -68,6 +76,7 @@ class _Rounds:
     view: View
     model: ChatModel
     rendering: Rendering
+    prior: Sequence[Suspect]
     meter: Meter
     desk: Desk
     on_step: OnStep | None
@@ -180,7 +189,8 @@ class _Rounds:
             return earlier if known else f"{self.rendering.naming.of(component)} being investigated"
         if not self._may_open(frame):
             return f"{self.rendering.naming.of(component)} not investigated: no frames left"
-        return self.tree.open(component, child_question(self.view, self.rendering, component, frame.component), frame)
+        question = child_question(self.view, self.rendering, component, frame.component, self.prior)
+        return self.tree.open(component, question, frame)
 
     def _conclude(self, turn: _Turn, move: PrintResults) -> Answer:
         """End with the model's ranking; while it can be mended, one that names what does not exist is sent back."""

@@ -16,6 +16,11 @@ def score(e: Evidence) -> str:
     return f"s{_digit(1.4 * math.log2(1 + max(e.score, 0.0)))}"
 
 
+def suspicion(value: float) -> str:
+    """What the statistical rank holds against a component, s0 to s9: a quarter of a doubling of 1 + it a digit."""
+    return f"s{_digit(4 * math.log2(1 + max(value, 0.0)))}"
+
+
 def change(e: Evidence) -> str:
     """Direction and ratio: u4 is four times more, d4 a quarter (half a doubling a digit), new, gone, flat, ?."""
     if e.before is None:

@@ -11,7 +11,7 @@ from service.view.view import View
 ALIASES = "aliases"
 NAMES = "names"
 
-RENDERING_VERSION = {ALIASES: "1", NAMES: "2"}
+RENDERING_VERSION = {ALIASES: "2", NAMES: "3"}
 """Raised with every change of wording: it enters the prompt id that a model's manifest names."""
 
 _PIECES = re.compile(r"[^\W\d_]+|\d+|[^\w\s]")

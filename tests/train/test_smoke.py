@@ -63,10 +63,11 @@ def told(run: Path) -> list[Record]:
 
 
 def test_the_oracles_lessons_are_learned(straight: Path) -> None:
-    losses = [r["loss"] for r in read(straight / "log.jsonl") if r["stage"] == "sft" and r["kind"] == STEP]
-    assert isinstance(losses[0], float)
-    assert isinstance(losses[-1], float)
-    assert losses[-1] < 0.8 * losses[0]
+    steps = [r for r in read(straight / "log.jsonl") if r["stage"] == "sft" and r["kind"] == STEP]
+    losses = [loss for r in steps if isinstance(loss := r["loss"], float)]
+    assert len(losses) == RECIPE.sft.steps
+    first, last = losses[:4], losses[-4:]  # one step's few lessons may be easy or hard
+    assert sum(last) < 0.92 * sum(first)
 
 
 def test_each_stage_leaves_its_log_a_picture_and_an_exam(straight: Path) -> None:
