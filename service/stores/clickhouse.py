@@ -1,0 +1,145 @@
+"""ClickHouse with the tables of the OpenTelemetry exporter: logs and spans of a window, over its HTTP interface.
+
+No setting of a query is sent: a user who may only read may change none. Limit what one costs in the user's profile.
+"""
+
+import math
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Generic, TypeVar
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict
+
+from service.domain.window import Window
+from service.errors import CaseError, SettingsError
+from service.ports import LOGS, SPANS
+from service.stores.backend import Backend
+from service.stores.clickhouse_sql import LOG_COLUMNS, LOUD, OURS, SPAN_COLUMNS, moments, select
+from service.stores.columns import conform, first_line
+from service.stores.log_sample import Counted, Page, Part, Stretch, sampled_logs
+from service.stores.partial import TRACES, with_notes
+
+T = TypeVar("T", bound=tuple[Any, ...])
+
+MOST_SPANS: Final = 80_000
+"""Spans of one answer, about 20 MB: of more, whole traces are left out by their id, half of them, three quarters, …"""
+_NAME = re.compile(r"[A-Za-z_]\w*")
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """What the exporter was told to call them. Raises `SettingsError` for what is no such name."""
+
+    database: str = "default"
+    logs: str = "otel_logs"
+    traces: str = "otel_traces"
+
+    def __post_init__(self) -> None:
+        for name in (self.database, self.logs, self.traces):
+            if not _NAME.fullmatch(name):
+                raise SettingsError(f"clickhouse: {name!r:.80} is no name of a database or a table")
+
+
+class ClickHouse:
+    """Answers for logs and traces; its database, if it is not the user's own, is one of ``tables``."""
+
+    def __init__(self, backend: Backend, tables: Tables | None = None) -> None:
+        self._backend = backend
+        self._tables = tables or Tables()
+        self._coarse: bool | None = None
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self._backend.name
+
+    async def logs(self, window: Window) -> pa.Table:
+        """Records of the window, a sample of them where they are many. Raises `BackendError`."""
+        return await sampled_logs(self, window, self._backend.access.total_s)
+
+    async def spans(self, window: Window) -> pa.Table:
+        """Spans of the window, of a part of the traces where they are many. Raises `BackendError`."""
+        inside = f"{moments(Stretch.of(window), coarse=False)} AND {OURS}"
+        traces = self._tables.traces
+        count = self._single(await self._told(tuple[int], select("count()", traces, inside)))[0]
+        parts = 1 if count <= MOST_SPANS else 2 ** math.ceil(math.log2(count / MOST_SPANS))
+        part = f" AND cityHash64(TraceId) % {parts} = 0" if parts > 1 else ""
+        # A part of the traces is about that part of the spans, unless one trace has most of them: hence the limit.
+        query = select(SPAN_COLUMNS, traces, f"{inside}{part} LIMIT {2 * MOST_SPANS}")
+        table: Any = await self._table(query, "start", SPANS)
+        told = [f"about {table.num_rows:,} of {count:,} spans looked at, by traces"] if parts > 1 else []
+        return with_notes(table.sort_by("start"), told, {TRACES: 1 / parts} if parts > 1 else None)
+
+    async def found(self) -> str:
+        """What answers there, in one line. Raises `BackendError`."""
+        now = datetime.now(UTC)
+        hour = moments(Stretch.of(Window(now - timedelta(hours=1), now)), coarse=False)
+        parts = [f"{self.name} {self._backend.access.shown}"]
+        for table in (self._tables.logs, self._tables.traces):
+            query = select("count(), count(DISTINCT ServiceName)", table, hour)
+            rows, services = self._single(await self._told(tuple[int, int], query))
+            parts.append(f"{rows:,} rows of {services} services in the last hour in {table}")
+        return f"{parts[0]}: {', '.join(parts[1:])}"
+
+    async def count(self, stretch: Stretch) -> Counted:
+        """How many records there are, and how many of them tell of trouble."""
+        query = select(f"count(), countIf({LOUD})", self._tables.logs, await self._in(stretch))
+        return Counted(*self._single(await self._told(tuple[int, int], query)))
+
+    async def page(self, stretch: Stretch, part: Part, limit: int) -> Page:
+        """The first records of a stretch."""
+        which = {Part.ALL: "", Part.LOUD: f" AND {LOUD}", Part.QUIET: f" AND NOT {LOUD}"}[part]
+        where = f"{await self._in(stretch)}{which} ORDER BY Timestamp LIMIT {limit}"
+        return Page(await self._table(select(LOG_COLUMNS, self._tables.logs, where), "time", LOGS))
+
+    async def _in(self, stretch: Stretch) -> str:
+        """Records of a stretch. The exporter's newer table is sorted by a second time that is coarser."""
+        if self._coarse is None:
+            ours = f"database = currentDatabase() AND \"table\" = '{self._tables.logs}'"
+            columns = await self._told(tuple[str], select("name", "system.columns", ours))
+            self._coarse = ("TimestampTime",) in columns
+        return f"{moments(stretch, coarse=self._coarse)} AND {OURS}"
+
+    async def _told(self, row: type[T], query: str) -> list[T]:
+        """A small answer."""
+        return self._backend.parsed(_Rows[row], await self._ask(f"{query} FORMAT JSONCompact")).data
+
+    def _single(self, rows: list[T]) -> T:
+        if len(rows) != 1:
+            raise self._backend.failure(f"counts in {len(rows)} rows")
+        return rows[0]
+
+    async def _table(self, query: str, time: str, schema: pa.Schema) -> pa.Table:
+        """A large answer; its time is in microseconds."""
+        body = await self._ask(f"{query} FORMAT ArrowStream")
+        try:
+            told: Any = pa.ipc.open_stream(body).read_all()
+            at = told.schema.get_field_index(time)
+            if at < 0:
+                raise self._backend.failure(f"answers without the column {time}")
+            moments_us = told.column(at).cast(pa.int64()).cast(schema.field(time).type)  # pyright: ignore[reportUnknownMemberType]
+            return conform(_as_text(told.set_column(at, time, moments_us)), schema, "the answer")
+        except (pa.ArrowException, CaseError) as error:
+            raise self._backend.failure(f"answers with what is no such table: {first_line(error)}") from None
+
+    async def _ask(self, query: str) -> bytes:
+        """Whole answers alone: else an error could come after the first rows, with a status that says all is well."""
+        asked = {"database": self._tables.database, "wait_end_of_query": "1"}
+        return await self._backend.ask("POST", "/", params=asked, data=query.encode()) or b""
+
+
+def _as_text(table: Any) -> pa.Table:
+    """Older servers call their strings bytes."""
+    for place, column in enumerate(table.columns):
+        if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+            table = table.set_column(place, table.schema.names[place], column.cast(pa.string()))
+    return table
+
+
+class _Rows(BaseModel, Generic[T]):
+    """An answer as JSON, a row a list; whole numbers may come as text."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+    data: list[T]

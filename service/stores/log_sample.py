@@ -1,0 +1,254 @@
+"""A bounded sample of a backend's logs that keeps what matters: lines that tell of trouble whole, as far as they fit,
+and of the rest what was written in moments spread evenly over the window. The number of questions and of lines is the
+same whatever the number of services; what was left out is counted and said.
+
+A window costs at most 2 counts, `LOUD_STRETCHES` x `LOUD_PAGES` questions for trouble and `MOMENTS` for the rest: 18
+requests, 40,000 lines. One of few lines costs the counts and one question.
+"""
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import pairwise
+from typing import Any, Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from service.domain.window import Window
+from service.errors import BackendError
+from service.ports import LOGS
+from service.stores.embedded.decoded import microseconds
+from service.stores.partial import with_notes
+
+LOUD_STRETCHES: Final = 4
+LOUD_PAGES: Final = 2
+"""Questions for one stretch: where it holds more than a page, from the last line on."""
+MOMENTS: Final = 8
+PAGE: Final = 5_000
+"""Lines of one answer; what Loki gives at most by default."""
+MOMENT_PAGE: Final = 2_500
+FILL: Final = 0.8
+"""How full a page should be: lines are not spread evenly."""
+COUNT_PATIENCE: Final = 0.4
+"""The part of the time after which the lines are asked for without their number."""
+
+
+class Part(StrEnum):
+    """Which lines are asked for."""
+
+    ALL = "all"
+    LOUD = "loud"
+    QUIET = "quiet"
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A stretch of time in whole microseconds since 1970, both ends part of it."""
+
+    start_us: int
+    end_us: int
+
+    @classmethod
+    def of(cls, window: Window) -> "Stretch":
+        """A window as that."""
+        return cls(microseconds(window.start), microseconds(window.end))
+
+    @property
+    def length_us(self) -> int:
+        """How many microseconds."""
+        return self.end_us - self.start_us + 1
+
+    def cut(self, count: int, share: float = 1.0) -> "list[Stretch]":
+        """So many stretches of the same length, one after the other; of each the middle, as much as ``share`` says."""
+        inner = (_whole_ms(self.start_us + self.length_us * n // count) for n in range(1, count))
+        edges = [self.start_us, *(edge for edge in inner if edge > self.start_us), self.end_us + 1]
+        wholes = [Stretch(start, end - 1) for start, end in pairwise(edges) if end > start]
+        return wholes if share >= 1.0 else [whole._middle(share) for whole in wholes]
+
+    def _middle(self, share: float) -> "Stretch":
+        length = max(1, math.floor(self.length_us * share))
+        start = self.start_us + (self.length_us - length) // 2
+        return Stretch(start, start + length - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How many lines there are in a stretch of time, and how many of them tell of trouble; ``notes`` as of a `Page`."""
+
+    lines: int
+    loud: int
+    notes: tuple[str, ...] = ()
+
+    @property
+    def quiet(self) -> int:
+        """How many do not."""
+        return max(0, self.lines - self.loud)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The first lines of a stretch in the order of time (`LOGS`); ``notes`` where the backend itself says that it did
+    not look everywhere.
+    """
+
+    rows: pa.Table
+    notes: tuple[str, ...] = ()
+
+
+class LogSource(Protocol):
+    """A backend as it is asked for a sample. Both calls raise `BackendError`."""
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        ...
+
+    async def count(self, stretch: Stretch) -> Counted:
+        """How many lines there are."""
+        ...
+
+    async def page(self, stretch: Stretch, part: Part, limit: int) -> Page:
+        """The first ``limit`` lines of a stretch."""
+        ...
+
+
+async def sampled_logs(source: LogSource, window: Window, patience_s: float) -> pa.Table:
+    """The lines of a window, by time, with notes of what is missing (`service.stores.partial`).
+
+    Raises `BackendError` if no question was answered.
+    """
+    ends_at_s = asyncio.get_running_loop().time() + patience_s
+    whole = Stretch.of(window)
+    counted = await _counted(source, whole, patience_s)
+    notes = () if counted is None else counted.notes
+    if counted is not None and counted.lines <= PAGE:
+        page = await source.page(whole, Part.ALL, PAGE) if counted.lines else Page(LOGS.empty_table())
+        return with_notes(page.rows, tuple(dict.fromkeys((*notes, *page.notes))))
+    sample = _Sample(source, notes=dict.fromkeys(notes))
+    await sample.take(whole, counted, ends_at_s)
+    return sample.table(counted)
+
+
+async def _counted(source: LogSource, whole: Stretch, patience_s: float) -> Counted | None:
+    """The number of lines; None where counting takes too long, which must not cost the lines."""
+    try:
+        async with asyncio.timeout(patience_s * COUNT_PATIENCE):
+            return await source.count(whole)
+    except TimeoutError:
+        return None
+
+
+@dataclass(slots=True)
+class _Sample:
+    source: LogSource
+    pages: dict[Part, list[pa.Table]] = field(default_factory=dict[Part, list[pa.Table]])
+    notes: dict[str, None] = field(default_factory=dict[str, None])
+    failed: list[BackendError] = field(default_factory=list[BackendError])
+    asked: int = 0
+    late: int = 0
+
+    async def take(self, whole: Stretch, counted: Counted | None, ends_at_s: float) -> None:
+        """Ask for everything at once; what has not come in time is not waited for."""
+        loud, quiet = (None, None) if counted is None else (counted.loud, counted.quiet)
+        share = 1.0 if not quiet else min(1.0, FILL * MOMENTS * MOMENT_PAGE / quiet)
+        asks: list[Callable[[], Awaitable[None]]] = []
+        if loud != 0:
+            pages = LOUD_STRETCHES if loud is None else min(LOUD_STRETCHES, math.ceil(loud / (PAGE * FILL)))
+            asks += [lambda s=stretch: self._whole(s) for stretch in whole.cut(pages)]
+        if quiet != 0:
+            asks += [lambda s=stretch: self._moment(s) for stretch in whole.cut(MOMENTS, share)]
+        self.asked = len(asks)
+        tasks = [asyncio.ensure_future(ask()) for ask in asks]
+        await _wait(tasks, ends_at_s - asyncio.get_running_loop().time())
+        self._collect(tasks)
+
+    def _collect(self, tasks: "Sequence[asyncio.Future[None]]") -> None:
+        for task in tasks:
+            if task.cancelled():
+                self.late += 1
+            elif isinstance(error := task.exception(), BackendError):
+                self.failed.append(error)
+            elif error is not None:
+                raise error
+
+    async def _whole(self, stretch: Stretch) -> None:
+        """Every line of trouble, from page to page."""
+        for _ in range(LOUD_PAGES):
+            rows = await self._page(stretch, Part.LOUD, PAGE)
+            if rows.num_rows < PAGE:
+                self._keep(Part.LOUD, rows)
+                return
+            times_us = _times_us(rows)
+            last_us = int(times_us[-1])
+            sure = rows.filter(pa.array(times_us < last_us))  # of the last moment there may be more
+            self._keep(Part.LOUD, sure if sure.num_rows else rows)
+            stretch = Stretch(last_us if sure.num_rows else _whole_ms(last_us) + 1000, stretch.end_us)
+            if stretch.length_us < 1:
+                return
+
+    async def _moment(self, stretch: Stretch) -> None:
+        self._keep(Part.QUIET, await self._page(stretch, Part.QUIET, MOMENT_PAGE))
+
+    async def _page(self, stretch: Stretch, part: Part, limit: int) -> pa.Table:
+        page = await self.source.page(stretch, part, limit)
+        self.notes |= dict.fromkeys(page.notes)
+        return page.rows
+
+    def _keep(self, part: Part, rows: pa.Table) -> None:
+        self.pages.setdefault(part, []).append(rows)
+
+    def table(self, counted: Counted | None) -> pa.Table:
+        """What came, and what is said of what did not."""
+        if self.failed and len(self.failed) == self.asked:
+            raise self.failed[0]
+        if self.late and self.late + len(self.failed) == self.asked:
+            raise BackendError(f"{self.source.name} gave no line in time")
+        rows = {part: pa.concat_tables([LOGS.empty_table(), *self.pages.get(part, [])]) for part in Part}
+        together: Any = pa.concat_tables([rows[Part.LOUD], rows[Part.QUIET]])
+        table: pa.Table = together.sort_by("time")
+        shares = {} if counted is None else _shares(counted, rows)
+        return with_notes(table, [*self._missing(counted, rows, shares), *self.notes], shares)
+
+    def _missing(self, counted: Counted | None, rows: dict[Part, pa.Table], shares: dict[str, float]) -> Sequence[str]:
+        found = {part: table.num_rows for part, table in rows.items()}
+        notes: list[str] = []
+        if counted is None:
+            there = found[Part.LOUD] + found[Part.QUIET]
+            notes.append(f"too many lines to be counted in time; {there:,} of them looked at")
+        elif any(share < 1.0 for share in shares.values()):
+            loud, quiet = f"{found[Part.LOUD]:,} of {counted.loud:,}", f"{found[Part.QUIET]:,} of {counted.quiet:,}"
+            notes.append(f"{loud} lines of warnings and errors looked at, {quiet} others")
+        if self.failed:
+            notes.append(f"{len(self.failed)} of {self.asked} questions failed: {self.failed[0]}")
+        if self.late:
+            notes.append(f"{self.late} of {self.asked} questions were not answered in time")
+        return notes
+
+
+def _whole_ms(moment_us: int) -> int:
+    """Some backends know milliseconds alone: between them nothing may be cut."""
+    return moment_us // 1000 * 1000
+
+
+async def _wait(tasks: "Sequence[asyncio.Future[None]]", seconds: float) -> None:
+    """Until all are done or the time is over; none of them goes on after that, nor after we are told to stop."""
+    try:
+        await asyncio.wait(tasks, timeout=max(0.0, seconds))
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _shares(counted: Counted, rows: dict[Part, pa.Table]) -> dict[str, float]:
+    there = {Part.LOUD: counted.loud, Part.QUIET: counted.quiet}
+    return {part: min(1.0, rows[part].num_rows / count) for part, count in there.items() if count}
+
+
+def _times_us(table: pa.Table) -> npt.NDArray[np.int64]:
+    column: Any = table.column("time")
+    return column.cast(pa.int64()).to_numpy()

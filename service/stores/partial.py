@@ -1,0 +1,50 @@
+"""What a store says beside its rows: which part they are of what there is. It travels as metadata of the table, so that
+ports promise columns and nothing else; the view reads it, tells people, and takes it off.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+from pydantic import TypeAdapter
+
+TRACES = "traces"
+"""The kind of row that spans are, where whole traces were left out by their id."""
+
+_NOTES, _SHARES = b"hypocenter.notes", b"hypocenter.shares"
+_TEXTS = TypeAdapter(tuple[str, ...])
+_NUMBERS = TypeAdapter(dict[str, float])
+
+
+def with_notes(table: pa.Table, notes: Sequence[str], shares: Mapping[str, float] | None = None) -> pa.Table:
+    """The table, saying in a line or more what is missing; ``shares`` are the parts of each kind of row that are there,
+    between 0 and 1.
+    """
+    if not notes and not shares:
+        return table
+    told = {_NOTES: json.dumps(list(notes)).encode(), _SHARES: json.dumps(dict(shares or {})).encode()}
+    return _with_metadata(table, told)
+
+
+def notes_of(table: pa.Table) -> tuple[str, ...]:
+    """What the store said is missing; nothing of one that said nothing."""
+    return _TEXTS.validate_json(_metadata(table).get(_NOTES, b"[]"))
+
+
+def shares_of(table: pa.Table) -> dict[str, float]:
+    """The parts of each kind of row that are there; a kind that is not named is there whole."""
+    return _NUMBERS.validate_json(_metadata(table).get(_SHARES, b"{}"))
+
+
+def bare(table: pa.Table) -> pa.Table:
+    """The rows alone."""
+    return _with_metadata(table, None) if _metadata(table) else table
+
+
+def _metadata(table: Any) -> dict[bytes, bytes]:
+    return table.schema.metadata or {}
+
+
+def _with_metadata(table: Any, metadata: dict[bytes, bytes] | None) -> pa.Table:
+    return table.replace_schema_metadata(metadata)

@@ -1,0 +1,87 @@
+"""VictoriaLogs: log records of a window (LogsQL)."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+from pydantic import TypeAdapter, ValidationError
+
+from service.domain.window import Window
+from service.stores.backend import Backend
+from service.stores.embedded.decoded import EPOCH
+from service.stores.log_fields import LOUD_LEVEL, LOUD_TEXT, UNKNOWN_LEVEL, USUAL, LogFields, LogRows
+from service.stores.log_sample import Counted, Page, Part, Stretch, sampled_logs
+from service.stores.log_times import microseconds_of, nanosecond_text
+
+_ROW = TypeAdapter(dict[str, str])
+
+
+class VictoriaLogs:
+    """Answers for logs. ``query`` says which records are ours (``{namespace="shop"}``), all where it is empty."""
+
+    def __init__(self, backend: Backend, query: str = "", fields: LogFields = USUAL) -> None:
+        self._backend = backend
+        self._query = query.strip()
+        self._fields = fields
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self._backend.name
+
+    async def logs(self, window: Window) -> pa.Table:
+        """Records of the window, a sample of them where they are many. Raises `BackendError`."""
+        return await sampled_logs(self, window, self._backend.access.total_s)
+
+    async def found(self) -> str:
+        """What answers there, in one line. Raises `BackendError`."""
+        now = datetime.now(UTC)
+        counted = await self.count(Stretch.of(Window(now - timedelta(hours=1), now)))
+        return f"{self.name} {self._backend.access.shown}: {counted.lines:,} records in the last hour"
+
+    async def count(self, stretch: Stretch) -> Counted:
+        """How many records there are, and how many of them tell of trouble."""
+        query = f"{self._in(stretch)} | stats count() lines, count() if ({_loud(self._fields.severity)}) loud"
+        rows = await self._rows(query)
+        if len(rows) != 1:
+            raise self._backend.failure(f"counts in {len(rows)} rows")
+        try:
+            return Counted(int(rows[0]["lines"]), int(rows[0]["loud"]))
+        except (KeyError, ValueError):
+            raise self._backend.failure("does not tell how many records it has") from None
+
+    async def page(self, stretch: Stretch, part: Part, limit: int) -> Page:
+        """The first records of a stretch: without the sorting it would give any."""
+        loud = _loud(self._fields.severity)
+        which = {Part.ALL: "", Part.LOUD: f" ({loud})", Part.QUIET: f" !({loud})"}[part]
+        wanted = ", ".join(json.dumps(name) for name in ("_time", *self._fields.every()))
+        rows = await self._rows(f"{self._in(stretch)}{which} | sort by (_time) limit {limit} | fields {wanted}")
+        table = LogRows(self._fields)
+        for row in rows:
+            at_us = microseconds_of(row.get("_time", ""))
+            if at_us is None:
+                raise self._backend.failure("answers with a record without its time")
+            table.add(at_us, row)
+        return Page(table.table())
+
+    def _in(self, stretch: Stretch) -> str:
+        start = EPOCH + timedelta(microseconds=stretch.start_us)
+        end = EPOCH + timedelta(microseconds=stretch.end_us)
+        ours = f" ({self._query})" if self._query else ""
+        return f"_time:[{nanosecond_text(start)}, {nanosecond_text(end, last=True)}]{ours}"
+
+    async def _rows(self, query: str) -> list[dict[str, str]]:
+        """The lines of an answer, each a record in JSON. An answer that was broken off ends within a line."""
+        body = await self._backend.ask("POST", "/select/logsql/query", data={"query": query}) or b""
+        try:
+            return [_ROW.validate_json(line) for line in body.splitlines() if line.strip()]
+        except ValidationError:
+            raise self._backend.failure("answers with something that is not a record in JSON a line") from None
+
+
+def _loud(levels: tuple[str, ...]) -> str:
+    """Records that tell of trouble: by their level, or where there is none by what they say."""
+    level, silent, text = (json.dumps(it) for it in (f"^({LOUD_LEVEL})$", f"^(?i:({UNKNOWN_LEVEL})?)$", LOUD_TEXT))
+    by_level = " or ".join(f"{json.dumps(name)}:~{level}" for name in levels)
+    untold = " ".join(f"{json.dumps(name)}:~{silent}" for name in levels)
+    return f"{by_level} or (_msg:~{text} {untold})"
