@@ -14,6 +14,8 @@ from service.evidence.assess import assess
 from service.evidence.tables import Compared, Tables
 from service.ports import CHANGES, LOGS, METRICS, SPANS, TOPOLOGY, Telemetry
 from service.stores.case_tables import outside, within
+from service.stores.evening import evened
+from service.stores.partial import bare, notes_of
 from service.view.sampling import sampled
 from service.view.topology import build_graph
 from service.view.view import View
@@ -96,8 +98,8 @@ class _Source:
             return None
         if before is None:
             self.notes.append(f"{self.name}: no baseline, nothing can be called new")
-            return Compared(now)
-        return Compared(now, outside(before, window))
+            return Compared(bare(now))
+        return Compared(*evened(now, outside(before, window)))
 
     async def rows(self, window: Window, what: str = "") -> pa.Table | None:
         """The store's rows of that time, None (and a note) if they cannot be had."""
@@ -116,4 +118,5 @@ class _Source:
         if not answer.schema.equals(self.schema):
             self.notes.append(f"{self.name}: {what}answered with other columns than asked for")
             return None
+        self.notes += (f"{self.name}: {what}{note}" for note in notes_of(answer))
         return answer if self.schema is TOPOLOGY else within(answer, window)
