@@ -21,13 +21,15 @@ class Access:
 
     Secrets stand in files, which are read for every request, so that what is rotated is taken up. ``connect_s`` and
     ``read_s`` are for one connection and one silence, ``total_s`` for a call with its waiting in line and its retries.
-    ``body_limit_bytes`` is the longest answer, unpacked; ``at_once`` how many requests may be under way.
+    ``pause_s`` is about how long the first retry waits, the second twice that. ``body_limit_bytes`` is the longest
+    answer, unpacked; ``at_once`` how many requests may be under way.
     """
 
     url: str
     connect_s: float = 2.0
     read_s: float = 6.0
     total_s: float = 8.0
+    pause_s: float = 0.1
     tenant: str = ""
     tenant_header: str = "X-Scope-OrgID"
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -76,8 +78,9 @@ class Certificates:
     def __init__(self, access: Access) -> None:
         self._access = access
         self._loaded: tuple[tuple[int, int], ...] | None = None
-        own = access.ca_file is not None
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if own else ssl.create_default_context()
+        # Where an own authority is named, or no certificate is met at all, those of the system need not be read.
+        few = access.ca_file is not None or not access.url.startswith("https:")
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if few else ssl.create_default_context()
 
     def refresh(self) -> None:
         """Look at the files. Raises `BackendError` where one cannot be used."""

@@ -24,8 +24,6 @@ T = TypeVar("T")
 Params = Mapping[str, str] | Sequence[tuple[str, str]]
 
 ATTEMPTS: Final = 3
-FIRST_PAUSE_S: Final = 0.1
-"""Before the second attempt, half of it to one and a half times; twice that before the third."""
 TROUBLED: Final = frozenset({429, 502, 503, 504})
 """Answers by which a server, or a proxy before it, says that it may well do better soon."""
 REFUSING: Final = frozenset({401, 403, 407})
@@ -62,7 +60,7 @@ class Backend:
         self.spent = Spent()
         self._transport = transport
         self._breaker = breaker or Breaker()
-        self._certificates = Certificates(access) if access.url.startswith("https:") else None
+        self._certificates = Certificates(access)
         self._line: _Line | None = None
 
     async def ask(
@@ -158,7 +156,7 @@ class Backend:
             try:
                 return await self._once(client, question)
             except _Trouble as trouble:
-                jittered_s = FIRST_PAUSE_S * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)  # noqa: S311
+                jittered_s = self.access.pause_s * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)  # noqa: S311
                 pause_s = max(jittered_s, trouble.pause_s)
                 if not (question.retry and trouble.passing) or time.monotonic() + pause_s > until:
                     raise
@@ -169,8 +167,7 @@ class Backend:
         """One request and its answer. Raises `_Trouble` where the server is in one, `BackendError` where it is not."""
         try:
             headers = {**self.access.sent(), **question.headers}
-            if self._certificates is not None:
-                self._certificates.refresh()
+            self._certificates.refresh()
         except BackendError as error:
             raise self.failure(f"cannot be asked: {error}") from None
         self.spent.requests += 1
@@ -241,10 +238,9 @@ class Backend:
 
     def _client(self) -> httpx.AsyncClient:
         access = self.access
-        verify = True if self._certificates is None else self._certificates.context
         return httpx.AsyncClient(
             transport=self._transport,
-            verify=verify,
+            verify=self._certificates.context,
             headers={"User-Agent": "hypocenter", "Accept-Encoding": "gzip"},
             timeout=httpx.Timeout(access.read_s, connect=access.connect_s, pool=access.total_s),
             limits=httpx.Limits(max_connections=access.at_once, max_keepalive_connections=access.at_once),

@@ -13,7 +13,7 @@ from service.errors import BackendError
 from service.stores.backend import ATTEMPTS, Access, Backend
 from service.stores.breaker import Breaker
 
-ACCESS = Access("http://loki:3100/prefix", total_s=5.0)
+ACCESS = Access("http://loki:3100/prefix", total_s=5.0, pause_s=0.001)
 
 
 class Names(BaseModel):
