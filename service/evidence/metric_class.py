@@ -39,6 +39,7 @@ _WORDS: tuple[tuple[str, frozenset[str]], ...] = (
     (LATENCY, frozenset("seconds milliseconds elapsed time".split())),
 )
 _GOOD_WHEN_HIGH = frozenset("success availability available up ready free idle".split())
+_PRESENCE = frozenset("up available ready".split())
 _CALLING_END = frozenset("client upstream outgoing outbound egress".split())
 _HOST_WORDS = frozenset("node host machine instance".split())
 _SPLIT = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])")
@@ -60,6 +61,12 @@ def metric_class(name: str, unit: str = "") -> str:
 def good_when_high(name: str) -> bool:
     """Whether the series measures something that should be high: success, availability, what is free."""
     return bool(set(_words(name)) & _GOOD_WHEN_HIGH)
+
+
+@lru_cache(maxsize=4096)
+def presence(name: str) -> bool:
+    """Whether the series says that something is there at all and answers whoever looks."""
+    return bool(set(_words(name)) & _PRESENCE)
 
 
 @lru_cache(maxsize=4096)

@@ -33,6 +33,8 @@ def _weights() -> dict[Feature, float]:
         Feature.TRAFFIC: 0.2,
         Feature.POOL: 0.6,
         Feature.RESTART: 1.0,
+        # Whoever looks sees that it is not there: no symptom of anything else.
+        Feature.DOWN: 2.0,
         # Series about latency and errors are inclusive, like the spans' own durations.
         Feature.METRIC_LATENCY: 0.5,
         Feature.METRIC_ERROR: 0.6,

@@ -16,6 +16,7 @@ _POINTS_TO: dict[Feature, Fault] = {
     Feature.METRIC_ERROR: Fault.ERROR,
     Feature.ERRORS: Fault.ERROR,
     Feature.UNANSWERED: Fault.NETWORK_LOSS,
+    Feature.DOWN: Fault.CRASH,
     Feature.LOG_TROUBLE: Fault.ERROR,
     Feature.LOG_OTHER: Fault.WRONG_RESULT,
     Feature.LOST_CALL: Fault.WRONG_RESULT,

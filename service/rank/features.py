@@ -24,6 +24,7 @@ class Feature(StrEnum):
     TRAFFIC = "traffic"
     POOL = "pool"
     RESTART = "restart"
+    DOWN = "down"
     METRIC_LATENCY = "metric-latency"
     METRIC_ERROR = "metric-error"
     CALLEES = "callees"
@@ -73,6 +74,7 @@ def feature_of(row: Evidence) -> Feature | None:
         good = series.good_when_high(row.subject)
         feature = _OF_CLASS[series.metric_class(row.subject, row.unit)]
         feature = Feature.CALLEES if series.about_callees(row.subject) else feature
+        feature = Feature.DOWN if _is_down(row) else feature
         bad = row.rising != good
     elif row.kind in _LOG_KINDS:
         trouble = row.severity in ("error", "warn")
@@ -85,6 +87,11 @@ def feature_of(row: Evidence) -> Feature | None:
     else:
         feature, bad = _OF_KIND[row.kind], row.rising
     return feature if bad or feature in _EITHER_WAY else None
+
+
+def _is_down(row: Evidence) -> bool:
+    """Whether a series that said that something is there says, for most of the window, that nothing is."""
+    return series.presence(row.subject) and bool(row.before) and row.now <= 0
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ callee can cause count less where a callee has as much against it.
 """
 
 from collections import defaultdict
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from math import log2
 
 from service.domain.component import Component, ComponentKind, edge, edge_ends, service
@@ -74,14 +74,20 @@ def component_symptoms(
         owner = graph.owner(row.component)
         component = blamed.get(row.component, owner) if feature is Feature.GAP else owner
         symptoms[component].add(feature, strength(row, constants), row)
-    for found in symptoms.values():
-        _discount_the_uncorroborated(found, constants)
+    slow = {component for component, found in symptoms.items() if _is_slow(found)}
+    slow |= {Component(ComponentKind.NODE, n) for component in slow for n in graph.hosts.get(component.name, ())}
+    for component, found in symptoms.items():
+        _discount_the_uncorroborated(found, component in slow, constants)
     return dict(symptoms)
 
 
-def _discount_the_uncorroborated(found: Symptoms, constants: RankConstants) -> None:
+def _is_slow(found: Symptoms) -> bool:
+    return any(found.strengths.get(feature, 0.0) > NOTICEABLE for feature in _SLOWNESS)
+
+
+def _discount_the_uncorroborated(found: Symptoms, slow: bool, constants: RankConstants) -> None:
     """A resource counts in full only where something is slow, a change only where anything else is wrong."""
-    if not any(found.strengths.get(feature, 0.0) > NOTICEABLE for feature in _SLOWNESS):
+    if not slow:
         for feature in _RESOURCES & found.strengths.keys():
             found.strengths[feature] *= constants.idle_resource
     others = [s for feature, s in found.strengths.items() if feature is not Feature.CHANGE]
@@ -134,11 +140,13 @@ def _blame_edges(graph: ServiceGraph, rows: list[Evidence], constants: RankConst
 def _explained_away(
     graph: ServiceGraph, symptoms: Mapping[Component, Symptoms], constants: RankConstants
 ) -> dict[Component, float]:
-    """Suspicion of each component: the weighted sum of its features, less what its worst callee explains.
+    """Suspicion of each component: the weighted sum of its features, less what others explain of it.
 
-    Slowness is explained by a callee that is slow or short of a resource, failure by one that fails. Who is no longer
-    asked explains nothing of its caller's failure: its own is the consequence.
+    Slowness is explained by a callee that is slow or short of a resource, or by a host that is short of one; failure by
+    a callee that fails. Who is no longer asked explains nothing of its caller's failure: its own is the consequence.
+    Whom calls lead to what is down has nothing of its own.
     """
+    down = [component for component, found in symptoms.items() if Feature.DOWN in found.strengths]
 
     def total(component: Component, features: Container[Feature]) -> float:
         found = symptoms.get(component)
@@ -146,10 +154,13 @@ def _explained_away(
         return sum(constants.weights[f] * s for f, s in strengths.items() if f in features)
 
     def explained(component: Component, found: Symptoms) -> float:
+        slowness, failure = total(component, _SLOWNESS), total(component, _FAILURE)
+        if any(d != component and d.name in graph.reach((component.name,)) for d in down):
+            return (slowness + failure) / constants.explained
         callees = [service(name) for name in graph.callees(component.name)]
         asked = [callee for callee in callees if not _hardly_asked(symptoms.get(callee))]
-        slowness, failure = total(component, _SLOWNESS), total(component, _FAILURE)
         slow_below = max((total(callee, _CAUSES_SLOWNESS) for callee in callees), default=0.0)
+        slow_below = max(slow_below, *(total(host, _RESOURCES) for host in _crowded(graph, component, symptoms)), 0.0)
         failing_below = max((total(callee, _CAUSES_FAILURE) for callee in asked), default=0.0)
         return min(slowness, slow_below) + (failure if _hardly_asked(found) else min(failure, failing_below))
 
@@ -157,6 +168,20 @@ def _explained_away(
         component: total(component, Feature) - constants.explained * explained(component, found)
         for component, found in symptoms.items()
     }
+
+
+def _crowded(graph: ServiceGraph, component: Component, symptoms: Mapping[Component, Symptoms]) -> Iterator[Component]:
+    """The hosts of a component that are short of a resource which nothing of ours that runs there has taken."""
+    for name in graph.hosts.get(component.name, ()):
+        host = Component(ComponentKind.NODE, name)
+        short = _short_of(symptoms.get(host))
+        taken = {f for hosted in graph.hosted(name) for f in _short_of(symptoms.get(service(hosted)))}
+        if short - taken:
+            yield host
+
+
+def _short_of(found: Symptoms | None) -> set[Feature]:
+    return {f for f in _RESOURCES if found is not None and found.strengths.get(f, 0.0) > NOTICEABLE}
 
 
 def _within_reach(view: View, scores: dict[Component, float], constants: RankConstants) -> dict[Component, float]:

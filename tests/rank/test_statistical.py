@@ -77,6 +77,27 @@ def test_who_is_no_longer_asked_explains_nothing() -> None:
     assert names(lost, silent, own)[0] == "a"
 
 
+def test_what_is_down_comes_before_all_that_fails_for_want_of_it() -> None:
+    down = series("store_up", service("d"), now=0.0, before=1.0)
+    loud = [row(EvidenceKind.ERROR_SHARE, service(s), 40, now=0.9, before=0.0, unit="share") for s in "abc"]
+    assert names(down, *loud)[0] == "d"
+    degraded = series("store_up", service("d"), now=0.9, before=1.0)
+    assert names(degraded, *loud)[0] != "d"
+
+
+def test_a_host_that_none_of_its_services_has_worn_out_explains_why_they_are_slow() -> None:
+    graph = replace(GRAPH, hosts={"b": ("n",), "c": ("n",)})
+    slow = [row(EvidenceKind.SELF_TIME, service(s), 8) for s in "bc"]
+    worn = series("cpu_usage", Component(ComponentKind.NODE, "n"), now=9.0)
+    by_c = series("cpu_usage", service("c"), now=9.0)
+
+    def scores(*rows: Evidence) -> dict[str, float]:
+        return {s.component.name: s.score for s in ranked(*slow, *rows, graph=graph)}
+
+    assert all(scores(worn)[s] < scores()[s] for s in "bc")
+    assert scores(worn, by_c)["b"] == scores()["b"]
+
+
 def test_a_pod_counts_for_its_service() -> None:
     assert names(series("cpu_usage", Component(ComponentKind.POD, "d-1"), now=9.0)) == ["d"]
 
