@@ -1,0 +1,114 @@
+"""What nodes and events tell: conditions, scaling, rollbacks, evictions."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+
+from service.stores.kubernetes.naming import Names, owner_name
+from service.stores.kubernetes.objects import Condition, Event, Node, ReplicaSet
+from service.stores.kubernetes.rollouts import images
+from service.stores.kubernetes.row import Row
+from service.stores.validation import name_of
+
+ROLLOUT = timedelta(minutes=15)
+"""For so long after a new revision, scaling is how it is rolled out."""
+AUTOSCALED = timedelta(minutes=1)
+"""So near to what an autoscaler says, the workload says the same again."""
+
+RESCALED = "SuccessfulRescale"
+
+Workload = tuple[str, str]
+"""Namespace and name."""
+
+_SET = re.compile(r"Scaled (?P<way>up|down) replica set (?P<name>\S+)")
+_EVICTED = frozenset({"Evicted", "Preempted", "Preempting", "TaintManagerEviction"})
+_OF_NODES = {"Rebooted": "restart", "OOMKilling": "restart", "SystemOOM": "restart", "NodeNotSchedulable": "config"}
+
+
+def conditions(nodes: Iterable[Node]) -> Iterator[Row]:
+    """A row for each condition of a node that is as it should not be, and for nodes that are ready (again)."""
+    for node in nodes:
+        for condition in node.status.conditions:
+            if condition.last_transition_time is not None and (told := _told(condition)):
+                kind, what = told
+                because = condition.message or condition.reason
+                summary = f"node {node.metadata.name} {what}" + (f": {because}" if because else "")
+                yield Row(condition.last_transition_time, name_of(node.metadata.name), kind, summary)
+
+
+def _told(condition: Condition) -> tuple[str, str] | None:
+    match condition.type, condition.status:
+        case "Ready", "True":
+            return "restart", "became ready"
+        case "Ready", _:
+            return "restart", "is not ready"
+        case name, "True":
+            return "scale", f"has {name}"
+        case _:
+            return None
+
+
+class Happenings:
+    """Events, seen beside the revisions that explain some of them."""
+
+    def __init__(self, events: Iterable[Event], revisions: Iterable[ReplicaSet], names: Names) -> None:
+        self._names = names
+        self._events = [(event.time, event) for event in events]
+        self._revisions = {(r.metadata.namespace, r.metadata.name): r for r in revisions}
+        self._made: dict[Workload, list[datetime]] = defaultdict(list)
+        self._autoscaled: dict[Workload, list[datetime]] = defaultdict(list)
+        self._resized: dict[Workload, list[tuple[datetime, str]]] = defaultdict(list)
+        self._index()
+
+    def _index(self) -> None:
+        for (namespace, name), revision in self._revisions.items():
+            if (made := revision.metadata.creation_timestamp) is not None:
+                self._made[namespace, owner_name(revision.metadata.owner, name)].append(made)
+        for time, event in self._events:
+            if time is None:
+                continue
+            if event.reason == RESCALED:
+                self._autoscaled[_workload(event)].append(time)
+            elif found := _SET.match(event.message):
+                self._resized[_workload(event)].append((time, found["name"]))
+
+    def rows(self) -> Iterator[Row]:
+        """A row for each event that is a change."""
+        for time, event in self._events:
+            if time is not None:
+                yield from self._row(time, event)
+
+    def _row(self, time: datetime, event: Event) -> Iterator[Row]:
+        about = event.involved_object
+        if event.reason == RESCALED:
+            yield Row(time, self._names.of_workload(about.namespace, about.name), "scale", event.message)
+        elif about.kind == "Node" and event.reason in _OF_NODES:
+            what = f"node {about.name}: {event.reason}, {event.message}"
+            yield Row(time, name_of(about.name), _OF_NODES[event.reason], what)
+        elif about.kind == "Pod" and event.reason in _EVICTED:
+            service = self._names.of_pod_name(about.namespace, about.name)
+            yield Row(time, service, "restart", f"pod {about.name}: {event.reason}, {event.message}")
+        elif found := _SET.match(event.message):
+            yield from self._scaling(time, event, found)
+
+    def _scaling(self, time: datetime, event: Event, found: "re.Match[str]") -> Iterator[Row]:
+        """Scaling by hand, or a rollback, whose revision is older than the rollout. What is rolled out, or scaled by
+        an autoscaler, is told of already.
+        """
+        workload = _workload(event)
+        rolled_out = any(made - AUTOSCALED <= time <= made + ROLLOUT for made in self._made[workload])
+        if rolled_out or any(abs(other - time) <= AUTOSCALED for other in self._autoscaled[workload]):
+            return
+        service = self._names.of_workload(*workload)
+        revision = self._revisions.get((workload[0], found["name"]))
+        others = {name for other, name in self._resized[workload] if abs(other - time) <= ROLLOUT} - {found["name"]}
+        if revision is None or not others:
+            yield Row(time, service, "scale", event.message)
+        elif found["way"] == "up":
+            what = f"rolled back to revision {revision.number}, {images(revision.template)}"
+            yield Row(time, service, "deploy", what)
+
+
+def _workload(event: Event) -> Workload:
+    return event.involved_object.namespace, event.involved_object.name

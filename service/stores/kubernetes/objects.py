@@ -1,0 +1,250 @@
+"""What is read of Kubernetes' objects, in the API's own words; the rest of them is not looked at, secrets never."""
+
+from datetime import datetime
+from typing import Annotated, Generic, TypeVar, cast
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.alias_generators import to_camel
+
+from service.stores.validation import Moment
+
+REVISIONS = ("deployment.kubernetes.io/revision", "rollout.argoproj.io/revision")
+
+
+class Part(BaseModel):
+    """A part of an object. The API writes null where nothing is there; for us it is not there."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, told: object) -> object:
+        if not isinstance(told, dict):
+            return told
+        return {key: value for key, value in cast("dict[str, object]", told).items() if value is not None}
+
+
+class Owner(Part):
+    """Who made an object: of several, the controller."""
+
+    kind: str
+    name: str
+    controller: bool = False
+
+
+class Metadata(Part):
+    """What every object has."""
+
+    name: str = ""
+    namespace: str = ""
+    creation_timestamp: Moment | None = None
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    owner_references: tuple[Owner, ...] = ()
+
+    @property
+    def owner(self) -> Owner | None:
+        """Its controller."""
+        return next((owner for owner in self.owner_references if owner.controller), None)
+
+
+class FieldRef(Part):
+    """A field of the pod that a variable takes its value from."""
+
+    field_path: str = ""
+
+
+class ValueFrom(Part):
+    """Where a variable's value comes from, as far as that can be told from the pod alone."""
+
+    field_ref: FieldRef | None = None
+
+
+class Variable(Part):
+    """A variable of a container's environment. Only values that name a service are ever looked at."""
+
+    name: str
+    value: str = ""
+    value_from: ValueFrom | None = None
+
+
+class Container(Part):
+    """How a container is to run."""
+
+    name: str = ""
+    image: str = ""
+    env: tuple[Variable, ...] = ()
+    args: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    resources: dict[str, object] = {}
+
+
+class PodSpec(Part):
+    """What a pod is to be."""
+
+    node_name: str = ""
+    containers: tuple[Container, ...] = ()
+
+
+class Template(Part):
+    """The pods that a workload makes."""
+
+    metadata: Metadata = Metadata()
+    spec: PodSpec = PodSpec()
+
+
+class Terminated(Part):
+    """How a container ended."""
+
+    reason: str = ""
+    exit_code: int = 0
+    finished_at: Moment | None = None
+
+
+class Waiting(Part):
+    """Why a container does not run."""
+
+    reason: str = ""
+    message: str = ""
+
+
+class State(Part):
+    """What a container does."""
+
+    waiting: Waiting | None = None
+    terminated: Terminated | None = None
+
+
+class ContainerStatus(Part):
+    """How a container fares."""
+
+    name: str = ""
+    restart_count: int = 0
+    state: State = State()
+    last_state: State = State()
+
+
+class PodStatus(Part):
+    """How a pod fares."""
+
+    phase: str = ""
+    container_statuses: tuple[ContainerStatus, ...] = ()
+
+
+class Pod(Part):
+    """``v1`` Pod."""
+
+    metadata: Metadata
+    spec: PodSpec = PodSpec()
+    status: PodStatus = PodStatus()
+
+
+class _ReplicaSetSpec(Part):
+    template: Template = Template()
+
+
+class ReplicaSet(Part):
+    """``apps/v1`` ReplicaSet: one revision of a Deployment, or of a Rollout of Argo."""
+
+    metadata: Metadata
+    spec: _ReplicaSetSpec = _ReplicaSetSpec()
+
+    @property
+    def number(self) -> int:
+        """Its revision, which a rollback makes anew; 0 where it has none."""
+        told = next((self.metadata.annotations[name] for name in REVISIONS if name in self.metadata.annotations), "")
+        return int(told) if told.isdecimal() and len(told) < 10 else 0
+
+    @property
+    def template(self) -> Template:
+        """Its pods."""
+        return self.spec.template
+
+
+class _Data(Part):
+    spec: _ReplicaSetSpec = _ReplicaSetSpec()
+
+
+class ControllerRevision(Part):
+    """``apps/v1`` ControllerRevision: one revision of a StatefulSet or a DaemonSet."""
+
+    metadata: Metadata
+    revision: int = 0
+    data: _Data = _Data()
+
+    @property
+    def number(self) -> int:
+        """Its revision."""
+        return self.revision
+
+    @property
+    def template(self) -> Template:
+        """Its pods."""
+        return self.data.spec.template
+
+
+class Condition(Part):
+    """One of the conditions that a node is in."""
+
+    type: str
+    status: str
+    reason: str = ""
+    message: str = ""
+    last_transition_time: Moment | None = None
+
+
+class _NodeStatus(Part):
+    conditions: tuple[Condition, ...] = ()
+
+
+class Node(Part):
+    """``v1`` Node."""
+
+    metadata: Metadata
+    status: _NodeStatus = _NodeStatus()
+
+
+class Reference(Part):
+    """The object that an event speaks of."""
+
+    kind: str = ""
+    name: str = ""
+    namespace: str = ""
+
+
+class _Series(Part):
+    last_observed_time: Moment | None = None
+
+
+class Event(Part):
+    """``v1`` Event."""
+
+    metadata: Metadata
+    involved_object: Reference = Reference()
+    reason: str = ""
+    message: str = ""
+    first_timestamp: Moment | None = None
+    last_timestamp: Moment | None = None
+    event_time: Moment | None = None
+    series: _Series | None = None
+
+    @property
+    def time(self) -> datetime | None:
+        """When it was last so."""
+        repeated = None if self.series is None else self.series.last_observed_time
+        return repeated or self.last_timestamp or self.event_time or self.first_timestamp
+
+
+Item = TypeVar("Item", bound=Part)
+
+
+class _ListMetadata(Part):
+    go_on: Annotated[str, Field(alias="continue")] = ""
+    remaining_item_count: int = 0
+
+
+class Page(Part, Generic[Item]):
+    """A piece of a list."""
+
+    metadata: _ListMetadata = _ListMetadata()
+    items: tuple[Item, ...] = ()
