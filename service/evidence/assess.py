@@ -35,7 +35,8 @@ def assess(tables: Tables, graph: ServiceGraph) -> Assessment:
     if tables.logs is not None and tables.logs.before is not None:
         rows += log_evidence(tables.logs, spans)
     if tables.changes is not None:
-        rows += change_evidence(tables.changes, alerted_us, onset and round(onset.timestamp() * 1e6))
+        onset_us = onset and round(onset.timestamp() * 1e6)
+        rows += change_evidence(tables.changes, alerted_us, onset_us, graph.nodes())
     kept = [row for row in _worst(rows) if row.component.name]
     return Assessment(tuple(replace(row, id=f"e{number}") for number, row in enumerate(kept)), onset)
 

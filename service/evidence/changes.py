@@ -1,16 +1,21 @@
 """Deployments, configuration, scaling and restarts near the onset."""
 
+from collections.abc import Collection
+
 import numpy as np
 import pyarrow as pa
 
-from service.domain.component import service
+from service.domain.component import Component, ComponentKind, service
 from service.domain.evidence import Evidence, EvidenceKind, Signal
 from service.evidence.constants import CHANGE_HORIZON_S, EXAMPLE_LENGTH, SUBJECT_LENGTH
 from service.evidence.redaction import redact
 
 
-def change_evidence(changes: pa.Table, alerted_at_us: int, onset_us: int | None) -> list[Evidence]:
-    """A row for each change in the hour before the onset (or, as an onset is an estimate, up to a minute after it).
+def change_evidence(
+    changes: pa.Table, alerted_at_us: int, onset_us: int | None, nodes: Collection[str] = ()
+) -> list[Evidence]:
+    """A row for each change in the hour before the onset (or, as an onset is an estimate, up to a minute after it): of
+    one of the ``nodes`` where it bears the name of one, else of a service.
 
     The score falls from 10 at the onset to 2 an hour before: when two things happen together, one may be why.
     """
@@ -26,7 +31,7 @@ def change_evidence(changes: pa.Table, alerted_at_us: int, onset_us: int | None)
                 id="",
                 signal=Signal.CHANGES,
                 kind=EvidenceKind.CHANGE,
-                component=service(name),
+                component=Component(ComponentKind.NODE, name) if name in nodes else service(name),
                 subject=redact(kind, SUBJECT_LENGTH),
                 example=redact(summary, EXAMPLE_LENGTH),
                 score=2 + 8 * float(nearness),

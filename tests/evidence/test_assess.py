@@ -52,6 +52,15 @@ def test_a_change_just_before_the_alert_scores_above_one_of_an_hour_ago_and_one_
     assert rows[0].score > 2 * rows[1].score
 
 
+def test_a_change_of_a_node_belongs_to_the_node() -> None:
+    table = changes({"time": at(9), "service": "n1", "kind": "restart"}, {"time": at(8), "service": "a"})
+    rows = assess(Tables(at(10), changes=table), ServiceGraph(("a",), hosts={"a": ("n1",)})).evidence
+    assert [(row.component.kind, row.component.name) for row in rows] == [
+        (ComponentKind.NODE, "n1"),
+        (ComponentKind.SERVICE, "a"),
+    ]
+
+
 def test_a_series_about_the_machine_belongs_to_the_node_that_is_known() -> None:
     graph = ServiceGraph(("a",), pods={"a-1": "a"}, hosts={"a": ("n1",)})
     rows = [{"time": at(-40 + i), "value": 10.0 + i % 3, "metric": "node_load1"} for i in range(25)]
