@@ -29,7 +29,7 @@ REMEMBERED = 20
 MOVE_S = 30.0
 """How long a model may take to write its first move before it counts as broken."""
 
-_QUESTION = "root c0\nalerting c0\ncomponents 2 services 1 nodes: c0 to c1 and n0\nsignals traces metrics logs changes"
+_QUESTION = "root c0\nalerting c0\ncomponents 2 services 1 nodes: c0 to c1 and n0\nsignals traces metrics logs changes\nsuspects none"
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ from service.settings import (
 from service.stores.embedded.intake import Intake
 from service.stores.recorded import RecordedCase
 from service.telemetry import Meters, log_to, logger, tracer
-from service.wiring.models import build_fusion, build_model
+from service.wiring.models import build_fusion, build_model, title
 from service.wiring.sources import NO_SOURCE, Source, no_source, open_intake, open_source
 from service.worker import Pace, Worker
 
@@ -138,7 +138,7 @@ def build_gateway(
         meters=meters,
         rate=RateLimit(said.requests_per_s),
         telemetry_check=no_source if source is None else source.check,
-        model_name=settings.model.name,
+        model_name=title(settings.model),
         body_limit_bytes=said.body_limit_bytes,
         longest_wait_s=said.longest_wait_s,
         heartbeat_s=said.heartbeat_s,

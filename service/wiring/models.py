@@ -14,6 +14,8 @@ from service.ports import ChatModel
 from service.rank.fusion import Fusion
 from service.settings import ModelSettings
 
+_BUILT_IN = frozenset({"none", "rules"})
+
 
 def build_model(settings: ModelSettings) -> ChatModel | None:
     """The model that is set; None where the statistical rank answers alone. Raises `SettingsError`."""
@@ -30,9 +32,22 @@ def build_model(settings: ModelSettings) -> ChatModel | None:
 
 def build_fusion(settings: ModelSettings) -> Fusion:
     """What the model's word is worth, where its manifest says so."""
-    builtin = settings.name in ("none", "rules")
-    directory = None if builtin else model_directory(settings.store or STORE, settings.name)
+    directory = _directory(settings)
     return Fusion() if directory is None else fusion_of(read_manifest(directory))
+
+
+def title(settings: ModelSettings) -> str:
+    """Which model it is, for people: the name that is set and, of one with a manifest, whose weights these are."""
+    directory = _directory(settings)
+    if directory is None:
+        return settings.name
+    manifest = read_manifest(directory)
+    return f"{settings.name}: {manifest.title} {manifest.identity.sha256[:12]}".rstrip()
+
+
+def _directory(settings: ModelSettings) -> Path | None:
+    """Where its files lie; None for what is built in or known to a server alone."""
+    return None if settings.name in _BUILT_IN else model_directory(settings.store or STORE, settings.name)
 
 
 def _described_model(directory: Path, settings: ModelSettings) -> ChatModel:

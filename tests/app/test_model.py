@@ -10,7 +10,7 @@ from service.llm.openai import OpenAIModel
 from service.llm.rules import RulesModel
 from service.settings import ModelSettings
 from service.tools.specs import tools_id
-from service.wiring.models import build_model
+from service.wiring.models import build_model, title
 from tests.conftest import REPOSITORY
 from tests.llm.embedded.nets import write_directory
 
@@ -79,6 +79,14 @@ def test_a_directory_that_does_not_fit_is_refused_in_one_line(tmp_path: Path, to
     with pytest.raises(SettingsError, match=line) as error:
         build_model(ModelSettings(name=_manifest(tmp_path, **told), base_url=SERVER))
     assert "\n" not in str(error.value)
+
+
+def test_a_models_title_tells_whose_weights_answer(tmp_path: Path) -> None:
+    directory = write_directory(tmp_path / "small")
+    weights = build_model(ModelSettings(name=str(directory)))
+    assert weights is not None
+    assert title(ModelSettings(name=str(directory))) == f"{directory}: small 3 {weights.identity.sha256[:12]}"
+    assert title(ModelSettings(name="rules")) == "rules"
 
 
 def test_a_model_that_nobody_serves_is_refused(tmp_path: Path) -> None:
