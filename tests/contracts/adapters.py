@@ -6,7 +6,10 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from service.stores.backend import Backend
+from service.stores.kubernetes.store import Kubernetes
+from service.stores.jaeger import Jaeger
 from service.stores.prometheus import PrometheusMetrics
+from service.stores.tempo import Tempo
 from tests.telemetry_rows import WINDOW
 
 
@@ -29,5 +32,18 @@ ADAPTERS = (
         lambda backend: PrometheusMetrics(backend).metrics(WINDOW),
         lambda _: b'{"status": "success", "data": []}',
         (b'{"status": "error", "errorType": "execution", "error": "out of memory"}', b'{"status": "success"}'),
+    ),
+    Adapter(
+        "Jaeger",
+        lambda backend: Jaeger(backend).spans(WINDOW),
+        lambda target: b'{"data": ["a"]}' if target.startswith("/api/services") else b'{"data": null, "errors": null}',
+        (b'{"data": null, "errors": [{"code": 500, "msg": "out of memory"}]}',),
+    ),
+    Adapter("Tempo", lambda backend: Tempo(backend).spans(WINDOW), lambda _: b'{"traces": [], "metrics": {}}'),
+    Adapter(
+        "Kubernetes",
+        lambda backend: Kubernetes(backend).changes(WINDOW),
+        lambda _: b'{"kind": "List", "metadata": {}, "items": []}',
+        (b'{"kind": "Status", "status": "Failure", "message": "etcd leader changed"}', b"{}"),
     ),
 )

@@ -244,7 +244,8 @@ class _ListMetadata(Part):
 
 
 class Page(Part, Generic[Item]):
-    """A piece of a list."""
+    """A piece of a list; what is none says so by its kind, with whatever status it comes."""
 
+    kind: Annotated[str, Field(pattern="List$")]
     metadata: _ListMetadata = _ListMetadata()
     items: tuple[Item, ...] = ()
