@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from service.stores.backend import Backend
-from service.stores.kubernetes.store import Kubernetes
 from service.stores.jaeger import Jaeger
+from service.stores.kubernetes.store import Kubernetes
 from service.stores.prometheus import PrometheusMetrics
 from service.stores.tempo import Tempo
 from tests.telemetry_rows import WINDOW

@@ -15,6 +15,7 @@ from service.stores.case_tables import CaseTables
 from service.stores.embedded.query import EmbeddedTelemetry
 from service.stores.memory import InMemoryTelemetry
 from service.stores.recorded import RecordedCase
+from tests.contracts import trace_servers
 from tests.stores.embedded.sending import requests_of, take_all
 from tests.telemetry_rows import WINDOW, at, incident, small_tables
 
@@ -41,7 +42,8 @@ PORTS = {"spans": SPANS, "logs": LOGS, "metrics": METRICS, "changes": CHANGES}
 FROM_TABLES: dict[Store, Iterable[str]] = {in_memory: PORTS, recorded: PORTS}
 """Stores that are told once and for all what there is, and the ports that they answer."""
 
-STORES = {**FROM_TABLES, embedded: ("spans", "logs", "metrics")}
+TRACE_SERVERS = (trace_servers.jaeger, trace_servers.jaeger_3, trace_servers.victoria_traces, trace_servers.tempo)
+STORES = {**FROM_TABLES, embedded: ("spans", "logs", "metrics"), **dict.fromkeys(TRACE_SERVERS, ("spans",))}
 TIME_COLUMNS = {"spans": "start", "logs": "time", "metrics": "time", "changes": "time"}
 
 

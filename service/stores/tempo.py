@@ -1,0 +1,114 @@
+"""Tempo, and what speaks its API: traces, found by TraceQL."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from itertools import chain
+
+import pyarrow as pa
+
+from service.domain.window import Window
+from service.errors import BackendError
+from service.stores.backend import Backend
+from service.stores.otlp_json import ResourceSpans, rows_of
+from service.stores.span_rows import SpanRow, span_table
+from service.stores.tempo_wire import SearchAnswer, TagValues, TraceAnswer, trace_ql
+from service.stores.trace_sampling import FOCUS, Asked, Found, TracePlan, sampled_spans
+
+ANY = ""
+AROUND = timedelta(minutes=15)
+"""Where a trace is looked for: so long before and after the time in which it was found."""
+MOST_SPANS = 100
+"""Spans that a search tells of one trace: a Tempo that nobody configured refuses to tell more."""
+FEW, OF_LIMIT = 2, 3
+"""Of traces that have more spans, or of a server that cannot tell them all, a third is asked for one by one."""
+
+
+class Tempo:
+    """Answers for traces. One search tells whole traces where Tempo can select their spans' parents (2.7 or later) and
+    they are not large; others are asked for one by one, a part of them, so that the questions stay few.
+
+    Tempo finds a trace some seconds after it was written: the very newest are not there yet.
+    """
+
+    def __init__(self, backend: Backend, plan: TracePlan | None = None) -> None:
+        self._backend = backend
+        self._plan = plan or TracePlan()
+        self._selects: bool | None = None
+        """Whether it knows what we select: None until it was asked."""
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self._backend.name
+
+    async def spans(self, window: Window, alerting: Sequence[str] = ()) -> pa.Table:
+        """Spans of the window, a sample where there are many (`trace_sampling`). Raises `BackendError`."""
+        return await sampled_spans(self, window, alerting, self._plan)
+
+    async def found(self) -> str:
+        """What answers there, in one line. Raises `BackendError`."""
+        answer = await self._backend.told(TagValues, "GET", "/api/v2/search/tag/resource.service.name/values")
+        return f"{self.name} {self._backend.access.shown}: {len(answer.values)} services"
+
+    async def focus(self, window: Window, alerting: Sequence[str]) -> Sequence[str]:
+        """Services that alert, and any: of a name that Tempo does not know there are no traces, which costs little."""
+        return [*dict.fromkeys(alerting[: FOCUS - 1]), ANY]
+
+    async def search(self, asked: Asked) -> Found:
+        """Traces through a service. Raises `BackendError`."""
+        found = await self._found(asked)
+        rest = [trace_id for trace_id, rows in found if trace_id and not rows]
+        few = rest[: max(FEW, asked.limit // OF_LIMIT)]
+        around = Window(asked.window.start - AROUND, asked.window.end + AROUND)
+        one_by_one = await asyncio.gather(*(self._trace(trace_id, around) for trace_id in few))
+        told = [row for _, rows in found for row in rows]
+        table = await asyncio.to_thread(lambda: span_table(chain(told, *map(rows_of, one_by_one))))
+        return Found(table, len(found) if few == rest else asked.limit)
+
+    async def _found(self, asked: Asked) -> "Sequence[_Told]":
+        """What a search tells; a server that refuses to select is asked without."""
+        if self._selects is False:
+            return await self._searched(asked, whole=False)
+        try:
+            found = await self._searched(asked, whole=True)
+        except BackendError:
+            if self._selects:
+                raise
+            found = await self._searched(asked, whole=False)
+            self._selects = False
+        else:
+            self._selects = True
+        return found
+
+    async def _searched(self, asked: Asked, *, whole: bool) -> "Sequence[_Told]":
+        parameters = {
+            "q": trace_ql(asked, whole=whole),
+            "limit": str(asked.limit),
+            "spss": str(MOST_SPANS if whole else 1),
+            **_ends(asked.window),
+        }
+        body = await self._backend.ask("GET", "/api/search", params=parameters)
+        return await asyncio.to_thread(self._read, body or b"")
+
+    def _read(self, body: bytes) -> "Sequence[_Told]":
+        answer = self._backend.parsed(SearchAnswer, body)
+        return [(trace.trace_id, trace.rows()) for trace in answer.traces]
+
+    async def _trace(self, trace_id: str, around: Window) -> Sequence[ResourceSpans]:
+        """One trace; nothing of one that is not there any more. An older Tempo has only the second path."""
+        for path in (f"/api/v2/traces/{trace_id}", f"/api/traces/{trace_id}"):
+            body = await self._backend.ask("GET", path, params=_ends(around), missing_ok=True)
+            if body is not None:
+                answer = await asyncio.to_thread(self._backend.parsed, TraceAnswer, body)
+                return answer.sent
+        return ()
+
+
+_Told = tuple[str, list[SpanRow]]
+"""The id of a trace and its spans, none if the search did not tell them all."""
+
+
+def _ends(window: Window) -> dict[str, str]:
+    """Whole seconds, the window within them."""
+    return {"start": str(int(window.start.timestamp())), "end": str(int(window.end.timestamp()) + 1)}
