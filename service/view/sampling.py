@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
-from service.evidence.spans import Bools, codes
+from service.evidence.spans import Bools, Ints, codes
 from service.evidence.tables import Compared, Tables
 
 MOST_ROWS = 200_000
@@ -18,18 +18,20 @@ _PARTS = 1 << 16
 
 
 def sampled(tables: Tables, most: int = MOST_ROWS) -> tuple[Tables, tuple[str, ...]]:
-    """The tables with at most about ``most`` spans and as many lines, and a note for each signal that was thinned.
+    """The tables with at most ``most`` spans and as many lines, and a note for each signal that was thinned. What was
+    thinned once is not thinned again: a saved view opens to itself.
 
     Which traces are kept hangs on their ids alone, so now and before are thinned alike and lines keep their spans;
     lines that belong to no trace are kept by their place.
     """
-    rows = {name: len(found.together) for name, found in _signals(tables).items()}
-    share = min([1.0, *(most / count for count in rows.values() if count)])
-    if share >= 1.0:
+    signals = _signals(tables)
+    if all(len(found.together) <= most for found in signals.values()):
         return tables, ()
-    thinned = {name: _thinned(found, share) for name, found in _signals(tables).items()}
+    bound = min(_bound(found, most) for found in signals.values())
+    thinned = {name: _thinned(found, bound) for name, found in signals.items()}
     notes = tuple(
-        f"{'traces' if name == 'spans' else name}: {len(found.together):,} of {rows[name]:,} rows looked at, by traces"
+        f"{'traces' if name == 'spans' else name}: {len(found.together):,} of {len(signals[name].together):,} rows "
+        "looked at, by traces"
         for name, found in thinned.items()
     )
     return replace(tables, **thinned), notes
@@ -40,17 +42,31 @@ def _signals(tables: Tables) -> dict[str, Compared]:
     return {name: compared for name, compared in found.items() if compared is not None}
 
 
-def _thinned(compared: Compared, share: float) -> Compared:
+def _bound(compared: Compared, most: int) -> int:
+    """The largest part below which there are no more than so many rows."""
+    parts = np.concatenate([_parts(table) for table in _tables(compared)])
+    return int(np.searchsorted(np.bincount(parts, minlength=_PARTS).cumsum(), most, side="right"))
+
+
+def _thinned(compared: Compared, bound: int) -> Compared:
     before = compared.before
-    return Compared(_kept(compared.now, share), None if before is None else _kept(before, share))
+    return Compared(_kept(compared.now, bound), None if before is None else _kept(before, bound))
 
 
-def _kept(table: pa.Table, share: float) -> pa.Table:
-    if not table.num_rows:
-        return table
-    trace, ids = codes(table.column("trace_id"))
-    hashes = np.array([zlib.crc32(trace_id.encode()) % _PARTS for trace_id in ids])
-    place = (np.arange(len(trace)) * 40_503) % _PARTS  # a stride that visits every part before any again
-    of_row = np.where(np.array([bool(trace_id) for trace_id in ids])[trace], hashes[trace], place)
-    keep: Bools = of_row < share * _PARTS
+def _tables(compared: Compared) -> list[pa.Table]:
+    return [compared.now, *([] if compared.before is None else [compared.before])]
+
+
+def _kept(table: pa.Table, bound: int) -> pa.Table:
+    keep: Bools = _parts(table) < bound
     return table.filter(pa.array(keep))
+
+
+def _parts(table: pa.Table) -> Ints:
+    """The part that each row belongs to."""
+    if not table.num_rows:
+        return np.zeros(0, np.int64)
+    trace, ids = codes(table.column("trace_id"))
+    hashes = np.array([zlib.crc32(trace_id.encode()) % _PARTS for trace_id in ids], np.int64)
+    place = (np.arange(len(trace)) * 40_503) % _PARTS  # a stride that visits every part before any again
+    return np.where(np.array([bool(trace_id) for trace_id in ids])[trace], hashes[trace], place)

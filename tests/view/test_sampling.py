@@ -1,6 +1,9 @@
 from collections import Counter
 from typing import cast
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from service.evidence.tables import Compared, Tables
 from service.view.sampling import sampled
 from tests.telemetry_rows import Row, at, logs, spans
@@ -55,9 +58,11 @@ def test_lines_of_no_trace_are_thinned_too() -> None:
     assert 700 < found.logs.together.num_rows < 1300
 
 
-def test_what_was_thinned_once_is_not_thinned_to_nothing_again() -> None:
-    once, _ = sampled(_tables(1000), 1500)
-    twice, _ = sampled(once, 1500)
-    assert once.spans is not None
-    assert twice.spans is not None
-    assert twice.spans.together.num_rows > 0.7 * once.spans.together.num_rows
+@settings(max_examples=20)
+@given(st.integers(0, 400), st.integers(0, 2000), st.integers(1, 3000))
+def test_no_more_is_kept_than_asked_for_and_what_was_thinned_once_stays_as_it_is(
+    traces: int, lines_of_no_trace: int, most: int
+) -> None:
+    once, _ = sampled(_tables(traces, lines_of_no_trace), most)
+    assert all(len(found.together) <= most for found in (once.spans, once.logs) if found is not None)
+    assert sampled(once, most) == (once, ())
