@@ -1,7 +1,8 @@
 """What the small model may write: the JSON of exactly one move, as an automaton over token ids.
 
 The same automaton masks serving, sampling in training and the losses. A state costs a few microseconds: what is always
-the same is computed once, and what depends on the frame is the aliases that stand in its own prompt.
+the same is computed once, and what depends on the frame is the aliases that stand in its own prompt: components, and of
+each the rows that were shown about it, as no other row proves anything of it.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from service.domain.fault import Fault
 from service.llm.embedded import pieces
 from service.llm.embedded.pieces import RowsEnd
-from service.llm.embedded.vocabulary import END, Vocabulary
+from service.llm.embedded.vocabulary import END, SPECIALS, Vocabulary
 
 Ids = NDArray[np.int32]
 
@@ -48,14 +49,18 @@ class State:
 Then = Callable[[int], State]
 """The place that a token leads to."""
 
+About = Callable[[int], Ids]
+"""The rows that were shown about a component."""
+
 
 class Grammar:
     """The automaton of one vocabulary. Raises `SettingsError` where that has no token for a piece of a move."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
-        self._size = vocabulary.size
         self._components = np.sort(np.concatenate([vocabulary.aliases["c"], vocabulary.aliases["n"]]))
-        self._rows = np.sort(vocabulary.aliases["e"])
+        self._is_row = _among(vocabulary, vocabulary.aliases["e"])
+        self._is_component = _among(vocabulary, self._components)
+        self._ends_line = _among(vocabulary, _ids(vocabulary, "\n", *SPECIALS))
         self._opening = {tool: vocabulary.id(text) for tool, text in pieces.OPENING.items()}
         self._everywhere = _ids(vocabulary, pieces.EVERYWHERE)
         self._guilt = _ids(vocabulary, pieces.GUILTY, pieces.INNOCENT)
@@ -78,23 +83,32 @@ class Grammar:
         """
         if not allowed or not self._opening.keys() >= set(allowed):
             raise ValueError(f"allowed are {', '.join(allowed) or 'no tools'}: there are {', '.join(self._opening)}")
-        there = np.zeros(self._size, np.bool_)
-        there[np.asarray(prompt_ids, np.int32)] = True
-        rows, components = self._rows[there[self._rows]], self._components[there[self._components]]
-        if not len(components):
-            # A frame always names a component: it lies beyond the aliases that have a token. Any will do, none is it.
-            components = self._components[:1]
-        begin = {self._opening[tool]: self._beginning(tool, components, rows) for tool in allowed}
+        prompt = np.asarray(prompt_ids, np.int32)
+        named = prompt[self._is_component[prompt]]
+        # A frame always names a component: it lies beyond the aliases that have a token. Any will do, none is it.
+        named = named if len(named) else self._components[:1]
+        begin = {self._opening[tool]: self._beginning(tool, named, self._about(prompt)) for tool in allowed}
         return State(np.array(sorted(begin), np.int32), lambda tool: begin[tool]())
 
-    def _beginning(self, tool: str, components: Ids, rows: Ids) -> Callable[[], State]:
+    def _about(self, prompt: Ids) -> About:
+        """A row is about the components on its line: whose it is, both ends of a call, whom a verdict names with it."""
+
+        def about(component: int) -> Ids:
+            line = np.cumsum(self._ends_line[prompt])
+            return np.unique(prompt[self._is_row[prompt] & np.isin(line, line[prompt == component])])
+
+        return about
+
+    def _beginning(self, tool: str, named: Ids, about: About) -> Callable[[], State]:
+        components = np.unique(named)
         match tool:
             case pieces.INVESTIGATE:
                 return lambda: self._target(components, 1)
             case pieces.REPORT_VERDICT:
-                return lambda: self._verdict(rows)
+                # The component that a frame is about is the first that its question names.
+                return lambda: self._verdict(about(int(named[0])))
             case pieces.PRINT_RESULTS:
-                return lambda: self._cause(components, rows, 1)
+                return lambda: self._cause(components, about, 1)
             case _:
                 return lambda: self._search(components)
 
@@ -116,7 +130,7 @@ class Grammar:
         fault = State(self._faults, lambda _: proof)
         return State(self._guilt, lambda _: fault)
 
-    def _cause(self, left: Ids, rows: Ids, number: int) -> State:
+    def _cause(self, left: Ids, about: About, number: int) -> State:
         """One of the components that are left, with fault and rows; then there may be another."""
 
         def after(component: int) -> State:
@@ -124,7 +138,8 @@ class Grammar:
             more = number < pieces.MAX_CAUSES and len(rest) > 0
             ends = self._cause_ends if more else self._last_cause_ends
             proof = ends.state(
-                rows, lambda end: self._cause(rest, rows, number + 1) if end in self._another else self._end
+                about(component),
+                lambda end: self._cause(rest, about, number + 1) if end in self._another else self._end,
             )
             fault = State(self._faults, lambda _: proof)
             return State(self._fault, lambda _: fault)
@@ -169,6 +184,13 @@ class _Rows:
             return self._list.state(more, lambda: self._row(rest, number + 1, then), then)
 
         return State(left, after)
+
+
+def _among(vocabulary: Vocabulary, ids: Ids) -> NDArray[np.bool_]:
+    """Of each id whether it is one of these."""
+    there = np.zeros(vocabulary.size, np.bool_)
+    there[ids] = True
+    return there
 
 
 def _ids(vocabulary: Vocabulary, *tokens: str) -> Ids:

@@ -177,3 +177,17 @@ def test_the_moves_are_those_of_the_specs() -> None:
         specs.MAX_ROWS,
         specs.MAX_CAUSES,
     )
+
+
+def test_only_rows_that_were_shown_about_a_component_prove_anything_of_it() -> None:
+    page = "root c1\ne3 gap c1>c2 s7\ne4 metric c2/0 s5\nc3 guilty cpu e8:s4 e9:s3\ne7 metric n0 s2"
+    opening = pieces.OPENING["print_results"]
+    for component, rows in (("c1", {"e3"}), ("c2", {"e3", "e4"}), ("c3", {"e8", "e9"}), ("n0", {"e7"})):
+        state = after(start("print_results", shown=page), opening, component, pieces.FAULT, "cpu", pieces.ROWS)
+        assert tokens(state) == rows
+
+
+def test_a_verdict_is_proven_by_rows_about_the_component_that_its_frame_is_about() -> None:
+    page = "child c2\nasked-by c1\ne3 gap c1>c2 s7\ne5 metric c1 s5"
+    state = after(start("report_verdict", shown=page), pieces.OPENING["report_verdict"], pieces.GUILTY, "slow")
+    assert tokens(after(state, pieces.ROWS)) == {"e3"}
