@@ -45,11 +45,12 @@ def evaluate(
     permute_names: Annotated[
         bool, typer.Option("--permute-names", help="Rename every component first: nothing may change.")
     ] = False,
+    depth: Annotated[int | None, typer.Option(min=0, help="Of investigations; 0 is one linear conversation.")] = None,
 ) -> None:
     """Run every method over labelled cases and print a table per system, with 95 % intervals."""
     from model_store.evaluate.command import Wanted, run
 
-    run(Wanted(cases, rank, model, limit, json_file, baselines, ablate, permute_names), print)
+    run(Wanted(cases, rank, model, limit, json_file, baselines, ablate, permute_names, depth), print)
 
 
 @app.command()
@@ -137,18 +138,20 @@ def bench(
     cases: Annotated[list[Path] | None, typer.Argument(metavar="[CASES_DIR...]", help="Else synthetic cases.")] = None,
     services: Annotated[int, typer.Option(min=1, help="How many services a synthetic system has.")] = 50,
     count: Annotated[int, typer.Option(min=1, help="How many synthetic cases.")] = 10,
+    model: Annotated[str, typer.Option(help='"promoted", "rules", a model\'s directory, or "none".')] = "none",
 ) -> None:
-    """Seconds (p50, p95) and peak memory of evidence and statistical rank."""
+    """Seconds (p50, p95) and peak memory of whole localizations: evidence, rank and, if one is named, a model."""
     from model_store.bench import measure
     from model_store.cases import find_cases
+    from model_store.evaluate.methods import opened
 
     if cases is not None and cases:
-        print(measure(find_cases(cases)).line())
+        print(measure(find_cases(cases), *opened(model)).line())
         return
     with tempfile.TemporaryDirectory(prefix="hypocenter-bench-") as temporary:
         # Made in a process of its own: what making them needs is not what localizing them needs.
         _simulate_apart(Path(temporary), count, services)
-        print(f"synthetic, {services} services: {measure(find_cases([Path(temporary)])).line()}")
+        print(f"synthetic, {services} services: {measure(find_cases([Path(temporary)]), *opened(model)).line()}")
 
 
 @app.command("bench-store")

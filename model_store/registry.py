@@ -29,7 +29,11 @@ REMEMBERED = 20
 MOVE_S = 30.0
 """How long a model may take to write its first move before it counts as broken."""
 
-_QUESTION = "root c0\nalerting c0\ncomponents 2 services 1 nodes: c0 to c1 and n0\nsignals traces metrics logs changes\nsuspects none"
+_QUESTION = """root c0
+alerting c0
+components 2 services 1 nodes: c0 to c1 and n0
+signals traces metrics logs changes
+suspects none"""
 
 
 @dataclass(frozen=True, slots=True)

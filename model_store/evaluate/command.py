@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from model_store.cases import find_cases
@@ -15,7 +15,7 @@ from model_store.evaluate.permute import permuted
 from model_store.evaluate.report import document
 from model_store.evaluate.results import Evaluation
 from model_store.evaluate.run import as_recorded, evaluate
-from model_store.evaluate.table import comparison_table, confidence_table, fault_table, system_tables
+from model_store.evaluate.table import comparison_table, confidence_table, fault_table, system_tables, usage_table
 from model_store.memory import peak_rss_mb
 from service.agent.budget import Budget
 from service.domain.localization import RankedBy
@@ -39,6 +39,8 @@ class Wanted:
     baselines: bool = True
     ablate: bool = False
     permute_names: bool = False
+    depth: int | None = None
+    """How deep the model may investigate; 0 is one conversation, the published linear plan."""
 
 
 def run(wanted: Wanted, say: Say) -> Evaluation:
@@ -46,7 +48,8 @@ def run(wanted: Wanted, say: Say) -> Evaluation:
     model, fusion = opened(wanted.model or next(iter(MODELS)))
     chosen = _chosen(wanted, model)
     directories = find_cases(wanted.roots)[: wanted.limit]
-    ours = methods(model, Budget(), fusion)
+    budget = Budget() if wanted.depth is None else replace(Budget(), depth=wanted.depth)
+    ours = methods(model, budget, fusion)
     absent = [BARO] if wanted.baselines and not baro.installed() else []
     baselines = {n: b for n, b in BASELINES.items() if n not in absent} if wanted.baselines else {}
     ablated = ablations(Budget()) if wanted.ablate else {}
@@ -69,11 +72,16 @@ def run(wanted: Wanted, say: Say) -> Evaluation:
     say(fault_table(evaluation.results, list(ours)))
     say("\nConfidence, all cases\n")
     say(confidence_table(evaluation.results, list(ours)))
+    if model is not None:
+        say("\nWhat the model does, all cases\n")
+        say(usage_table(evaluation.results, list(ours)))
     if ablated:
         say("\nThe statistical rank by its kinds of evidence\n")
         say(system_tables(evaluation, [STATISTICAL, *ablated]))
     say("\nPaired, all cases\n")
     say(comparison_table(evaluation.results, chosen, [n for n in (*ours, *baselines) if n != chosen]))
+    if model is not None:
+        say("\n" + comparison_table(evaluation.results, row_name(model.identity.name, RankedBy.MODEL), [STATISTICAL]))
     say(
         f"\n{len(evaluation.results)} cases, {len(evaluation.broken)} broken. Ours: seconds from the first question to "
         f"a store to the answer; baselines: their own. Peak memory of the whole run {peak_mb:.0f} MiB."

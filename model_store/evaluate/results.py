@@ -6,6 +6,7 @@ from model_store.cases import Cluster
 from model_store.evaluate.bootstrap import Comparison, Interval, compare, interval
 from model_store.evaluate.reliability import calibration_error, reliability
 from model_store.evaluate.scores import MEASURES, Scores
+from service.domain.localization import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +15,7 @@ class Answer:
 
     ``scores`` is None for a case without a cause, where only ``false_cause`` counts. ``rank`` is None as well where a
     baseline's ties leave it open. ``seconds`` is from the first question to a store until the answer. ``confidence``
-    is that of the first cause; None of a method that does not say.
+    is that of the first cause, ``usage`` what the model did; None of a method that does not say.
     """
 
     scores: Scores | None
@@ -26,6 +27,7 @@ class Answer:
     fault_right: bool | None = None
     confidence: float | None = None
     resolved: bool | None = None
+    usage: Usage | None = None
 
     @property
     def right(self) -> bool:

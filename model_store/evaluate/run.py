@@ -120,6 +120,7 @@ async def _answer(method: Method, opened: Opened, source: Source) -> Answer:
         fault_right=graded.fault_right,
         confidence=localization.causes[0].confidence if localization.causes else 0.0,
         resolved=not localization.unresolved,
+        usage=localization.usage,
     )
 
 

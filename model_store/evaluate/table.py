@@ -6,6 +6,7 @@ from model_store.cases import NO_CAUSE
 from model_store.evaluate.bootstrap import Interval
 from model_store.evaluate.results import CaseResult, Evaluation, Summary, against, summarize
 from model_store.evaluate.scores import MEASURES
+from service.domain.localization import Usage
 
 HEADINGS = ("method", *(name.upper() for name in MEASURES), "fault", "false cause", "p50 s", "p95 s")
 
@@ -44,6 +45,18 @@ def confidence_table(results: Sequence[CaseResult], methods: Sequence[str]) -> s
         (method, *map(_rate, (one.calibration_error, one.resolved, one.wrong_resolved))) for method, one in told.items()
     ]
     return text_table(("method", "calibration error", "resolved", "of these wrong"), rows)
+
+
+def usage_table(results: Sequence[CaseResult], methods: Sequence[str]) -> str:
+    """What an incident costs on average: frames opened, moves, tool calls, tokens read and written, seconds."""
+    told = [(method, [u for r in results if (u := r.answers[method].usage) and u.frames]) for method in methods]
+    rows = [(name, *(f"{sum(column) / len(used):.1f}" for column in zip(*map(_usage, used), strict=True)))
+            for name, used in told if used]  # fmt: skip
+    return text_table(("method", "frames", "moves", "tool calls", "tokens read", "tokens written"), rows)
+
+
+def _usage(used: Usage) -> tuple[int, ...]:
+    return used.frames, used.turns, used.tool_calls, used.prompt_tokens, used.completion_tokens
 
 
 def comparison_table(results: Sequence[CaseResult], ours: str, others: Sequence[str]) -> str:

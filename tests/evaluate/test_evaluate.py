@@ -223,3 +223,12 @@ def test_a_model_that_names_nothing_is_not_paid_for_the_statistical_rank(cases: 
         result = asyncio.run(evaluate_case(source, methods(Silent(), Budget()), {}))
     assert result.answers["silent, alone"].causes == ()
     assert result.answers["silent, fused"].causes == result.answers["statistical"].causes
+
+
+def test_at_depth_0_nothing_is_investigated_and_the_tables_tell_what_a_model_does(
+    cases: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    linear = run(Wanted([cases], baselines=False, model="rules", depth=0), print)
+    frames = [a.usage.frames for r in linear.results for n, a in r.answers.items() if a.usage and n != "statistical"]
+    assert set(frames) == {1}
+    assert "| rules, alone | 1.0 " in capsys.readouterr().out
