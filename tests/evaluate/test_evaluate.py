@@ -76,7 +76,7 @@ def test_every_method_answers_every_case_and_the_json_keeps_the_contract(
     assert kinds == list(dict.fromkeys(kinds))
     assert sum(int(line.split("|")[2]) for line in by_fault.strip().splitlines()[2:]) == 3
     assert 0 <= document["calibration_error"] <= 1
-    sure = printed.partition("Confidence, all cases")[2].partition("The statistical rank by")[0]
+    sure = printed.partition("Confidence, all cases")[2].partition("What the model does")[0]
     assert [line.split("|")[1].strip() for line in sure.strip().splitlines()[2:]] == list(document["methods"])[:3]
 
 
