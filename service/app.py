@@ -26,11 +26,7 @@ from service.jobs.changes import ToldChanges
 from service.jobs.sqlite import SqliteStore
 from service.jobs.store import IncidentStore
 from service.ports import Telemetry
-from service.settings import (
-    Options,
-    Settings,
-    read_settings,
-)
+from service.settings import Options, Settings, read_settings
 from service.stores.embedded.intake import Intake
 from service.stores.recorded import RecordedCase
 from service.telemetry import Meters, log_to, logger, tracer
@@ -55,6 +51,8 @@ async def serve(config: Path | None, options: Options) -> None:
         store, meters, stopping = open_store(settings.store), Meters(), asyncio.Event()
         closing.push_async_callback(store.close)
         source = open_source(settings)
+        if source is not None:
+            closing.push_async_callback(source.aclose)
         worker = None if source is None else build_worker(settings, store, source, meters)
         intake = open_intake(settings.telemetry)
         gateway = build_gateway(settings, store, source, meters, stopping)
@@ -84,6 +82,7 @@ async def work(config: Path | None, options: Options) -> None:
     try:
         await build_worker(settings, store, source, Meters()).run(stopping)
     finally:
+        await source.aclose()
         await store.close()
 
 

@@ -119,8 +119,8 @@ def _start_hypocenter(conductor: Conductor, port: int, model: str, pace: Pace) -
     directory: Path = conductor.directory
     settings = {
         "PORT": port, "STORE": directory / "hypocenter.sqlite", "TELEMETRY__EMBEDDED": directory / "telemetry",
-        "TELEMETRY__PROMETHEUS_URL": f"http://127.0.0.1:{conductor.ports['prometheus']}",
-        "TELEMETRY__PROMETHEUS_STEP_S": 5, "WINDOWS__LEAD_S": pace.lead_s, "WINDOWS__BASELINE_S": pace.baseline_s,
+        "METRICS__KIND": "prometheus", "METRICS__URL": f"http://127.0.0.1:{conductor.ports['prometheus']}",
+        "METRICS__STEP_S": 5, "WINDOWS__LEAD_S": pace.lead_s, "WINDOWS__BASELINE_S": pace.baseline_s,
         "WINDOWS__SHORTEST_BASELINE_S": pace.shortest_s, "MODEL__NAME": model,
     }  # fmt: skip
     environment = {f"HYPOCENTER_{name}": str(value) for name, value in settings.items()}

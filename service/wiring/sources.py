@@ -1,53 +1,67 @@
 """From settings to where telemetry comes from."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
+from typing import Any, Protocol
 
 import httpx
 
 from service.errors import BackendError, CallerError, SettingsError, StoreError
 from service.gateway.context import Check
 from service.ports import Telemetry
-from service.settings import LabelSettings, Settings, TelemetrySettings, WindowSettings
-from service.stores.backend import Access, Backend
+from service.settings import Settings, TelemetrySettings, WindowSettings
 from service.stores.embedded.intake import Intake
 from service.stores.embedded.query import EmbeddedTelemetry
 from service.stores.embedded.retention import Retention
-from service.stores.prometheus import PrometheusMetrics
-from service.stores.prometheus_series import FAMILIES, Family, Labels
+from service.stores.joined_topology import JoinedTopology
 from service.stores.recorded import RecordedCase
 from service.telemetry import logger
 from service.view.windows import LiveWindows, RecordedWindows, WindowPolicy
+from service.wiring.adapters import open_kubernetes, open_logs, open_metrics
+from service.wiring.backends import Backends
 
 NO_SOURCE = (
-    "no telemetry source is set (--telemetry DIR to take it in, or --case DIR, or their settings); "
+    "no telemetry source is set (--telemetry DIR to take it in, or --case DIR, or settings such as [metrics]); "
     "what comes in is kept until there is one"
 )
 
 
+class Findable(Protocol):
+    """A store that can say what is there."""
+
+    async def found(self) -> str:
+        """In one line. Raises `BackendError`."""
+        ...
+
+
+async def _nothing_to_close() -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where telemetry comes from, which time incidents look at, and how to see whether it is there."""
+    """Where telemetry comes from, which time incidents look at, how to see whether it is there, and how to end."""
 
     telemetry: Telemetry
     windows: WindowPolicy
-    check: Callable[[], Awaitable[Check]]
+    check: Callable[[], Coroutine[Any, Any, Check]]
+    aclose: Callable[[], Awaitable[None]] = _nothing_to_close
 
 
-def open_source(settings: Settings) -> Source | None:
+def open_source(settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -> Source | None:
     """The telemetry source that is set; None if there is none. Raises `SettingsError` if there are two, and
     `service.errors.CaseError`.
     """
-    told = settings.telemetry
-    live = " and ".join(filter(None, (str(told.embedded or ""), told.prometheus_url)))
+    live = _live_names(settings)
     if settings.case is None and not live:
         logger("app").warning(NO_SOURCE)
         return None
     if settings.case is None:
-        return _live_source(told, open_prometheus(told, settings.labels), _live_windows(settings.windows))
+        return _live_source(settings, Backends(transport))
     if live:
         raise SettingsError(f"telemetry cannot come from the case {settings.case} and from {live}: choose one")
     return _recorded_source(settings.case)
@@ -74,36 +88,47 @@ async def no_source() -> Check:
     return Check(ok=False, found=NO_SOURCE)
 
 
-def _live_source(settings: TelemetrySettings, prometheus: PrometheusMetrics | None, windows: WindowPolicy) -> Source:
-    """What exporters send here, but for metrics where a Prometheus has them."""
-    embedded = None if settings.embedded is None else EmbeddedTelemetry(settings.embedded)
-    telemetry = Telemetry() if embedded is None else embedded.telemetry
-
-    async def check() -> Check:
-        try:
-            found = [await store.found() for store in (embedded, prometheus) if store is not None]
-            return Check(ok=True, found="; ".join(found))
-        except BackendError as error:
-            return Check(ok=False, found=str(error))
-
-    return Source(telemetry if prometheus is None else replace(telemetry, metrics=prometheus), windows, check)
+def _live_names(settings: Settings) -> str:
+    """The live sources that are set."""
+    groups = (settings.logs, settings.metrics, settings.changes, settings.topology)
+    named = [str(settings.telemetry.embedded or ""), *(group.url or group.kind for group in groups)]
+    return " and ".join(dict.fromkeys(filter(None, named)))
 
 
-def open_prometheus(
-    settings: TelemetrySettings, labels: LabelSettings, transport: httpx.AsyncBaseTransport | None = None
-) -> PrometheusMetrics | None:
-    """The Prometheus that is set; None if there is none. What is named comes before what is usual."""
-    if not settings.prometheus_url:
-        return None
-    usual = Labels()
-    named = {kind: (*names, *getattr(usual, kind)) for kind, names in labels}
-    access = Access(settings.prometheus_url, tenant=settings.prometheus_tenant)
-    return PrometheusMetrics(
-        Backend("Prometheus", access, transport),
-        step_s=settings.prometheus_step_s,
-        labels=Labels(**named),
-        families=(*(Family(**told.model_dump()) for told in settings.prometheus_families), *FAMILIES),
+def _live_source(settings: Settings, backends: Backends) -> Source:
+    """Each signal from the server that is named for it, else what exporters send here."""
+    directory = settings.telemetry.embedded
+    embedded = None if directory is None else EmbeddedTelemetry(directory)
+    ours = Telemetry() if embedded is None else embedded.telemetry
+    cluster = open_kubernetes("changes", settings.changes, settings.labels, backends)
+    mapped = open_kubernetes("topology", settings.topology, settings.labels, backends)
+    logs = open_logs(settings.logs, settings.labels, backends)
+    metrics = open_metrics(settings.metrics, settings.labels, backends)
+    maps = [store for store in (cluster, mapped) if store is not None]
+    telemetry = Telemetry(
+        traces=ours.traces,
+        logs=logs or ours.logs,
+        metrics=metrics or ours.metrics,
+        changes=cluster or ours.changes,
+        topology=JoinedTopology(maps) if maps else ours.topology,
     )
+    stores = [store for store in (embedded, logs, metrics, cluster, mapped) if store is not None]
+    return Source(telemetry, _live_windows(settings.windows), partial(_check, stores), backends.aclose)
+
+
+async def _check(stores: Sequence[Findable]) -> Check:
+    """What each of them says is there. Ready is who has one that answers: from the others comes no evidence, and an
+    answer says so; a service that nobody may send alerts to would answer nothing at all.
+    """
+
+    async def asked(store: Findable) -> tuple[bool, str]:
+        try:
+            return True, await store.found()
+        except BackendError as error:
+            return False, str(error)
+
+    told = await asyncio.gather(*map(asked, stores))
+    return Check(ok=any(ok for ok, _ in told), found="; ".join(found for _, found in told))
 
 
 def _live_windows(settings: WindowSettings) -> LiveWindows:

@@ -1,0 +1,43 @@
+"""What can be set: by a TOML file (``port = 9000``, under ``[model]`` ``name = "rules"``), by the environment with the
+same names (``HYPOCENTER_PORT=9000``, ``HYPOCENTER_MODEL__NAME=rules``), by the command line; the later of these stands.
+A name that does not exist is an error.
+"""
+
+from service.settings.backends import (
+    BackendSettings,
+    ChangesSettings,
+    FamilySettings,
+    LabelSettings,
+    LogsSettings,
+    MetricsSettings,
+    TopologySettings,
+)
+from service.settings.groups import (
+    BudgetSettings,
+    GatewaySettings,
+    ModelSettings,
+    Settings,
+    TelemetrySettings,
+    WindowSettings,
+    WorkerSettings,
+)
+from service.settings.reading import Options, read_settings
+
+__all__ = [
+    "BackendSettings",
+    "BudgetSettings",
+    "ChangesSettings",
+    "FamilySettings",
+    "GatewaySettings",
+    "LabelSettings",
+    "LogsSettings",
+    "MetricsSettings",
+    "ModelSettings",
+    "Options",
+    "Settings",
+    "TelemetrySettings",
+    "TopologySettings",
+    "WindowSettings",
+    "WorkerSettings",
+    "read_settings",
+]

@@ -1,0 +1,104 @@
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from service.settings.backends import (
+    ChangesSettings,
+    LabelSettings,
+    LogsSettings,
+    MetricsSettings,
+    TopologySettings,
+)
+from service.settings.values import Group, Seconds
+
+
+class ModelSettings(Group):
+    """Which model localizes: "none" (the statistical rank alone), "rules" (built in), "promoted" (the one that
+    ``hypocenter-models promote`` chose), the directory of one with its manifest or its name in the store, or the name
+    of one on a server (``base_url``).
+    """
+
+    name: Annotated[str, Field(min_length=1)] = "none"
+    store: Path | None = None
+    """The directory of models, each in its own; else that which is installed with the service."""
+    base_url: str = ""
+    """Who serves the model: any OpenAI-compatible server; one that could run in this process is served by vLLM then."""
+    api_key_file: Path | None = None
+    timeout_s: Seconds = 30.0
+
+
+class BudgetSettings(Group):
+    """What one localization may cost."""
+
+    deadline_s: Seconds = 60.0
+    telemetry_timeout_s: Seconds = 10.0
+    depth: Annotated[int, Field(ge=0, le=10)] = 3
+    frames: Annotated[int, Field(ge=1, le=200)] = 16
+    turns: Annotated[int, Field(ge=1, le=50)] = 8
+    tokens: Annotated[int, Field(ge=1000)] = 100_000
+
+
+class GatewaySettings(Group):
+    """What callers may do."""
+
+    body_limit_bytes: Annotated[int, Field(ge=1024)] = 1_000_000
+    requests_per_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 500.0
+    """Notifications and questions taken per second, in the long run; 0 is no limit."""
+    longest_wait_s: Seconds = 60.0
+    heartbeat_s: Seconds = 15.0
+
+
+class WorkerSettings(Group):
+    """How localizations are worked on."""
+
+    at_once: Annotated[int, Field(ge=1, le=64)] = 2
+    lease_s: Seconds = 6.0
+    drain_s: Seconds = 10.0
+    """How long a localization may take to end when the process is told to."""
+
+
+class WindowSettings(Group):
+    """Which time a live incident looks at: see `service.view.windows.LiveWindows`."""
+
+    lead_s: Seconds = 600.0
+    longest_s: Seconds = 7200.0
+    baseline_s: Seconds = 3600.0
+    shortest_baseline_s: Seconds = 900.0
+
+
+class TelemetrySettings(Group):
+    """The store that exporters send their telemetry to, in the directory ``embedded``: signals that no other server is
+    named for come from there.
+    """
+
+    embedded: Path | None = None
+    keep_s: Annotated[float, Field(gt=0, le=366 * 86_400, allow_inf_nan=False)] = 48 * 3600.0
+    """Rows are kept so long, and are removed earlier if there would be more than ``keep_bytes``, oldest first."""
+    keep_bytes: Annotated[int, Field(ge=1_000_000)] = 5_000_000_000
+    body_limit_bytes: Annotated[int, Field(ge=1024, le=100_000_000)] = 8_000_000
+    """The longest request taken, packed and unpacked."""
+    room_bytes: Annotated[int, Field(ge=1024)] = 64_000_000
+    """All requests together that are not on the disk yet; more are told to come again."""
+
+
+class Settings(Group):
+    """All settings; only `service.app` and `service.wiring` read them."""
+
+    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8080
+    store: Path = Path("hypocenter.sqlite")
+    case: Path | None = None
+    rank: Literal["model", "statistical", "fused"] = "fused"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    model: ModelSettings = ModelSettings()
+    budget: BudgetSettings = BudgetSettings()
+    gateway: GatewaySettings = GatewaySettings()
+    worker: WorkerSettings = WorkerSettings()
+    windows: WindowSettings = WindowSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
+    logs: LogsSettings = LogsSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    changes: ChangesSettings = ChangesSettings()
+    topology: TopologySettings = TopologySettings()
+    labels: LabelSettings = LabelSettings()

@@ -1,0 +1,65 @@
+"""From settings to adapters: what answers for a signal."""
+
+from service.settings import ChangesSettings, LabelSettings, LogsSettings, MetricsSettings
+from service.settings.backends import KUBERNETES
+from service.stores.clickhouse import ClickHouse, Tables
+from service.stores.elasticsearch import ElasticsearchLogs, Index
+from service.stores.kubernetes.store import Kubernetes, service_account
+from service.stores.log_fields import ECS, OTEL, USUAL, LogFields
+from service.stores.loki import FIELDS, LokiLogs
+from service.stores.prometheus import PrometheusMetrics
+from service.stores.prometheus_series import FAMILIES, Family, Labels
+from service.stores.victorialogs import VictoriaLogs
+from service.wiring.backends import Backends, access_of
+
+_CONVENTIONS = {"": USUAL, "otel": OTEL, "ecs": ECS}
+_OF_LOGS = ("service", "pod", "node", "severity", "body", "trace_id", "span_id")
+_OF_METRICS = ("service", "pod", "node", "peer", "status")
+
+
+Logs = LokiLogs | VictoriaLogs | ElasticsearchLogs | ClickHouse
+
+
+def open_logs(settings: LogsSettings, labels: LabelSettings, backends: Backends) -> Logs | None:
+    """Where logs come from; None if that is not set. Raises `SettingsError`."""
+    if not settings.kind:
+        return None
+    backend, fields = backends.of("logs", settings), _fields(_CONVENTIONS[settings.fields], labels)
+    match settings.kind:
+        case "loki":
+            return LokiLogs(backend, settings.only, _fields(FIELDS, labels))
+        case "victorialogs":
+            return VictoriaLogs(backend, settings.only, fields)
+        case "clickhouse":
+            return ClickHouse(backend, Tables(settings.database, logs=settings.table))
+        case _:
+            return ElasticsearchLogs(backend, Index(settings.index, settings.time_field, fields, settings.only))
+
+
+def open_metrics(settings: MetricsSettings, labels: LabelSettings, backends: Backends) -> PrometheusMetrics | None:
+    """Where metrics come from; None if that is not set. Raises `SettingsError`."""
+    if not settings.kind:
+        return None
+    usual = Labels()
+    named = {kind: (*getattr(labels, kind), *getattr(usual, kind)) for kind in _OF_METRICS}
+    return PrometheusMetrics(
+        backends.of("metrics", settings),
+        step_s=settings.step_s,
+        labels=Labels(**named),
+        families=(*(Family(**told.model_dump()) for told in settings.families), *FAMILIES),
+    )
+
+
+def _fields(usual: LogFields, labels: LabelSettings) -> LogFields:
+    return usual.preferring(**{what: getattr(labels, what) for what in _OF_LOGS})
+
+
+def open_kubernetes(
+    signal: str, settings: ChangesSettings, labels: LabelSettings, backends: Backends
+) -> Kubernetes | None:
+    """The cluster that tells of changes and of what runs where; None if there is none. Raises `SettingsError`."""
+    if settings.kind != KUBERNETES:
+        return None
+    base = None if settings.url else service_account()
+    access = access_of(settings, base)
+    return Kubernetes(backends.of(signal, settings, access), settings.namespaces, labels.service)
