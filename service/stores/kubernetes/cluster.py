@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,11 +17,10 @@ from service.stores.kubernetes.objects import (
     Pod,
     ReplicaSet,
 )
-from service.telemetry import logger
 
 PAGE: Final = 500
 MOST_PAGES: Final = 8
-"""Of a list that is longer, the beginning is looked at, and the log says so."""
+"""Of a list that is longer, the beginning is looked at, and the answer says so."""
 FRESH_S: Final = 5.0
 """So long one reading serves: an incident asks for changes and for the topology at the same time."""
 
@@ -35,20 +34,21 @@ WARNINGS: Final = "involvedObject.kind=Pod,type=Warning"
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What there is in the cluster now."""
+    """What there is in the cluster now; ``notes`` say what of it could not be read."""
 
     pods: tuple[Pod, ...] = ()
     replica_sets: tuple[ReplicaSet, ...] = ()
     controller_revisions: tuple[ControllerRevision, ...] = ()
     nodes: tuple[Node, ...] = ()
     events: tuple[Event, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
 class Cluster:
     """One API server. Without ``namespaces`` all but the system's own are looked at.
 
-    A list that we may not read costs what it would have told, and the log says so; where none can be read, it raises.
+    A list that we may not read costs what it would have told, and the answer says so; without pods nothing is told.
     """
 
     backend: Backend
@@ -62,7 +62,7 @@ class Cluster:
         """The objects, as they were a few seconds ago at most. Raises `BackendError`."""
         async with self._turn_in(asyncio.get_running_loop()):
             if self._read is None or time.monotonic() - self._read_at > FRESH_S:
-                self._read = await self._everything()
+                self._read = await _Reading(self.backend, self.namespaces or ("",)).everything()
                 self._read_at = time.monotonic()
             return self._read
 
@@ -71,55 +71,42 @@ class Cluster:
             self._loop, self._turn = loop, asyncio.Lock()
         return self._turn
 
-    async def _everything(self) -> Found:
-        failures: list[BackendError] = []
-        namespaces = self.namespaces or ("",)
+
+@dataclass(slots=True)
+class _Reading:
+    """All lists, read once. ``failures`` are those of lists that could not be read at all."""
+
+    backend: Backend
+    namespaces: Sequence[str]
+    failures: list[BackendError] = field(default_factory=list[BackendError])
+    notes: dict[str, None] = field(default_factory=dict[str, None])
+
+    async def everything(self) -> Found:
+        """What there is. Raises `BackendError` where no pods can be read: a server in trouble is not asked further."""
+        pods = await self._lists("/api/v1", "pods", Page[Pod])
+        if self.failures and not pods:
+            raise self.failures[0]
         found = await asyncio.gather(
-            self._of_each("/api/v1", "pods", namespaces, Page[Pod], failures),
-            self._of_each("/apis/apps/v1", "replicasets", namespaces, Page[ReplicaSet], failures),
-            self._of_each("/apis/apps/v1", "controllerrevisions", namespaces, Page[ControllerRevision], failures),
-            self._readable(self._pages("/api/v1/nodes", "", Page[Node]), failures),
-            self._events(namespaces, failures),
+            self._lists("/apis/apps/v1", "replicasets", Page[ReplicaSet]),
+            self._lists("/apis/apps/v1", "controllerrevisions", Page[ControllerRevision]),
+            self._list("/api/v1/nodes", "", Page[Node]),
+            self._events(),
         )
-        if failures and not any(found):
-            raise failures[0]
-        pods, replica_sets, controller_revisions, nodes, events = found
-        return Found(pods, replica_sets, controller_revisions, nodes, events)
+        return Found(pods, *found, tuple(self.notes))
 
-    async def _events(self, namespaces: Sequence[str], failures: list[BackendError]) -> tuple[Event, ...]:
+    async def _events(self) -> tuple[Event, ...]:
         """Few kinds of them: a busy cluster holds a hundred times as many of others."""
-        asked = [
-            self._of_each("/api/v1", "events", namespaces, Page[Event], failures, selector)
-            for selector in (*EVENTS_ABOUT, WARNINGS)
-        ]
-        nodes = self._of_each("/api/v1", "events", (OF_NODES,), Page[Event], failures, "involvedObject.kind=Node")
-        return tuple(event for events in await asyncio.gather(*asked, nodes) for event in events)
+        of_nodes = self._list(_path("/api/v1", "events", OF_NODES), "involvedObject.kind=Node", Page[Event])
+        told = (self._lists("/api/v1", "events", Page[Event], selector) for selector in (*EVENTS_ABOUT, WARNINGS))
+        return tuple(event for events in await asyncio.gather(*told, of_nodes) for event in events)
 
-    async def _of_each(
-        self,
-        api: str,
-        resource: str,
-        namespaces: Sequence[str],
-        page: type[Page[Item]],
-        failures: list[BackendError],
-        selector: str = "",
-    ) -> tuple[Item, ...]:
-        asked = [
-            self._readable(self._pages(_path(api, resource, namespace), _selector(namespace, selector), page), failures)
-            for namespace in namespaces
-        ]
-        return tuple(item for items in await asyncio.gather(*asked) for item in items)
+    async def _lists(self, api: str, resource: str, page: type[Page[Item]], selector: str = "") -> tuple[Item, ...]:
+        """The list of every namespace."""
+        told = (self._list(_path(api, resource, ns), _selector(ns, selector), page) for ns in self.namespaces)
+        return tuple(item for items in await asyncio.gather(*told) for item in items)
 
-    async def _readable(self, items: Awaitable[tuple[Item, ...]], failures: list[BackendError]) -> tuple[Item, ...]:
-        try:
-            return await items
-        except BackendError as error:
-            logger("kubernetes").warning("a list is left out: %s", error)
-            failures.append(error)
-            return ()
-
-    async def _pages(self, path: str, selector: str, page: type[Page[Item]]) -> tuple[Item, ...]:
-        """The list, or its beginning where it is very long or breaks off."""
+    async def _list(self, path: str, selector: str, page: type[Page[Item]]) -> tuple[Item, ...]:
+        """The list, its beginning where it is very long or breaks off, or nothing where it cannot be read."""
         items: list[Item] = []
         go_on = ""
         for _ in range(MOST_PAGES):
@@ -127,16 +114,24 @@ class Cluster:
             try:
                 told = await self.backend.told(page, "GET", path, params={k: v for k, v in params.items() if v})
             except BackendError as error:
-                if not items:
-                    raise
-                logger("kubernetes").warning("%s is told in part: %s", path, error)
+                self._failed(error, path, len(items))
                 return tuple(items)
             items += told.items
             go_on = told.metadata.go_on
             if not go_on:
                 return tuple(items)
-        logger("kubernetes").warning("%s: of more than %d objects the first are looked at", path, len(items))
+        self.notes[f"{self.backend.name}: of {_noun(path)} only the first {len(items)} looked at"] = None
         return tuple(items)
+
+    def _failed(self, error: BackendError, path: str, there: int) -> None:
+        if not there:
+            self.failures.append(error)
+        of = f"{_noun(path)} {f'after the first {there} ' if there else ''}not read"
+        self.notes[f"{of}: {error}"] = None
+
+
+def _noun(path: str) -> str:
+    return path.rpartition("/")[2]
 
 
 def _path(api: str, resource: str, namespace: str) -> str:

@@ -20,6 +20,7 @@ from service.stores.kubernetes.objects import Pod
 from service.stores.kubernetes.restarts import restarts
 from service.stores.kubernetes.rollouts import rollouts
 from service.stores.kubernetes.row import table_of
+from service.stores.partial import with_notes
 from service.stores.validation import name_of, printable
 
 ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -46,11 +47,12 @@ class Kubernetes:
         self._labels = labels
 
     async def changes(self, window: Window) -> pa.Table:
-        """Changes of the window, those of a node under its name. Raises `BackendError` if nothing can be read."""
-        return await asyncio.to_thread(_changes, await self._cluster.found(), self._labels, window)
+        """Changes of the window, those of a node under its name. Raises `BackendError` if its pods cannot be read."""
+        found = await self._cluster.found()
+        return with_notes(await asyncio.to_thread(_changes, found, self._labels, window), found.notes)
 
     async def topology(self, window: Window) -> pa.Table:
-        """Which services run on which nodes, as it is now. Raises `BackendError` if nothing can be read."""
+        """Which services run on which nodes, as it is now. Raises `BackendError` if its pods cannot be read."""
         found = await self._cluster.found()
         names = _names(found, self._labels)
         placed = dict.fromkeys((names.of_pod(pod), name_of(pod.spec.node_name)) for pod in found.pods if _runs(pod))

@@ -14,6 +14,7 @@ from service.stores.backend import Backend
 from service.stores.kubernetes import cluster
 from service.stores.kubernetes.fake import FakeKubernetes, Object
 from service.stores.kubernetes.store import Kubernetes, service_account
+from service.stores.partial import notes_of
 from tests.stores.kubernetes.cluster import (
     container,
     controller_revision,
@@ -218,13 +219,19 @@ def test_long_lists_are_read_a_page_at_a_time() -> None:
 def test_a_list_whose_rest_expires_is_told_in_part() -> None:
     pods = [pod(f"cart-1-{i}", f"node-{i}") for i in range(3 * cluster.PAGE)]
     fake = FakeKubernetes({"pods": pods}, expires_after=1)
-    assert asyncio.run(kubernetes(fake).topology(WINDOW)).num_rows == cluster.PAGE
+    store = kubernetes(fake)
+    assert asyncio.run(store.topology(WINDOW)).num_rows == cluster.PAGE
+    (note,) = notes_of(asyncio.run(store.changes(WINDOW)))
+    assert note.startswith("pods after the first 500 not read: Kubernetes answered")
 
 
 def test_what_we_may_not_read_costs_no_more_than_itself() -> None:
     objects = {"pods": [pod(statuses=(status(last=ended(4)),))], "nodes": [node()]}
     fake = FakeKubernetes(objects, forbidden={"nodes", "events", "replicasets", "controllerrevisions"})
-    assert asyncio.run(kubernetes(fake).changes(WINDOW)).num_rows == 1
+    table = asyncio.run(kubernetes(fake).changes(WINDOW))
+    assert table.num_rows == 1
+    lists = {"replicasets", "controllerrevisions", "nodes", "events"}
+    assert {note.partition(":")[0] for note in notes_of(table)} == {f"{name} not read" for name in lists}
 
 
 def test_where_nothing_may_be_read_that_is_an_error_of_one_line(tmp_path: Path) -> None:
