@@ -6,6 +6,7 @@ from service.domain.window import Window
 from service.errors import BackendError, StoreError
 from service.jobs.store import IncidentStore
 from service.ports import CHANGES, ChangeStore
+from service.stores.partial import bare, notes_of, with_notes
 
 
 class ToldChanges:
@@ -17,7 +18,7 @@ class ToldChanges:
         self._beside = beside
 
     async def changes(self, window: Window) -> pa.Table:
-        """Both, in order of time."""
+        """Both, in order of time; what was told here also where the other source fails."""
         try:
             told = await self._store.changes(self._tenant, window)
         except StoreError as error:
@@ -26,5 +27,9 @@ class ToldChanges:
         table = pa.Table.from_pylist(rows, schema=CHANGES)
         if self._beside is None:
             return table
-        both: Any = pa.concat_tables([await self._beside.changes(window), table])  # its stubs are partial
-        return both.sort_by("time")
+        try:
+            beside = await self._beside.changes(window)
+        except BackendError as error:
+            return with_notes(table, [str(error)])
+        both: Any = pa.concat_tables([bare(beside), table])  # its stubs are partial
+        return with_notes(both.sort_by("time"), notes_of(beside))
