@@ -4,7 +4,7 @@
 what that costs. They are round numbers on purpose: a tenth more or less must not matter.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from service.rank.features import Feature
 
@@ -88,6 +88,10 @@ class RankConstants:
     edge_penalty: float = 0.5
     """What an edge that is well counts against the blame of its ends, when a bad edge counts one."""
 
+    beside_traces: float = 0.4
+    """What is left of the weight of series about latency and errors where traces were recorded: these tell the same, and
+    in whose own time it was."""
+
     idle_resource: float = 0.5
     """What is left of a resource's weight when the component has become no slower: used more is not yet harm."""
 
@@ -100,3 +104,8 @@ class RankConstants:
 
     explained: float = 0.5
     """How much of a caller's symptoms its callee's explain: a callee needs two thirds of its caller's evidence."""
+
+    def with_traces(self) -> "RankConstants":
+        """The same where traces were recorded."""
+        less = {f: self.beside_traces * self.weights[f] for f in (Feature.METRIC_LATENCY, Feature.METRIC_ERROR)}
+        return replace(self, weights=self.weights | less)

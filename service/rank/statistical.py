@@ -53,6 +53,7 @@ ROWS_OF_A_SUSPECT = 5
 def rank(view: View, constants: RankConstants | None = None) -> tuple[Suspect, ...]:
     """Services and nodes with anything against them, most suspect first; ties in the graph's order."""
     constants = constants or RankConstants()
+    constants = constants.with_traces() if view.tables.spans is not None else constants
     symptoms = component_symptoms(view.graph, view.evidence, constants)
     scores = _explained_away(view.graph, symptoms, constants)
     scores = _within_reach(view, scores, constants)

@@ -9,7 +9,8 @@ from service.domain.evidence import Evidence, EvidenceKind, Signal
 from service.domain.fault import Fault
 from service.domain.graph import ServiceGraph
 from service.domain.localization import Suspect
-from service.evidence.tables import Tables
+from service.evidence.tables import Compared, Tables
+from service.ports import SPANS
 from service.rank.constants import RankConstants
 from service.rank.features import feature_of
 from service.rank.fusion import Fusion, confidences, fuse, unresolved
@@ -33,8 +34,10 @@ def series(name: str, component: Component, **parts: Any) -> Evidence:
     return row(EvidenceKind.METRIC, component, signal=Signal.METRICS, subject=name, unit="", **parts)
 
 
-def ranked(*rows: Evidence, graph: ServiceGraph = GRAPH) -> tuple[Suspect, ...]:
-    view = View(incident(), Tables(at(10)), graph, tuple(replace(r, id=f"e{i}") for i, r in enumerate(rows)), None)
+def ranked(*rows: Evidence, graph: ServiceGraph = GRAPH, traced: bool = False) -> tuple[Suspect, ...]:
+    spans = Compared(SPANS.empty_table(), None) if traced else None
+    numbered = tuple(replace(r, id=f"e{i}") for i, r in enumerate(rows))
+    view = View(incident(), Tables(at(10), spans), graph, numbered, None)
     return rank(view)
 
 
@@ -96,6 +99,13 @@ def test_a_host_that_none_of_its_services_has_worn_out_explains_why_they_are_slo
 
     assert all(scores(worn)[s] < scores()[s] for s in "bc")
     assert scores(worn, by_c)["b"] == scores()["b"]
+
+
+def test_series_about_latency_and_errors_say_less_where_traces_tell_in_whose_time_it_was() -> None:
+    inclusive = [series(f"http_{word}", service("b"), now=9.0) for word in ("latency", "errors")]
+    assert ranked(*inclusive, traced=True)[0].score < 0.5 * ranked(*inclusive)[0].score
+    own = series("cpu_usage", service("b"), now=9.0)
+    assert ranked(own, traced=True) == ranked(own)
 
 
 def test_a_pod_counts_for_its_service() -> None:
