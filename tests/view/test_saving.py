@@ -2,12 +2,15 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.domain.evidence import Signal
 from service.domain.fault import Fault
-from service.errors import CaseError
+from service.domain.window import Window
+from service.errors import BackendError, CaseError
 from service.ports import LOGS, Telemetry
 from service.stores.case_files import read_table
 from service.stores.case_tables import CaseTables
@@ -17,7 +20,7 @@ from service.view.opening import open_view
 from service.view.saving import save_view
 from service.view.view import View
 from tests.conftest import CaseFactory
-from tests.telemetry_rows import incident, logs, small_tables
+from tests.telemetry_rows import NOON, incident, logs, small_tables
 
 
 def reopened(view: View, directory: Path) -> View:
@@ -51,6 +54,22 @@ def test_a_view_of_an_incident_with_or_without_alerts_can_be_saved(tmp_path: Pat
     told = incident(alerts=alerts)
     view = asyncio.run(open_view(told, InMemoryTelemetry(CaseTables(logs=logs({}))).telemetry))
     assert reopened(view, tmp_path / "case").incident == told
+
+
+class Forgetful(InMemoryTelemetry):
+    """Answers for now alone."""
+
+    async def logs(self, window: Window) -> pa.Table:
+        if window.end <= NOON:
+            raise BackendError("Loki keeps nothing for so long")
+        return await super().logs(window)
+
+
+def test_a_baseline_that_could_not_be_had_is_none_when_the_case_is_opened(tmp_path: Path) -> None:
+    view = asyncio.run(open_view(incident(), Forgetful(small_tables()).telemetry))
+    again = reopened(view, tmp_path / "case")
+    assert (again.tables, again.evidence) == (view.tables, view.evidence)
+    assert again.incident.baselines.keys() == {Signal.TRACES, Signal.METRICS}
 
 
 def test_the_tenant_stays_at_home(tmp_path: Path) -> None:
