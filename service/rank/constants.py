@@ -96,7 +96,8 @@ class RankConstants:
     """What is left of a resource's weight when the component has become no slower: used more is not yet harm."""
 
     lone_change: float = 0.1
-    """What is left of a change's weight when nothing else speaks against its component: most changes do no harm."""
+    """What is left of a change's weight when its component is neither slow nor fails: most changes do no harm, though
+    whatever starts anew uses more for a while."""
 
     out_of_reach: float = 0.5
     """What is left of a component's suspicion when no calls lead to it from whom the alert names; not nothing, as

@@ -87,12 +87,12 @@ def _is_slow(found: Symptoms) -> bool:
 
 
 def _discount_the_uncorroborated(found: Symptoms, slow: bool, constants: RankConstants) -> None:
-    """A resource counts in full only where something is slow, a change only where anything else is wrong."""
+    """A resource counts in full only where something is slow, a change only where its component is slow or fails."""
     if not slow:
         for feature in _RESOURCES & found.strengths.keys():
             found.strengths[feature] *= constants.idle_resource
-    others = [s for feature, s in found.strengths.items() if feature is not Feature.CHANGE]
-    if Feature.CHANGE in found.strengths and max(others, default=0.0) <= NOTICEABLE:
+    harm = [s for feature, s in found.strengths.items() if feature in _SLOWNESS | _FAILURE]
+    if Feature.CHANGE in found.strengths and max(harm, default=0.0) <= NOTICEABLE:
         found.strengths[Feature.CHANGE] *= constants.lone_change
 
 

@@ -118,6 +118,8 @@ def test_a_change_alone_says_little_and_beside_a_symptom_a_lot() -> None:
     alone, symptom, both = (ranked(*rows)[0].score for rows in ((change,), (error,), (change, error)))
     assert alone < 0.1
     assert both > symptom + 3 * alone
+    busy = series("cpu_usage", service("b"), now=9.0)
+    assert ranked(change, busy)[0].score < ranked(busy)[0].score + 0.1
 
 
 def test_a_resource_that_slows_nobody_counts_half() -> None:
