@@ -89,8 +89,8 @@ class RankConstants:
     """What an edge that is well counts against the blame of its ends, when a bad edge counts one."""
 
     beside_traces: float = 0.4
-    """What is left of the weight of series about latency and errors where traces were recorded: these tell the same, and
-    in whose own time it was."""
+    """What is left of the weight of series about latency and errors where traces were recorded: these tell the same,
+    and in whose own time it was."""
 
     idle_resource: float = 0.5
     """What is left of a resource's weight when the component has become no slower: used more is not yet harm."""
