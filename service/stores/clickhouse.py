@@ -5,6 +5,7 @@ No setting of a query is sent: a user who may only read may change none. Limit w
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Generic, TypeVar
@@ -18,7 +19,7 @@ from service.ports import LOGS, SPANS
 from service.stores.backend import Backend
 from service.stores.clickhouse_sql import LOG_COLUMNS, LOUD, OURS, SPAN_COLUMNS, moments, select
 from service.stores.columns import conform, first_line
-from service.stores.log_sample import Counted, Page, Part, Stretch, sampled_logs
+from service.stores.log_sample import Counted, LogPlan, Page, Part, Stretch, sampled_logs
 from service.stores.partial import TRACES, with_notes
 
 T = TypeVar("T", bound=tuple[Any, ...])
@@ -45,8 +46,9 @@ class Tables:
 class ClickHouse:
     """Answers for logs and traces; its database, if it is not the user's own, is one of ``tables``."""
 
-    def __init__(self, backend: Backend, tables: Tables | None = None) -> None:
+    def __init__(self, backend: Backend, tables: Tables | None = None, plan: LogPlan | None = None) -> None:
         self._backend = backend
+        self._plan = plan
         self._tables = tables or Tables()
         self._coarse: bool | None = None
 
@@ -57,10 +59,10 @@ class ClickHouse:
 
     async def logs(self, window: Window) -> pa.Table:
         """Records of the window, a sample of them where they are many. Raises `BackendError`."""
-        return await sampled_logs(self, window, self._backend.access.total_s)
+        return await sampled_logs(self, window, self._backend.access.total_s, self._plan)
 
-    async def spans(self, window: Window) -> pa.Table:
-        """Spans of the window, of a part of the traces where they are many. Raises `BackendError`."""
+    async def spans(self, window: Window, alerting: Sequence[str] = ()) -> pa.Table:
+        """Spans of the window, of a part of the traces where they are many, whoever alerts. Raises `BackendError`."""
         inside = f"{moments(Stretch.of(window), coarse=False)} AND {OURS}"
         traces = self._tables.traces
         count = self._single(await self._told(tuple[int], select("count()", traces, inside)))[0]

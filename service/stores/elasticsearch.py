@@ -12,7 +12,7 @@ from service.domain.window import Window
 from service.stores.backend import Backend
 from service.stores.embedded.decoded import EPOCH
 from service.stores.log_fields import ECS, OTEL, USUAL, LogFields, LogRows
-from service.stores.log_sample import Counted, Page, Part, Stretch, sampled_logs
+from service.stores.log_sample import Counted, LogPlan, Page, Part, Stretch, sampled_logs
 from service.stores.log_times import microseconds_of, nanosecond_text
 
 PROFILES = {"ecs": ECS, "otel": OTEL, "usual": USUAL}
@@ -43,8 +43,9 @@ class Index:
 class ElasticsearchLogs:
     """Answers for logs, from an Elasticsearch or an OpenSearch."""
 
-    def __init__(self, backend: Backend, index: Index | None = None) -> None:
+    def __init__(self, backend: Backend, index: Index | None = None, plan: LogPlan | None = None) -> None:
         self._backend = backend
+        self._plan = plan
         self._index = index or Index()
 
     @property
@@ -54,7 +55,7 @@ class ElasticsearchLogs:
 
     async def logs(self, window: Window) -> pa.Table:
         """Records of the window, a sample of them where they are many. Raises `BackendError`."""
-        return await sampled_logs(self, window, self._backend.access.total_s)
+        return await sampled_logs(self, window, self._backend.access.total_s, self._plan)
 
     async def found(self) -> str:
         """What answers there, in one line. Raises `BackendError`."""

@@ -17,9 +17,9 @@ from service.telemetry import NAME
 
 _compute: Any = pc
 
-LOUD_LEVEL = "(?i)(warn|warning|err|error|fatal|crit|critical|severe|panic|alert|emerg|emergency)[0-9]*"
+LOUD_LEVEL = "(?i:(warn|warning|err|error|fatal|crit|critical|severe|panic|alert|emerg|emergency)[0-9]*)"
 """Levels of which every line is wanted (RE2, of the whole text)."""
-LOUD_TEXT = r"(?i)\b(err|error|fatal|critical|severe|panic|emerg|warn|warning)\b|exception|traceback|segfault"
+LOUD_TEXT = r"(?i:\b(err|error|fatal|critical|severe|panic|emerg|warn|warning)\b|exception|traceback|segfault)"
 """What a line says that is wanted, where no level tells (RE2, anywhere)."""
 UNKNOWN_LEVEL = "unknown"
 """What Loki calls the level of a line in which it found none."""

@@ -2,8 +2,8 @@
 and of the rest what was written in moments spread evenly over the window. The number of questions and of lines is the
 same whatever the number of services; what was left out is counted and said.
 
-A window costs at most 2 counts, `LOUD_STRETCHES` x `LOUD_PAGES` questions for trouble and `MOMENTS` for the rest: 18
-requests, 40,000 lines. One of few lines costs the counts and one question.
+A window costs a count, at most eight questions for trouble and eight for the rest: 40,000 lines (`LogPlan`). One of few
+lines costs the count and one question.
 """
 
 import asyncio
@@ -24,17 +24,24 @@ from service.ports import LOGS
 from service.stores.embedded.decoded import microseconds
 from service.stores.partial import with_notes
 
-LOUD_STRETCHES: Final = 4
-LOUD_PAGES: Final = 2
-"""Questions for one stretch: where it holds more than a page, from the last line on."""
-MOMENTS: Final = 8
-PAGE: Final = 5_000
-"""Lines of one answer; what Loki gives at most by default."""
-MOMENT_PAGE: Final = 2_500
 FILL: Final = 0.8
 """How full a page should be: lines are not spread evenly."""
 COUNT_PATIENCE: Final = 0.4
 """The part of the time after which the lines are asked for without their number."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogPlan:
+    """How much is asked for one window. Of lines that tell of trouble ``stretches`` of the window side by side, of each
+    up to ``pages`` one after the other, a ``page`` of lines each; of the rest ``moments``, of each a
+    ``moment_page`` of lines. A Loki gives no longer page than five thousand unless it is told to.
+    """
+
+    page: int = 5_000
+    stretches: int = 4
+    pages: int = 2
+    moments: int = 8
+    moment_page: int = 2_500
 
 
 class Part(StrEnum):
@@ -116,19 +123,20 @@ class LogSource(Protocol):
         ...
 
 
-async def sampled_logs(source: LogSource, window: Window, patience_s: float) -> pa.Table:
+async def sampled_logs(source: LogSource, window: Window, patience_s: float, plan: LogPlan | None = None) -> pa.Table:
     """The lines of a window, by time, with notes of what is missing (`service.stores.partial`).
 
     Raises `BackendError` if no question was answered.
     """
+    plan = plan or LogPlan()
     ends_at_s = asyncio.get_running_loop().time() + patience_s
     whole = Stretch.of(window)
     counted = await _counted(source, whole, patience_s)
     notes = () if counted is None else counted.notes
-    if counted is not None and counted.lines <= PAGE:
-        page = await source.page(whole, Part.ALL, PAGE) if counted.lines else Page(LOGS.empty_table())
+    if counted is not None and counted.lines <= plan.page:
+        page = await source.page(whole, Part.ALL, plan.page) if counted.lines else Page(LOGS.empty_table())
         return with_notes(page.rows, tuple(dict.fromkeys((*notes, *page.notes))))
-    sample = _Sample(source, notes=dict.fromkeys(notes))
+    sample = _Sample(source, plan, notes=dict.fromkeys(notes))
     await sample.take(whole, counted, ends_at_s)
     return sample.table(counted)
 
@@ -145,6 +153,7 @@ async def _counted(source: LogSource, whole: Stretch, patience_s: float) -> Coun
 @dataclass(slots=True)
 class _Sample:
     source: LogSource
+    plan: LogPlan
     pages: dict[Part, list[pa.Table]] = field(default_factory=dict[Part, list[pa.Table]])
     notes: dict[str, None] = field(default_factory=dict[str, None])
     failed: list[BackendError] = field(default_factory=list[BackendError])
@@ -154,13 +163,14 @@ class _Sample:
     async def take(self, whole: Stretch, counted: Counted | None, ends_at_s: float) -> None:
         """Ask for everything at once; what has not come in time is not waited for."""
         loud, quiet = (None, None) if counted is None else (counted.loud, counted.quiet)
-        share = 1.0 if not quiet else min(1.0, FILL * MOMENTS * MOMENT_PAGE / quiet)
+        share = 1.0 if not quiet else min(1.0, FILL * self.plan.moments * self.plan.moment_page / quiet)
         asks: list[Callable[[], Awaitable[None]]] = []
         if loud != 0:
-            pages = LOUD_STRETCHES if loud is None else min(LOUD_STRETCHES, math.ceil(loud / (PAGE * FILL)))
+            most = self.plan.stretches
+            pages = most if loud is None else min(most, math.ceil(loud / (self.plan.page * FILL)))
             asks += [lambda s=stretch: self._whole(s) for stretch in whole.cut(pages)]
         if quiet != 0:
-            asks += [lambda s=stretch: self._moment(s) for stretch in whole.cut(MOMENTS, share)]
+            asks += [lambda s=stretch: self._moment(s) for stretch in whole.cut(self.plan.moments, share)]
         self.asked = len(asks)
         tasks = [asyncio.ensure_future(ask()) for ask in asks]
         await _wait(tasks, ends_at_s - asyncio.get_running_loop().time())
@@ -177,9 +187,9 @@ class _Sample:
 
     async def _whole(self, stretch: Stretch) -> None:
         """Every line of trouble, from page to page."""
-        for _ in range(LOUD_PAGES):
-            rows = await self._page(stretch, Part.LOUD, PAGE)
-            if rows.num_rows < PAGE:
+        for _ in range(self.plan.pages):
+            rows = await self._page(stretch, Part.LOUD, self.plan.page)
+            if rows.num_rows < self.plan.page:
                 self._keep(Part.LOUD, rows)
                 return
             times_us = _times_us(rows)
@@ -191,7 +201,7 @@ class _Sample:
                 return
 
     async def _moment(self, stretch: Stretch) -> None:
-        self._keep(Part.QUIET, await self._page(stretch, Part.QUIET, MOMENT_PAGE))
+        self._keep(Part.QUIET, await self._page(stretch, Part.QUIET, self.plan.moment_page))
 
     async def _page(self, stretch: Stretch, part: Part, limit: int) -> pa.Table:
         page = await self.source.page(stretch, part, limit)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from service.domain.window import Window
 from service.stores.backend import Backend
 from service.stores.log_fields import LOUD_LEVEL, LOUD_TEXT, UNKNOWN_LEVEL, USUAL, LogFields, LogRows
-from service.stores.log_sample import Counted, Page, Part, Stretch, sampled_logs
+from service.stores.log_sample import Counted, LogPlan, Page, Part, Stretch, sampled_logs
 
 _LABELS = USUAL.as_labels()
 FIELDS = _LABELS.preferring(service=("service_name",)).followed_by(severity=("detected_level",))
@@ -26,10 +26,13 @@ class LokiLogs:
     the labels of ``fields.service`` that this Loki knows.
     """
 
-    def __init__(self, backend: Backend, selector: str = "", fields: LogFields = FIELDS) -> None:
+    def __init__(
+        self, backend: Backend, selector: str = "", fields: LogFields = FIELDS, plan: LogPlan | None = None
+    ) -> None:
         self._backend = backend
         self._selector = selector.strip()
         self._fields = fields
+        self._plan = plan
 
     async def logs(self, window: Window) -> pa.Table:
         """Records of the window, a sample of them where they are many. Raises `BackendError`."""
@@ -37,7 +40,7 @@ class LokiLogs:
         if not selector:
             return LogRows(self._fields).table()
         streams = _Streams(self._backend, selector, self._fields)
-        return await sampled_logs(streams, window, self._backend.access.total_s)
+        return await sampled_logs(streams, window, self._backend.access.total_s, self._plan)
 
     async def found(self) -> str:
         """What answers there, in one line. Raises `BackendError`."""
@@ -75,7 +78,12 @@ class _Streams:
 
     async def count(self, stretch: Stretch) -> Counted:
         """Every line, and those that tell of trouble, side by side."""
-        lines, loud = await asyncio.gather(self._number(Part.ALL, stretch), self._number(Part.LOUD, stretch))
+        asked = (self._number(Part.ALL, stretch), self._number(Part.LOUD, stretch))
+        numbers = await asyncio.gather(*asked, return_exceptions=True)  # or one would go on after the other has failed
+        for number in numbers:
+            if isinstance(number, BaseException):
+                raise number
+        lines, loud = (number for number in numbers if isinstance(number, int))
         return Counted(lines, loud)
 
     async def page(self, stretch: Stretch, part: Part, limit: int) -> Page:
@@ -100,7 +108,7 @@ def _filter(part: Part, levels: tuple[str, ...]) -> str:
     """What follows the selector. LogQL has no "not": what is quiet is said the other way round."""
     if part is Part.ALL:
         return ""
-    silent, said = f"(?i)({UNKNOWN_LEVEL})?", f" | regexp `(?P<{SAID}>{LOUD_TEXT})`"
+    silent, said = f"(?i:{UNKNOWN_LEVEL})?", f" | regexp `(?P<{SAID}>{LOUD_TEXT})`"
     if part is Part.LOUD:
         by_level = " or ".join(f"{level}=~`{LOUD_LEVEL}`" for level in levels)
         untold = " and ".join(f"{level}=~`{silent}`" for level in levels)

@@ -10,7 +10,7 @@ from service.domain.window import Window
 from service.stores.backend import Backend
 from service.stores.embedded.decoded import EPOCH
 from service.stores.log_fields import LOUD_LEVEL, LOUD_TEXT, UNKNOWN_LEVEL, USUAL, LogFields, LogRows
-from service.stores.log_sample import Counted, Page, Part, Stretch, sampled_logs
+from service.stores.log_sample import Counted, LogPlan, Page, Part, Stretch, sampled_logs
 from service.stores.log_times import microseconds_of, nanosecond_text
 
 _ROW = TypeAdapter(dict[str, str])
@@ -19,10 +19,13 @@ _ROW = TypeAdapter(dict[str, str])
 class VictoriaLogs:
     """Answers for logs. ``query`` says which records are ours (``{namespace="shop"}``), all where it is empty."""
 
-    def __init__(self, backend: Backend, query: str = "", fields: LogFields = USUAL) -> None:
+    def __init__(
+        self, backend: Backend, query: str = "", fields: LogFields = USUAL, plan: LogPlan | None = None
+    ) -> None:
         self._backend = backend
         self._query = query.strip()
         self._fields = fields
+        self._plan = plan
 
     @property
     def name(self) -> str:
@@ -31,7 +34,7 @@ class VictoriaLogs:
 
     async def logs(self, window: Window) -> pa.Table:
         """Records of the window, a sample of them where they are many. Raises `BackendError`."""
-        return await sampled_logs(self, window, self._backend.access.total_s)
+        return await sampled_logs(self, window, self._backend.access.total_s, self._plan)
 
     async def found(self) -> str:
         """What answers there, in one line. Raises `BackendError`."""
