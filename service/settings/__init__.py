@@ -11,6 +11,7 @@ from service.settings.backends import (
     LogsSettings,
     MetricsSettings,
     TopologySettings,
+    TracesSettings,
 )
 from service.settings.groups import (
     BudgetSettings,
@@ -37,6 +38,7 @@ __all__ = [
     "Settings",
     "TelemetrySettings",
     "TopologySettings",
+    "TracesSettings",
     "WindowSettings",
     "WorkerSettings",
     "read_settings",

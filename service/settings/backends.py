@@ -59,6 +59,17 @@ class BackendSettings(Group):
         return self
 
 
+class TracesSettings(BackendSettings):
+    """Where traces come from, and who calls whom where that server tells. ``traces`` is how many are fetched of one
+    service and one stretch of time, at most; 0 leaves it to the adapter.
+    """
+
+    kinds: ClassVar[tuple[str, ...]] = ("jaeger", "tempo", "clickhouse")
+    traces: Annotated[int, Field(ge=0, le=5000)] = 0
+    database: str = "default"
+    table: str = "otel_traces"
+
+
 class LogsSettings(BackendSettings):
     """Where logs come from.
 
@@ -109,7 +120,7 @@ class ChangesSettings(BackendSettings):
 class TopologySettings(ChangesSettings):
     """Who else tells who calls whom and what runs where, beside the servers of traces and changes."""
 
-    kinds: ClassVar[tuple[str, ...]] = ("kubernetes",)
+    kinds: ClassVar[tuple[str, ...]] = ("jaeger", "kubernetes")
 
 
 class LabelSettings(Group):

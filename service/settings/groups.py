@@ -9,6 +9,7 @@ from service.settings.backends import (
     LogsSettings,
     MetricsSettings,
     TopologySettings,
+    TracesSettings,
 )
 from service.settings.values import Group, Seconds
 
@@ -97,6 +98,7 @@ class Settings(Group):
     worker: WorkerSettings = WorkerSettings()
     windows: WindowSettings = WindowSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
+    traces: TracesSettings = TracesSettings()
     logs: LogsSettings = LogsSettings()
     metrics: MetricsSettings = MetricsSettings()
     changes: ChangesSettings = ChangesSettings()

@@ -1,14 +1,23 @@
 """From settings to adapters: what answers for a signal."""
 
-from service.settings import ChangesSettings, LabelSettings, LogsSettings, MetricsSettings
-from service.settings.backends import KUBERNETES
+from service.settings import (
+    ChangesSettings,
+    LabelSettings,
+    LogsSettings,
+    MetricsSettings,
+    TopologySettings,
+    TracesSettings,
+)
 from service.stores.clickhouse import ClickHouse, Tables
 from service.stores.elasticsearch import ElasticsearchLogs, Index
+from service.stores.jaeger import Jaeger
 from service.stores.kubernetes.store import Kubernetes, service_account
 from service.stores.log_fields import ECS, OTEL, USUAL, LogFields
 from service.stores.loki import FIELDS, LokiLogs
 from service.stores.prometheus import PrometheusMetrics
 from service.stores.prometheus_series import FAMILIES, Family, Labels
+from service.stores.tempo import Tempo
+from service.stores.trace_sampling import TracePlan
 from service.stores.victorialogs import VictoriaLogs
 from service.wiring.backends import Backends, access_of
 
@@ -17,7 +26,23 @@ _OF_LOGS = ("service", "pod", "node", "severity", "body", "trace_id", "span_id")
 _OF_METRICS = ("service", "pod", "node", "peer", "status")
 
 
+Traces = Jaeger | Tempo | ClickHouse
 Logs = LokiLogs | VictoriaLogs | ElasticsearchLogs | ClickHouse
+
+
+def open_traces(settings: TracesSettings, backends: Backends) -> Traces | None:
+    """Where traces come from; None if that is not set. Raises `SettingsError`."""
+    if not settings.kind:
+        return None
+    backend = backends.of("traces", settings)
+    plan = TracePlan(settings.traces) if settings.traces else None
+    match settings.kind:
+        case "jaeger":
+            return Jaeger(backend, plan)
+        case "tempo":
+            return Tempo(backend, plan)
+        case _:
+            return ClickHouse(backend, Tables(settings.database, traces=settings.table))
 
 
 def open_logs(settings: LogsSettings, labels: LabelSettings, backends: Backends) -> Logs | None:
@@ -50,16 +75,22 @@ def open_metrics(settings: MetricsSettings, labels: LabelSettings, backends: Bac
     )
 
 
+def open_changes(settings: ChangesSettings, labels: LabelSettings, backends: Backends) -> Kubernetes | None:
+    """The cluster that changes come from; None if there is none. Raises `SettingsError`."""
+    return _cluster("changes", settings, labels, backends) if settings.kind else None
+
+
+def open_topology(settings: TopologySettings, labels: LabelSettings, backends: Backends) -> Kubernetes | Jaeger | None:
+    """Who else is asked who calls whom and what runs where; None if nobody is. Raises `SettingsError`."""
+    if settings.kind == "jaeger":
+        return Jaeger(backends.of("topology", settings))
+    return _cluster("topology", settings, labels, backends) if settings.kind else None
+
+
 def _fields(usual: LogFields, labels: LabelSettings) -> LogFields:
     return usual.preferring(**{what: getattr(labels, what) for what in _OF_LOGS})
 
 
-def open_kubernetes(
-    signal: str, settings: ChangesSettings, labels: LabelSettings, backends: Backends
-) -> Kubernetes | None:
-    """The cluster that tells of changes and of what runs where; None if there is none. Raises `SettingsError`."""
-    if settings.kind != KUBERNETES:
-        return None
-    base = None if settings.url else service_account()
-    access = access_of(settings, base)
+def _cluster(signal: str, settings: ChangesSettings, labels: LabelSettings, backends: Backends) -> Kubernetes:
+    access = access_of(settings, None if settings.url else service_account())
     return Kubernetes(backends.of(signal, settings, access), settings.namespaces, labels.service)

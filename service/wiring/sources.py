@@ -17,11 +17,13 @@ from service.settings import Settings, TelemetrySettings, WindowSettings
 from service.stores.embedded.intake import Intake
 from service.stores.embedded.query import EmbeddedTelemetry
 from service.stores.embedded.retention import Retention
+from service.stores.jaeger import Jaeger
 from service.stores.joined_topology import JoinedTopology
+from service.stores.kubernetes.store import Kubernetes
 from service.stores.recorded import RecordedCase
 from service.telemetry import logger
 from service.view.windows import LiveWindows, RecordedWindows, WindowPolicy
-from service.wiring.adapters import open_kubernetes, open_logs, open_metrics
+from service.wiring.adapters import open_changes, open_logs, open_metrics, open_topology, open_traces
 from service.wiring.backends import Backends
 
 NO_SOURCE = (
@@ -90,7 +92,7 @@ async def no_source() -> Check:
 
 def _live_names(settings: Settings) -> str:
     """The live sources that are set."""
-    groups = (settings.logs, settings.metrics, settings.changes, settings.topology)
+    groups = (settings.traces, settings.logs, settings.metrics, settings.changes, settings.topology)
     named = [str(settings.telemetry.embedded or ""), *(group.url or group.kind for group in groups)]
     return " and ".join(dict.fromkeys(filter(None, named)))
 
@@ -100,19 +102,20 @@ def _live_source(settings: Settings, backends: Backends) -> Source:
     directory = settings.telemetry.embedded
     embedded = None if directory is None else EmbeddedTelemetry(directory)
     ours = Telemetry() if embedded is None else embedded.telemetry
-    cluster = open_kubernetes("changes", settings.changes, settings.labels, backends)
-    mapped = open_kubernetes("topology", settings.topology, settings.labels, backends)
+    traces = open_traces(settings.traces, backends)
     logs = open_logs(settings.logs, settings.labels, backends)
     metrics = open_metrics(settings.metrics, settings.labels, backends)
-    maps = [store for store in (cluster, mapped) if store is not None]
+    changes = open_changes(settings.changes, settings.labels, backends)
+    topology = open_topology(settings.topology, settings.labels, backends)
+    maps = [store for store in (traces, changes, topology) if isinstance(store, Jaeger | Kubernetes)]
     telemetry = Telemetry(
-        traces=ours.traces,
+        traces=traces or ours.traces,
         logs=logs or ours.logs,
         metrics=metrics or ours.metrics,
-        changes=cluster or ours.changes,
+        changes=changes or ours.changes,
         topology=JoinedTopology(maps) if maps else ours.topology,
     )
-    stores = [store for store in (embedded, logs, metrics, cluster, mapped) if store is not None]
+    stores = [store for store in (embedded, traces, logs, metrics, changes, topology) if store is not None]
     return Source(telemetry, _live_windows(settings.windows), partial(_check, stores), backends.aclose)
 
 

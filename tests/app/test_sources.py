@@ -20,6 +20,9 @@ PROMETHEUS = "http://127.0.0.1:9090"
 METRICS = {"kind": "prometheus", "url": PROMETHEUS}
 
 SERVERS: list[tuple[str, str]] = [
+    ("traces", "jaeger"),
+    ("traces", "tempo"),
+    ("traces", "clickhouse"),
     ("logs", "loki"),
     ("logs", "elasticsearch"),
     ("logs", "opensearch"),
@@ -31,6 +34,7 @@ SERVERS: list[tuple[str, str]] = [
     ("metrics", "mimir"),
     ("changes", "kubernetes"),
     ("topology", "kubernetes"),
+    ("topology", "jaeger"),
 ]
 
 
@@ -60,8 +64,9 @@ def test_what_no_server_is_named_for_comes_from_exporters(tmp_path: Path) -> Non
     assert isinstance(source.telemetry.traces, EmbeddedTelemetry)
 
 
-def test_a_cluster_that_tells_of_changes_tells_what_runs_where_too() -> None:
-    telemetry = opened(changes={"kind": "kubernetes", "url": "http://127.0.0.1:1"}).telemetry
+@pytest.mark.parametrize(("signal", "kind"), [("traces", "jaeger"), ("changes", "kubernetes")])
+def test_a_server_that_knows_who_is_where_needs_no_setting_for_it(signal: str, kind: str) -> None:
+    telemetry = opened(**{signal: {"kind": kind, "url": "http://127.0.0.1:1"}}).telemetry
     assert telemetry.topology is not None
 
 
