@@ -11,6 +11,7 @@ from opentelemetry.trace import Tracer
 
 from service.agent.answering import Bench, answer
 from service.agent.document import localization_document, step_document
+from service.agent.links import Links
 from service.agent.localize import Outcome
 from service.agent.transcript_json import to_dict
 from service.domain.transcript import Frame, Step
@@ -125,7 +126,7 @@ class Worker:
             incident = self._windows.incident(sighting, datetime.now(UTC))
             view, outcome = await answer(incident, self._bench, claim.localization.deadline_s, steps.note)
             await steps.written()
-            await self._store.finish(claim.lease, _ending(claim, view, outcome), datetime.now(UTC))
+            await self._store.finish(claim.lease, _ending(claim, view, outcome, self._bench.links), datetime.now(UTC))
         said = outcome.localization
         self._meters.ended.labels("done", said.stop.value).inc()
         self._meters.seconds.observe(said.seconds)
@@ -203,8 +204,9 @@ class StepLog:
             del self._waiting[: len(steps)]
 
 
-def _ending(claim: Claim, view: View, outcome: Outcome) -> Ending:
-    document = localization_document(outcome, id=claim.localization.id, incident_id=claim.incident.id)
+def _ending(claim: Claim, view: View, outcome: Outcome, links: Links) -> Ending:
+    ids = {"id": claim.localization.id, "incident_id": claim.incident.id}
+    document = localization_document(outcome, **ids, links=links)
     return Ending(json.dumps(document), json.dumps(to_dict(outcome.transcript)), graph_json(view.graph))
 
 

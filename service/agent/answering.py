@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass, field, replace
 
 from service.agent.budget import Budget
+from service.agent.links import NO_LINKS, Links
 from service.agent.localize import Outcome, localize
 from service.agent.rounds import OnStep
 from service.domain.incident import Incident
@@ -16,7 +17,9 @@ from service.view.view import View
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What a localization is made with: where telemetry comes from, who decides, and what it may cost."""
+    """What a localization is made with: where telemetry comes from, who decides, what it may cost, and where people
+    can look at its evidence.
+    """
 
     telemetry: Telemetry
     model: ChatModel | None
@@ -25,6 +28,7 @@ class Bench:
     deadline_s: float
     telemetry_timeout_s: float
     fusion: Fusion = field(default_factory=Fusion)
+    links: Links = NO_LINKS
 
 
 async def answer(

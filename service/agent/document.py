@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from service.agent.links import NO_LINKS, Links
 from service.agent.localize import Outcome
 from service.agent.transcript_json import move_dict
 from service.domain.component import Component
@@ -14,8 +15,12 @@ from service.evidence.statement import statement
 SCHEMA_VERSION = "1"
 
 
-def localization_document(outcome: Outcome, *, id: str, incident_id: str, status: str = "done") -> dict[str, object]:
-    """The answer; ``query`` and ``link`` are empty until a store says how its evidence can be looked at."""
+def localization_document(
+    outcome: Outcome, *, id: str, incident_id: str, status: str = "done", links: Links = NO_LINKS
+) -> dict[str, object]:
+    """The answer; each piece of evidence with its link, where there are templates for one. ``query`` is empty until a
+    store says how it was asked.
+    """
     said = outcome.localization
     return {
         "schema_version": SCHEMA_VERSION,
@@ -26,7 +31,7 @@ def localization_document(outcome: Outcome, *, id: str, incident_id: str, status
         "ranked_by": said.ranked_by.value,
         "model": None if said.model is None else _model(said.model),
         "unresolved": said.unresolved,
-        "causes": [_cause(place, cause, outcome.window) for place, cause in enumerate(said.causes, start=1)],
+        "causes": [_cause(place, cause, outcome.window, links) for place, cause in enumerate(said.causes, start=1)],
         "seconds": round(said.seconds, 3),
         "usage": _usage(said.usage),
         "notes": list(said.notes),
@@ -59,7 +64,7 @@ def _component(component: Component) -> dict[str, object]:
     return {"kind": component.kind.value, "name": component.name}
 
 
-def _cause(place: int, cause: Cause, window: Window) -> dict[str, object]:
+def _cause(place: int, cause: Cause, window: Window, links: Links) -> dict[str, object]:
     return {
         "rank": place,
         "component": _component(cause.component),
@@ -67,18 +72,18 @@ def _cause(place: int, cause: Cause, window: Window) -> dict[str, object]:
         "confidence": round(cause.confidence, 3),
         "reason": cause.reason,
         "path": list(cause.path),
-        "evidence": [_evidence(e, window) for e in cause.evidence],
+        "evidence": [_evidence(e, window, links.to(e, cause.component, window)) for e in cause.evidence],
     }
 
 
-def _evidence(e: Evidence, window: Window) -> dict[str, object]:
+def _evidence(e: Evidence, window: Window, link: str) -> dict[str, object]:
     return {
         "signal": e.signal.value,
         "component": e.component.name,
         "statement": statement(e),
         "window": [rfc3339(window.start), rfc3339(window.end)],
         "query": "",
-        "link": "",
+        "link": link,
     }
 
 
