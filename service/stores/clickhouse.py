@@ -46,9 +46,12 @@ class Tables:
 class ClickHouse:
     """Answers for logs and traces; its database, if it is not the user's own, is one of ``tables``."""
 
-    def __init__(self, backend: Backend, tables: Tables | None = None, plan: LogPlan | None = None) -> None:
+    def __init__(
+        self, backend: Backend, tables: Tables | None = None, plan: LogPlan | None = None, most_spans: int = MOST_SPANS
+    ) -> None:
         self._backend = backend
         self._plan = plan
+        self._most_spans = most_spans
         self._tables = tables or Tables()
         self._coarse: bool | None = None
 
@@ -66,10 +69,12 @@ class ClickHouse:
         inside = f"{moments(Stretch.of(window), coarse=False)} AND {OURS}"
         traces = self._tables.traces
         count = self._single(await self._told(tuple[int], select("count()", traces, inside)))[0]
-        parts = 1 if count <= MOST_SPANS else 2 ** math.ceil(math.log2(count / MOST_SPANS))
+        if not count:
+            return SPANS.empty_table()
+        parts = 1 if count <= self._most_spans else 2 ** math.ceil(math.log2(count / self._most_spans))
         part = f" AND cityHash64(TraceId) % {parts} = 0" if parts > 1 else ""
         # A part of the traces is about that part of the spans, unless one trace has most of them: hence the limit.
-        query = select(SPAN_COLUMNS, traces, f"{inside}{part} LIMIT {2 * MOST_SPANS}")
+        query = select(SPAN_COLUMNS, traces, f"{inside}{part} LIMIT {2 * self._most_spans}")
         table: Any = await self._table(query, "start", SPANS)
         told = [f"about {table.num_rows:,} of {count:,} spans looked at, by traces"] if parts > 1 else []
         return with_notes(table.sort_by("start"), told, {TRACES: 1 / parts} if parts > 1 else None)

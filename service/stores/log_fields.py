@@ -48,17 +48,20 @@ class LogFields:
 
     def preferring(self, **named: Sequence[str]) -> "LogFields":
         """The same with these before the others."""
-        return replace(self, **{what: (*names, *getattr(self, what)) for what, names in named.items()})
+        return replace(self, **{what: _once(*names, *getattr(self, what)) for what, names in named.items()})
 
     def followed_by(self, **named: Sequence[str]) -> "LogFields":
         """The same with these after the others."""
-        return replace(self, **{what: (*getattr(self, what), *names) for what, names in named.items()})
+        return replace(self, **{what: _once(*getattr(self, what), *names) for what, names in named.items()})
 
     def as_labels(self) -> "LogFields":
         """The same as they are called where a name has letters, digits and underscores alone."""
         told = {what: getattr(self, what) for what in self.__slots__}
-        labels = {what: dict.fromkeys(re.sub(r"\W", "_", name) for name in names) for what, names in told.items()}
-        return LogFields(**{what: tuple(names) for what, names in labels.items()})
+        return LogFields(**{what: _once(*(re.sub(r"\W", "_", name) for name in names)) for what, names in told.items()})
+
+
+def _once(*names: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
 
 
 OTEL = LogFields(

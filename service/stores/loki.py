@@ -31,7 +31,7 @@ class LokiLogs:
     ) -> None:
         self._backend = backend
         self._selector = selector.strip()
-        self._fields = fields
+        self._fields = fields.as_labels()
         self._plan = plan
 
     async def logs(self, window: Window) -> pa.Table:

@@ -6,10 +6,14 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from service.stores.backend import Backend
+from service.stores.clickhouse import ClickHouse
+from service.stores.elasticsearch import ElasticsearchLogs
 from service.stores.jaeger import Jaeger
 from service.stores.kubernetes.store import Kubernetes
+from service.stores.loki import LokiLogs
 from service.stores.prometheus import PrometheusMetrics
 from service.stores.tempo import Tempo
+from service.stores.victorialogs import VictoriaLogs
 from tests.telemetry_rows import WINDOW
 
 
@@ -45,5 +49,29 @@ ADAPTERS = (
         lambda backend: Kubernetes(backend).changes(WINDOW),
         lambda _: b'{"kind": "List", "metadata": {}, "items": []}',
         (b'{"kind": "Status", "status": "Failure", "message": "etcd leader changed"}', b"{}"),
+    ),
+    Adapter(
+        "Loki",
+        lambda backend: LokiLogs(backend, '{namespace="shop"}').logs(WINDOW),
+        lambda _: b'{"status": "success", "data": {"resultType": "vector", "result": []}}',
+        (b'{"status": "error", "error": "too many outstanding requests"}', b'{"status": "success"}'),
+    ),
+    Adapter(
+        "Elasticsearch",
+        lambda backend: ElasticsearchLogs(backend).logs(WINDOW),
+        lambda _: b'{"timed_out": false, "hits": {"total": {"value": 0, "relation": "eq"}, "hits": []}}',
+        (b'{"error": {"type": "search_phase_execution_exception"}, "status": 503}',),
+    ),
+    Adapter(
+        "VictoriaLogs",
+        lambda backend: VictoriaLogs(backend).logs(WINDOW),
+        lambda _: b'{"lines": "0", "loud": "0"}',
+        (b'{"lines": "3"}', b'{"error": "cannot read data"}'),
+    ),
+    Adapter(
+        "ClickHouse",
+        lambda backend: ClickHouse(backend).spans(WINDOW),
+        lambda _: b'{"meta": [], "data": [[0]], "rows": 1}',
+        (b"Code: 241. DB::Exception: Memory limit exceeded. (MEMORY_LIMIT_EXCEEDED)", b'{"data": [["a"]]}'),
     ),
 )
