@@ -25,7 +25,7 @@ from service.stores.jaeger_wire import (
 )
 from service.stores.otlp_json import rows_of
 from service.stores.span_rows import span_table
-from service.stores.trace_sampling import FOCUS, Asked, Found, TracePlan, sampled_spans
+from service.stores.trace_sampling import FOCUS, Asked, Found, TracePlan, known_among, sampled_spans
 from service.telemetry import NAME
 
 A = TypeVar("A", ServicesAnswer, TracesAnswer, DependenciesAnswer)
@@ -71,15 +71,12 @@ class Jaeger:
         return f"{self.name} {self._backend.access.shown}: {len(services)} services"
 
     async def focus(self, window: Window, alerting: Sequence[str]) -> Sequence[str]:
-        """Services that alert, as far as the server knows them, and those at which traces begin, busiest first."""
-        known = [name for name in await self._services() if name != NAME]
-        alike = {name.casefold(): name for name in known} | {name: name for name in known}
-        named = [alike.get(name) or alike.get(name.casefold(), "") for name in alerting]
-        chosen = [name for name in dict.fromkeys(named) if name][: FOCUS - 1]
-        entries = await self._entries(window)
-        if not chosen and not entries:
-            entries = await self._scouted(window, known)
-        return list(dict.fromkeys((*chosen, *entries)))[:FOCUS]
+        """Services that alert, as far as the server knows them; else those at which traces begin, busiest first."""
+        known = await self._services()
+        if chosen := known_among(alerting, known):
+            return chosen
+        entries = await self._entries(window) or await self._scouted(window, [name for name in known if name != NAME])
+        return entries[:FOCUS]
 
     async def search(self, asked: Asked) -> Found:
         """Traces through a service. Raises `BackendError`."""

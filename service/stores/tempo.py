@@ -13,7 +13,7 @@ from service.stores.backend import Backend
 from service.stores.otlp_json import ResourceSpans, rows_of
 from service.stores.span_rows import SpanRow, span_table
 from service.stores.tempo_wire import SearchAnswer, TagValues, TraceAnswer, trace_ql
-from service.stores.trace_sampling import FOCUS, Asked, Found, TracePlan, sampled_spans
+from service.stores.trace_sampling import Asked, Found, TracePlan, known_among, sampled_spans
 
 ANY = ""
 AROUND = timedelta(minutes=15)
@@ -48,12 +48,13 @@ class Tempo:
 
     async def found(self) -> str:
         """What answers there, in one line. Raises `BackendError`."""
-        answer = await self._backend.told(TagValues, "GET", "/api/v2/search/tag/resource.service.name/values")
-        return f"{self.name} {self._backend.access.shown}: {len(answer.values)} services"
+        return f"{self.name} {self._backend.access.shown}: {len(await self._services())} services"
 
     async def focus(self, window: Window, alerting: Sequence[str]) -> Sequence[str]:
-        """Services that alert, and any: of a name that Tempo does not know there are no traces, which costs little."""
-        return [*dict.fromkeys(alerting[: FOCUS - 1]), ANY]
+        """Services that alert, as far as Tempo knows them; else any."""
+        if not alerting:
+            return [ANY]
+        return known_among(alerting, await self._services(window)) or [ANY]
 
     async def search(self, asked: Asked) -> Found:
         """Traces through a service. Raises `BackendError`."""
@@ -65,6 +66,13 @@ class Tempo:
         told = [row for _, rows in found for row in rows]
         table = await asyncio.to_thread(lambda: span_table(chain(told, *map(rows_of, one_by_one))))
         return Found(table, len(found) if few == rest else asked.limit)
+
+    async def _services(self, window: Window | None = None) -> list[str]:
+        """Services of the time; of a while until now without."""
+        parameters = None if window is None else _ends(window)
+        path = "/api/v2/search/tag/resource.service.name/values"
+        answer = await self._backend.told(TagValues, "GET", path, params=parameters)
+        return [each.value for each in answer.values]
 
     async def _found(self, asked: Asked) -> "Sequence[_Told]":
         """What a search tells; a server that refuses to select is asked without."""

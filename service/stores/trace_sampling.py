@@ -8,7 +8,7 @@ rates stay true. Where that finds little, the window is asked for everything.
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Final, Protocol
@@ -21,9 +21,12 @@ from service.errors import BackendError
 from service.stores.case_tables import within
 from service.stores.partial import with_notes
 from service.stores.span_rows import distinct
+from service.telemetry import NAME
 
 FOCUS: Final = 3
-"""Services of which traces are asked for: those that alert first, then those at which traces begin."""
+"""Services of which traces are asked for: those that alert, or where none of them is known those at which traces begin.
+Their traces hold whoever calls them and all that they call.
+"""
 SLICES: Final = 6
 SLICE: Final = timedelta(minutes=1)
 SPACING: Final = 2 * SLICE
@@ -45,6 +48,14 @@ class Asked:
     limit: int
     failed: bool = False
     at_least_us: int = 0
+
+
+def known_among(alerting: Sequence[str], known: Iterable[str]) -> list[str]:
+    """Alerting services by the names that the traces have for them: labels of alerts may be written in another case."""
+    there = [name for name in known if name != NAME]
+    alike = {name.casefold(): name for name in there} | {name: name for name in there}
+    named = (alike.get(name) or alike.get(name.casefold(), "") for name in alerting)
+    return [name for name in dict.fromkeys(named) if name][:FOCUS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,13 +193,13 @@ class _Sample:
 
 
 def _slices(window: Window) -> list[Window]:
-    """Minutes of the window, evenly spread; the window itself where it is no longer than two."""
-    count = min(SLICES, window.length // SPACING)
-    if count < 1:
-        return [window]
+    """Minutes of the window, evenly spread; half of it in as many pieces where it holds hardly two."""
+    spaced = min(SLICES, window.length // SPACING)
+    count = spaced if spaced > 1 else SLICES
     step = window.length / count
-    starts = [window.start + step * (number + 0.5) - SLICE / 2 for number in range(count)]
-    return [Window(start, start + SLICE) for start in starts]
+    length = min(SLICE, step / 2)
+    starts = [window.start + step * (number + 0.5) - length / 2 for number in range(count)]
+    return [Window(start, start + length) for start in starts]
 
 
 def _slowest_us(spans: Any, service: str) -> int:
