@@ -22,6 +22,7 @@ from service.settings.groups import (
     WindowSettings,
     WorkerSettings,
 )
+from service.settings.links import LinksSettings
 from service.settings.reading import Options, read_settings
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "FamilySettings",
     "GatewaySettings",
     "LabelSettings",
+    "LinksSettings",
     "LogsSettings",
     "MetricsSettings",
     "ModelSettings",

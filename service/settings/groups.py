@@ -11,6 +11,7 @@ from service.settings.backends import (
     TopologySettings,
     TracesSettings,
 )
+from service.settings.links import LinksSettings
 from service.settings.values import Group, Seconds
 
 
@@ -104,3 +105,4 @@ class Settings(Group):
     changes: ChangesSettings = ChangesSettings()
     topology: TopologySettings = TopologySettings()
     labels: LabelSettings = LabelSettings()
+    links: LinksSettings = LinksSettings()
