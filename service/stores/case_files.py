@@ -91,8 +91,7 @@ def write_case(
     Raises `CaseError` if the directory holds something already or cannot be written, or the tables are not those of
     the format.
     """
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise CaseError(f"{directory}: is already there and not empty")
+    need_free(directory)
     present = {name: conform(table, SCHEMAS[name], name) for name, table in tables.present().items()}
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -103,6 +102,12 @@ def write_case(
         _write_json(directory / "case.json", _told(incident, alert_body))
     except OSError as error:
         raise CaseError(f"{directory}: cannot be written: {error.strerror}") from None
+
+
+def need_free(directory: Path) -> None:
+    """Raises `CaseError` if the directory holds something already, so that no case can be written there."""
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise CaseError(f"{directory}: is already there and not empty")
 
 
 class _Ends(BaseModel):
