@@ -128,7 +128,7 @@ class ClickHouse:
                 raise self._backend.failure(f"answers without the column {time}")
             moments_us = told.column(at).cast(pa.int64()).cast(schema.field(time).type)  # pyright: ignore[reportUnknownMemberType]
             return conform(_as_text(told.set_column(at, time, moments_us)), schema, "the answer")
-        except (pa.ArrowException, CaseError) as error:
+        except (pa.ArrowException, OSError, CaseError) as error:  # what is cut off is an OSError to Arrow
             raise self._backend.failure(f"answers with what is no such table: {first_line(error)}") from None
 
     async def _ask(self, query: str) -> bytes:
