@@ -109,6 +109,26 @@ def work(
     asyncio.run(work_app(config, options))
 
 
+@cli.command("check-config")
+def check_config(case: Case = None, telemetry: Telemetry = None, model: Model = None, config: Config = None) -> None:
+    """Ask each telemetry server that the settings name: what the last hour holds, and what is missing.
+
+    Exit code 0 if all of them answer, 1 if one does not, 2 if the settings cannot be meant.
+    """
+    from service.app import check_config as examine
+
+    options = {
+        "case": ("--case", case),
+        "telemetry.embedded": ("--telemetry", telemetry),
+        "model.name": ("--model", model),
+    }
+    report = asyncio.run(examine(config, options))
+    for line in report.lines:
+        print(line)
+    if not report.well:
+        raise typer.Exit(FAILED)
+
+
 @cli.command()
 def localize(
     case_dir: Annotated[Path, typer.Argument(metavar="CASE_DIR", help="A recorded case (case/1).")],

@@ -30,6 +30,7 @@ from service.settings import Options, Settings, read_settings
 from service.stores.embedded.intake import Intake
 from service.stores.recorded import RecordedCase
 from service.telemetry import Meters, log_to, logger, tracer
+from service.wiring.checkup import Report, examine
 from service.wiring.models import build_fusion, build_model, title
 from service.wiring.sources import NO_SOURCE, Source, no_source, open_intake, open_source
 from service.worker import Pace, Worker
@@ -94,6 +95,19 @@ async def localize_case(
     case = RecordedCase.open(directory)
     _, outcome = await answer(case.incident, build_bench(settings, case.telemetry), on_step=on_step)
     return outcome
+
+
+async def check_config(config: Path | None, options: Options) -> Report:
+    """Ask every server that the settings name. Raises `SettingsError` where they cannot be meant, or name none."""
+    settings = read_settings(os.environ, config, options)
+    build_model(settings.model)
+    source = open_source(settings)
+    if source is None:
+        raise SettingsError(NO_SOURCE)
+    try:
+        return await examine(source, settings.budget.telemetry_timeout_s)
+    finally:
+        await source.aclose()
 
 
 def open_store(path: Path) -> IncidentStore:

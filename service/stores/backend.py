@@ -9,6 +9,8 @@ import random
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Final, TypeVar
 
 import httpx
@@ -58,6 +60,8 @@ class Backend:
         self.name = name
         self.access = access
         self.spent = Spent()
+        self.clock_ahead_s: float | None = None
+        """How far its clock was ahead of ours when it last answered, to a second; None if it does not say its time."""
         self._transport = transport
         self._breaker = breaker or Breaker()
         self._certificates = Certificates(access)
@@ -174,6 +178,7 @@ class Backend:
         url = self.access.url.rstrip("/") + question.path
         try:
             async with client.stream(question.method, url, headers=headers, **question.given) as response:
+                self.clock_ahead_s = _ahead_s(response)
                 return await self._answer(response, question)
         except httpx.HTTPError as error:
             raise self._broken(error) from None
@@ -283,6 +288,14 @@ def _adapter(model: type[T]) -> TypeAdapter[T]:
 def _is_page(response: httpx.Response, body: bytes) -> bool:
     declared = response.headers.get("content-type", "").startswith("text/html")
     return declared or body[:200].lstrip().lower().startswith((b"<!doctype html", b"<html"))
+
+
+def _ahead_s(response: httpx.Response) -> float | None:
+    try:
+        told = parsedate_to_datetime(response.headers.get("date", ""))
+        return (told - datetime.now(UTC)).total_seconds()
+    except (ValueError, TypeError, OverflowError):  # no date, or one without a zone
+        return None
 
 
 def _retry_after_s(response: httpx.Response) -> float:

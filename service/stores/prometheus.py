@@ -2,7 +2,8 @@
 
 import asyncio
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 import pyarrow as pa
@@ -61,10 +62,25 @@ class PrometheusMetrics:
         return _table([row for question, series in told for row in self._rows(question, series)])
 
     async def found(self) -> str:
-        """What answers there, in one line. Raises `BackendError`."""
-        told = await self._told(_Vector, "POST", "/api/v1/query", {"query": "count(up)"})
+        """What answers there, in one line: targets, series that mean something to us, labels that name whose they are.
+        Raises `BackendError`.
+        """
+        now = datetime.now(UTC)
+        hour = _ends(Window(now - timedelta(hours=1), now))
+        told, names, labels = await asyncio.gather(
+            self._told(_Vector, "POST", "/api/v1/query", {"query": "count(up)"}),
+            self._told(list[str], "GET", "/api/v1/label/__name__/values", hour),
+            self._told(list[str], "GET", "/api/v1/labels", hour),
+        )
         targets = told.result[0].value[1] if told.result else "no"
-        return f"{self._backend.name} {self._backend.access.shown}: {targets} targets"
+        known = sum(1 for _ in questions(self._families, frozenset(names), self._labels, 60))
+        guessed = {kind: _first_of(getattr(self._labels, kind), labels) for kind in ("service", "pod", "node", "peer")}
+        by = (
+            ", ".join(f"{kind} by {label}" for kind, label in guessed.items() if label)
+            or "no label that names a service"
+        )
+        where = f"{self._backend.name} {self._backend.access.shown}"
+        return f"{where}: {targets} targets, {known} questions of {len(names):,} names; {by}"
 
     async def _series(self, question: Question, window: Window, step_s: int) -> "list[_Series] | BackendError":
         parameters = {"query": question.query, **_ends(window), "step": str(step_s)}
@@ -141,6 +157,10 @@ class _Vector(_Told):
 
 def _first(labels: Mapping[str, str], names: Sequence[str]) -> str:
     return next((labels[name] for name in names if labels.get(name)), "")
+
+
+def _first_of(names: Sequence[str], there: Collection[str]) -> str:
+    return next((name for name in names if name in there), "")
 
 
 def _ends(window: Window) -> dict[str, str]:

@@ -31,7 +31,7 @@ class Backends:
     """The servers of this process: of settings that mean the same one there is one, with one limit and one breaker."""
 
     transport: httpx.AsyncBaseTransport | None = None
-    _opened: list[Backend] = field(default_factory=list[Backend])
+    opened: list[Backend] = field(default_factory=list[Backend])
 
     def of(self, signal: str, settings: BackendSettings, access: Access | None = None) -> Backend:
         """The server that a group of settings names; ``access`` is how it is reached where they do not say it.
@@ -40,15 +40,15 @@ class Backends:
         """
         name, reached = NAMES[settings.kind], access or access_of(settings)
         _need_usable(signal, reached)
-        for backend in self._opened:
+        for backend in self.opened:
             if (backend.name, backend.access) == (name, reached):
                 return backend
-        self._opened.append(Backend(name, reached, self.transport))
-        return self._opened[-1]
+        self.opened.append(Backend(name, reached, self.transport))
+        return self.opened[-1]
 
     async def aclose(self) -> None:
         """Close all connections."""
-        for backend in self._opened:
+        for backend in self.opened:
             await backend.aclose()
 
 

@@ -1,10 +1,10 @@
 """From settings to where telemetry comes from."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ from service.errors import BackendError, CallerError, SettingsError, StoreError
 from service.gateway.context import Check
 from service.ports import Telemetry
 from service.settings import Settings, TelemetrySettings, WindowSettings
+from service.stores.backend import Backend
 from service.stores.embedded.intake import Intake
 from service.stores.embedded.query import EmbeddedTelemetry
 from service.stores.embedded.retention import Retention
@@ -44,14 +45,23 @@ async def _nothing_to_close() -> None:
     pass
 
 
+REMEMBERED_S = 15.0
+"""How old what is said about readiness may be."""
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where telemetry comes from, which time incidents look at, how to see whether it is there, and how to end."""
+    """Where telemetry comes from, which time incidents look at, how to see whether it is there, and how to end.
+
+    ``stores`` are those that can say what is there, by their signal; ``backends`` the servers behind them.
+    """
 
     telemetry: Telemetry
     windows: WindowPolicy
     check: Callable[[], Coroutine[Any, Any, Check]]
     aclose: Callable[[], Awaitable[None]] = _nothing_to_close
+    stores: Mapping[str, Findable] = field(default_factory=dict[str, Findable])
+    backends: Sequence[Backend] = ()
 
 
 def open_source(settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -> Source | None:
@@ -115,23 +125,44 @@ def _live_source(settings: Settings, backends: Backends) -> Source:
         changes=changes or ours.changes,
         topology=JoinedTopology(maps) if maps else ours.topology,
     )
-    stores = [store for store in (embedded, traces, logs, metrics, changes, topology) if store is not None]
-    return Source(telemetry, _live_windows(settings.windows), partial(_check, stores), backends.aclose)
+    named: dict[str, Findable | None] = {
+        "traces": traces or embedded,
+        "logs": logs or embedded,
+        "metrics": metrics or embedded,
+        "changes": changes,
+        "topology": topology,
+    }
+    stores = {signal: store for signal, store in named.items() if store is not None}
+    readiness = _Readiness(list({id(store): store for store in stores.values()}.values()))
+    return Source(telemetry, _live_windows(settings.windows), readiness.check, backends.aclose, stores, backends.opened)
 
 
-async def _check(stores: Sequence[Findable]) -> Check:
-    """What each of them says is there. Ready is who has one that answers: from the others comes no evidence, and an
-    answer says so; a service that nobody may send alerts to would answer nothing at all.
+@dataclass(slots=True)
+class _Readiness:
+    """What each store says is there, remembered for a while: probes come often, and ask production.
+
+    Ready is who has one that answers: from the others comes no evidence, and an answer says so; a service that nobody
+    may send alerts to would answer nothing at all.
     """
 
-    async def asked(store: Findable) -> tuple[bool, str]:
-        try:
-            return True, await store.found()
-        except BackendError as error:
-            return False, str(error)
+    stores: Sequence[Findable]
+    _check: Check | None = None
+    _checked_at: float = 0.0
 
-    told = await asyncio.gather(*map(asked, stores))
-    return Check(ok=any(ok for ok, _ in told), found="; ".join(found for _, found in told))
+    async def check(self) -> Check:
+        """As it was a few seconds ago at most."""
+        if self._check is None or time.monotonic() - self._checked_at > REMEMBERED_S:
+            told = await asyncio.gather(*map(_found, self.stores))
+            self._check = Check(ok=any(ok for ok, _ in told), found="; ".join(found for _, found in told))
+            self._checked_at = time.monotonic()
+        return self._check
+
+
+async def _found(store: Findable) -> tuple[bool, str]:
+    try:
+        return True, await store.found()
+    except BackendError as error:
+        return False, str(error)
 
 
 def _live_windows(settings: WindowSettings) -> LiveWindows:

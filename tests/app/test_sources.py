@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from service.errors import SettingsError
+from service.gateway.context import Check
 from service.settings import Settings, read_settings
 from service.stores.backend import Backend
 from service.stores.embedded.query import EmbeddedTelemetry
@@ -125,22 +126,35 @@ def test_own_labels_and_series_of_a_prometheus_are_asked_for_beside_the_usual(tm
     }
 
 
-def test_ready_is_who_has_one_source_that_answers() -> None:
+def ready(asked: list[str], **told: object) -> Check:
+    """Readiness of sources of which Loki is broken; asked for twice."""
+
     def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
         if "loki" in request.url.host:
             return httpx.Response(500, text="ring is empty")
-        return httpx.Response(200, json={"status": "success", "data": {"result": [{"value": [0, "4"]}]}})
+        value = {"result": [{"value": [0, "4"]}]} if request.url.path.endswith("query") else ["job"]
+        return httpx.Response(200, json={"status": "success", "data": value})
 
-    told = {"logs": {"kind": "loki", "url": "http://loki"}, "metrics": METRICS}
     source = open_source(settings(**told), httpx.MockTransport(answer))
     assert source is not None
-    check = asyncio.run(source.check())
+    asyncio.run(source.check())
+    return asyncio.run(source.check())
+
+
+def test_ready_is_who_has_one_source_that_answers() -> None:
+    logs = {"kind": "loki", "url": "http://loki"}
+    check = ready([], logs=logs, metrics=METRICS)
     assert check.ok
     assert "ring is empty" in check.found
     assert "4 targets" in check.found
-    alone = open_source(settings(logs=told["logs"]), httpx.MockTransport(answer))
-    assert alone is not None
-    assert not asyncio.run(alone.check()).ok
+    assert not ready([], logs=logs).ok
+
+
+def test_probes_that_come_often_do_not_ask_as_often() -> None:
+    asked: list[str] = []
+    assert ready(asked, metrics=METRICS).ok
+    assert len(asked) == len(set(asked))
 
 
 def test_live_windows_are_as_set(tmp_path: Path) -> None:
