@@ -97,11 +97,11 @@ class Tempo:
             **_ends(asked.window),
         }
         body = await self._backend.ask("GET", "/api/search", params=parameters)
-        return await asyncio.to_thread(self._read, body or b"")
+        return await asyncio.to_thread(self._read, body or b"", whole)
 
-    def _read(self, body: bytes) -> "Sequence[_Told]":
+    def _read(self, body: bytes, whole: bool) -> "Sequence[_Told]":
         answer = self._backend.parsed(SearchAnswer, body)
-        return [(trace.trace_id, trace.rows()) for trace in answer.traces]
+        return [(trace.trace_id, trace.rows() if whole else []) for trace in answer.traces]
 
     async def _trace(self, trace_id: str, around: Window) -> Sequence[ResourceSpans]:
         """One trace; nothing of one that is not there any more. An older Tempo has only the second path."""

@@ -82,7 +82,9 @@ class FakeTempo:
 
 @dataclass(frozen=True, slots=True)
 class _Query:
-    """One set of spans; ``whole`` for all other spans of their traces beside them, and what is told of each."""
+    """One set of spans; ``whole`` for all other spans of their traces beside them, and what is told of each: what is
+    selected and what the conditions are about.
+    """
 
     wanted: Wanted
     whole: bool
@@ -104,8 +106,9 @@ def _parsed(query: str, start_us: int, end_us: int) -> _Query:
             failed = True
         else:
             raise Unknown(f"parse error at line 1, col 2: unknown identifier: {condition}")
-    names = tuple((selected or "").split(", ")) if selected else ()
-    return _Query(Wanted(service, start_us, end_us, failed, at_least_us), bool(bracket), names)
+    named = ["resource.service.name"] * bool(service) + ["status"] * failed
+    names = (*named, *(selected.split(", ") if selected else ()))
+    return _Query(Wanted(service, start_us, end_us, failed, at_least_us), bool(bracket) or not conditions, names)
 
 
 def _told(trace: Trace, query: _Query, most: int) -> dict[str, Any]:

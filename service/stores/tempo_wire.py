@@ -74,7 +74,7 @@ class FoundTrace(Told):
         return identifier(self.id, TRACE_DIGITS)
 
     def rows(self) -> list[SpanRow]:
-        """All its spans, or none if the search does not tell them all with what makes a row."""
+        """All spans that fit, or none if the search does not tell them all with what makes a row."""
         told = [(span, attributes_of(span.attributes)) for one in self.sets for span in one.spans]
         if not told or len(told) < sum(one.matched for one in self.sets):
             return []

@@ -16,6 +16,22 @@ from service.stores.tempo import Tempo
 from service.stores.tempo_fake import FakeTempo
 
 
+class Listening(httpx.AsyncBaseTransport):
+    """The way to an application, which keeps what was asked."""
+
+    def __init__(self, app: Starlette) -> None:
+        self._way = httpx.ASGITransport(app)
+        self.asked: list[httpx.URL] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(request.url)
+        return await self._way.handle_async_request(request)
+
+    def of(self, path: str) -> list[dict[str, str]]:
+        """The parameters of all questions to a path."""
+        return [dict(url.params) for url in self.asked if url.path == path]
+
+
 def backend(name: str, app: Starlette) -> Backend:
     return Backend(name, Access("http://traces"), httpx.ASGITransport(app))
 
