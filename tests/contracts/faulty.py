@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -40,7 +41,7 @@ class FaultyServer:
 
 
 @contextlib.asynccontextmanager
-async def faulty(behave: Behaviour) -> AsyncGenerator[FaultyServer]:
+async def faulty(behave: Behaviour, tls: ssl.SSLContext | None = None) -> AsyncGenerator[FaultyServer]:
     """A server that behaves so, as long as the block lasts; who still hangs then is cut off."""
     made, connections = FaultyServer(behave), set[asyncio.Task[None]]()
 
@@ -48,8 +49,8 @@ async def faulty(behave: Behaviour) -> AsyncGenerator[FaultyServer]:
         task = asyncio.ensure_future(made.answer(reader, writer))
         connections.add(task)
 
-    server = await asyncio.start_server(connected, "127.0.0.1", 0)
-    made.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
+    made.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
         yield made
     finally:

@@ -1,0 +1,144 @@
+"""Own authorities and client certificates, over a real handshake."""
+
+import asyncio
+import shutil
+import ssl
+import subprocess
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from service.errors import BackendError
+from service.stores.backend import Access, Backend
+from tests.contracts.faulty import faulty, says
+
+ACCESS = Access("", connect_s=10, read_s=10, total_s=20, pause_s=0.001)
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """Signs certificates in a directory of its own."""
+
+    directory: Path
+
+    @property
+    def certificate(self) -> Path:
+        return self.directory / "ca.pem"
+
+    def issue(self, name: str) -> tuple[Path, Path]:
+        """A certificate for 127.0.0.1 and its key."""
+        signed = ["-CA", str(self.certificate), "-CAkey", str(self.directory / "ca.key")]
+        return self._request(
+            name, *signed, "-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=CA:FALSE"
+        )
+
+    def found(self) -> "Authority":
+        self.directory.mkdir()
+        self._request("ca")
+        return self
+
+    def _request(self, name: str, *options: str) -> tuple[Path, Path]:
+        certificate, key = self.directory / f"{name}.pem", self.directory / f"{name}.key"
+        kind = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+        files = ["-subj", f"/CN={name}", "-keyout", str(key), "-out", str(certificate)]
+        subprocess.run(["openssl", "req", *kind, *files, *options], capture_output=True, timeout=60, check=True)
+        return certificate, key
+
+
+@pytest.fixture(scope="module")
+def ours(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl here that makes certificates for a test")
+    return Authority(tmp_path_factory.mktemp("tls") / "ours").found()
+
+
+@pytest.fixture(scope="module")
+def theirs(ours: Authority) -> Authority:
+    """An authority that nobody trusts."""
+    return Authority(ours.directory.with_name("theirs")).found()
+
+
+@pytest.fixture(scope="module")
+def server(ours: Authority) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*ours.issue("server"))
+    return context
+
+
+@pytest.fixture(scope="module")
+def careful_server(ours: Authority) -> ssl.SSLContext:
+    """One that wants to see a certificate of ours."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*ours.issue("careful"))
+    context.load_verify_locations(ours.certificate)
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+async def ask(backend: Backend) -> str:
+    try:
+        return (await backend.ask("GET", "/") or b"").decode()
+    except BackendError as error:
+        return str(error)
+
+
+def asked(context: ssl.SSLContext, access: Access) -> str:
+    async def once() -> str:
+        async with faulty(says(200, b"well"), context) as listening:
+            backend = Backend("Loki", replace(access, url=listening.url))
+            try:
+                return await ask(backend)
+            finally:
+                await backend.aclose()
+
+    return asyncio.run(once())
+
+
+def test_an_own_authority_is_trusted(server: ssl.SSLContext, ours: Authority) -> None:
+    assert asked(server, replace(ACCESS, ca_file=ours.certificate)) == "well"
+
+
+def test_another_is_not(server: ssl.SSLContext, theirs: Authority) -> None:
+    for access in (ACCESS, replace(ACCESS, ca_file=theirs.certificate)):
+        told = asked(server, access)
+        assert "cannot be reached" in told
+        assert "certificate verify failed" in told
+
+
+def test_who_asks_for_our_certificate_sees_it(careful_server: ssl.SSLContext, ours: Authority) -> None:
+    certificate, key = ours.issue("client")
+    access = replace(ACCESS, ca_file=ours.certificate)
+    assert asked(careful_server, replace(access, certificate_file=certificate, key_file=key)) == "well"
+    assert asked(careful_server, access).startswith("Loki ")
+
+
+def test_an_authority_that_was_renewed_is_taken_up(
+    server: ssl.SSLContext, ours: Authority, theirs: Authority, tmp_path: Path
+) -> None:
+    file = tmp_path / "ca.pem"
+
+    async def renewed() -> list[str]:
+        async with faulty(says(200, b"well"), server) as listening:
+            backend = Backend("Loki", replace(ACCESS, url=listening.url, ca_file=file))
+            told: list[str] = []
+            for authority in (theirs, ours):
+                await asyncio.to_thread(shutil.copyfile, authority.certificate, file)
+                told.append(await ask(backend))
+            await backend.aclose()
+            return told
+
+    before, after = asyncio.run(renewed())
+    assert "certificate verify failed" in before
+    assert after == "well"
+
+
+@pytest.mark.parametrize("content", [None, "", "no certificate"])
+def test_a_certificate_that_is_none_is_one_line(tmp_path: Path, content: str | None) -> None:
+    file = tmp_path / "ca.pem"
+    if content is not None:
+        file.write_text(content)
+    told = asyncio.run(ask(Backend("Loki", Access("https://127.0.0.1:1", ca_file=file))))
+    assert told.startswith("Loki cannot be asked: certificates cannot be used (")
+    assert str(file)[:40] in told
+    assert told.isprintable()
