@@ -20,7 +20,9 @@ from service.errors import CallerError, HypocenterError
 
 if TYPE_CHECKING:
     from service.agent.localize import Outcome
+    from service.app import Answered
     from service.domain.transcript import Frame, Step
+    from service.wiring.asking import Asked
 
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -131,7 +133,17 @@ def check_config(case: Case = None, telemetry: Telemetry = None, model: Model = 
 
 @cli.command()
 def localize(
-    case_dir: Annotated[Path, typer.Argument(metavar="CASE_DIR", help="A recorded case (case/1).")],
+    case_dir: Annotated[Path | None, typer.Argument(metavar="[CASE_DIR]", help="A recorded case (case/1).")] = None,
+    service: Annotated[str | None, typer.Option(metavar="NAME", help="Or a service, by live telemetry.")] = None,
+    alert: Annotated[Path | None, typer.Option(metavar="FILE", help="Or the body of an alert's webhook.")] = None,
+    at: Annotated[str | None, typer.Option(metavar="TIME", help="When it is looked at (RFC 3339); else now.")] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="15m", help="How long before that the service may have been in trouble.")
+    ] = None,
+    save: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Keep all that was fetched there, as a case.")
+    ] = None,
+    telemetry: Telemetry = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the JSON of the answer and nothing else.")] = False,
     model: Model = None,
     deadline: Annotated[float | None, typer.Option(metavar="S", help="Answer within so many seconds.")] = None,
@@ -140,21 +152,42 @@ def localize(
     print_transcript: Annotated[bool, typer.Option("--print-transcript", help="Print it too.")] = False,
     config: Config = None,
 ) -> None:
-    """Localize a recorded incident: the tree of frames as it grows, then the ranked causes with their evidence."""
-    from service.app import localize_case
+    """Localize an incident, recorded or live: the tree of frames as it grows, then the ranked causes with their
+    evidence. Live telemetry comes from where the settings say.
+    """
+    from service.app import localize_asked, localize_case
 
+    asked = _asked(case_dir, service, alert, at, since)
     options = {
+        "telemetry.embedded": ("--telemetry", telemetry),
         "model.name": ("--model", model),
         "budget.deadline_s": ("--deadline", deadline),
         "rank": ("--rank", rank),
     }
-    outcome = asyncio.run(localize_case(case_dir, config, options, None if as_json else _print_step))
+    on_step = None if as_json else _print_step
+    if case_dir is not None:
+        answered = asyncio.run(localize_case(case_dir, config, options, on_step, save))
+    else:
+        answered = asyncio.run(localize_asked(asked, config, options, on_step, save))
+    outcome = answered.outcome
     if transcript is not None:
         _save(outcome, transcript)
     if as_json:
-        _print_json(outcome)
+        _print_json(answered)
     else:
         _print_answer(outcome, with_transcript=print_transcript)
+
+
+def _asked(
+    case_dir: Path | None, service: str | None, alert: Path | None, at: str | None, since: str | None
+) -> "Asked":
+    from service.wiring.asking import Asked
+
+    if [case_dir, service, alert].count(None) != 2:
+        raise CallerError("localize needs one of these: CASE_DIR, --service NAME, --alert FILE")
+    if case_dir is not None and (at is not None or since is not None):
+        raise CallerError("--at and --since are for --service and --alert: a case has its own time")
+    return Asked(service, alert, at, since)
 
 
 @cli.command()
@@ -235,11 +268,12 @@ def _print_step(frame: "Frame", step: "Step") -> None:
     print(step_line(frame, step), flush=True)
 
 
-def _print_json(outcome: "Outcome") -> None:
+def _print_json(answered: "Answered") -> None:
     from service.agent.document import localization_document
 
-    case = outcome.transcript.incident_id
-    print(json.dumps(localization_document(outcome, id=case, incident_id=case), indent=2, ensure_ascii=False))
+    case = answered.outcome.transcript.incident_id
+    document = localization_document(answered.outcome, id=case, incident_id=case, links=answered.links)
+    print(json.dumps(document, indent=2, ensure_ascii=False))
 
 
 def _print_answer(outcome: "Outcome", *, with_transcript: bool) -> None:

@@ -8,15 +8,19 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Generator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import uvicorn
 
 from service.agent.answering import Bench, answer
 from service.agent.budget import Budget
+from service.agent.links import Links, Template
 from service.agent.localize import Outcome
 from service.agent.rounds import OnStep
+from service.domain.evidence import Signal
+from service.domain.incident import Incident
 from service.domain.localization import RankedBy
 from service.errors import SettingsError, StoreError
 from service.gateway.context import Gateway
@@ -27,9 +31,12 @@ from service.jobs.sqlite import SqliteStore
 from service.jobs.store import IncidentStore
 from service.ports import Telemetry
 from service.settings import Options, Settings, read_settings
+from service.stores.case_files import need_free
 from service.stores.embedded.intake import Intake
 from service.stores.recorded import RecordedCase
 from service.telemetry import Meters, log_to, logger, tracer
+from service.view.saving import save_view
+from service.wiring.asking import Asked
 from service.wiring.checkup import Report, examine
 from service.wiring.models import build_fusion, build_model, title
 from service.wiring.sources import NO_SOURCE, Source, no_source, open_intake, open_source
@@ -52,7 +59,9 @@ async def serve(config: Path | None, options: Options) -> None:
         store, meters, stopping = open_store(settings.store), Meters(), asyncio.Event()
         closing.push_async_callback(store.close)
         source = open_source(settings)
-        if source is not None:
+        if source is None:
+            logger("app").warning(NO_SOURCE)
+        else:
             closing.push_async_callback(source.aclose)
         worker = None if source is None else build_worker(settings, store, source, meters)
         intake = open_intake(settings.telemetry)
@@ -87,14 +96,57 @@ async def work(config: Path | None, options: Options) -> None:
         await store.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An answer and where people can look at its evidence."""
+
+    outcome: Outcome
+    links: Links
+
+
 async def localize_case(
-    directory: Path, config: Path | None, options: Options, on_step: OnStep | None = None
-) -> Outcome:
-    """Localize a recorded case. Raises `SettingsError`, and `service.errors.CaseError` if it cannot be read."""
+    directory: Path, config: Path | None, options: Options, on_step: OnStep | None = None, save: Path | None = None
+) -> Answered:
+    """Localize a recorded case, and ``save`` what was seen of it as a case of its own.
+
+    Raises `SettingsError`, and `service.errors.CaseError` if it cannot be read, or saved there.
+    """
     settings = read_settings(os.environ, config, options)
     case = RecordedCase.open(directory)
-    _, outcome = await answer(case.incident, build_bench(settings, case.telemetry), on_step=on_step)
-    return outcome
+    return await _answered(case.incident, build_bench(settings, case.telemetry), on_step, save)
+
+
+async def localize_asked(
+    asked: Asked, config: Path | None, options: Options, on_step: OnStep | None = None, save: Path | None = None
+) -> Answered:
+    """Localize what somebody asks about with the telemetry that is set, and ``save`` all that was fetched as a case:
+    localized again, it has the same answer.
+
+    Raises `SettingsError`, `service.errors.CallerError`, and `service.errors.CaseError` if it cannot be saved there.
+    """
+    settings, now = read_settings(os.environ, config, options), datetime.now(UTC)
+    sighting = asked.sighting(now)
+    async with contextlib.AsyncExitStack() as closing:
+        source = open_source(settings)
+        if source is None:
+            raise SettingsError(NO_SOURCE)
+        closing.push_async_callback(source.aclose)
+        telemetry = source.telemetry
+        if settings.store.exists():  # a server's, which may have been told of changes
+            store = open_store(settings.store)
+            closing.push_async_callback(store.close)
+            telemetry = with_told_changes(telemetry, store)
+        incident = source.windows.incident(sighting, asked.moment(now))
+        return await _answered(incident, build_bench(settings, telemetry), on_step, save)
+
+
+async def _answered(incident: Incident, bench: Bench, on_step: OnStep | None, save: Path | None) -> Answered:
+    if save is not None:
+        need_free(save)
+    view, outcome = await answer(incident, bench, on_step=on_step)
+    if save is not None:
+        await asyncio.to_thread(save_view, view, save)
+    return Answered(outcome, bench.links)
 
 
 async def check_config(config: Path | None, options: Options) -> Report:
@@ -130,15 +182,21 @@ def build_bench(settings: Settings, telemetry: Telemetry) -> Bench:
         deadline_s=said.deadline_s,
         telemetry_timeout_s=said.telemetry_timeout_s,
         fusion=build_fusion(settings.model),
+        links=Links({Signal(name): tuple(map(Template, texts)) for name, texts in settings.links}),
     )
+
+
+def with_told_changes(telemetry: Telemetry, store: IncidentStore) -> Telemetry:
+    """The stores, and beside their changes those that were told here."""
+    return replace(telemetry, changes=ToldChanges(store, TENANT, telemetry.changes))
 
 
 def build_worker(settings: Settings, store: IncidentStore, source: Source, meters: Meters) -> Worker:
     """A worker over the store and the source."""
-    telemetry = replace(source.telemetry, changes=ToldChanges(store, TENANT, source.telemetry.changes))
     said = settings.worker
+    bench = build_bench(settings, with_told_changes(source.telemetry, store))
     pace = Pace(said.at_once, said.lease_s, said.drain_s)
-    return Worker(store, build_bench(settings, telemetry), source.windows, pace, meters, tracer())
+    return Worker(store, bench, source.windows, pace, meters, tracer())
 
 
 def build_gateway(

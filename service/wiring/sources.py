@@ -10,10 +10,11 @@ from typing import Any, Protocol
 
 import httpx
 
+from service.agent.answering import TELEMETRY_SHARE
 from service.errors import BackendError, CallerError, SettingsError, StoreError
 from service.gateway.context import Check
 from service.ports import Telemetry
-from service.settings import Settings, TelemetrySettings, WindowSettings
+from service.settings import BudgetSettings, Settings, TelemetrySettings, WindowSettings
 from service.stores.backend import Backend
 from service.stores.embedded.intake import Intake
 from service.stores.embedded.query import EmbeddedTelemetry
@@ -22,7 +23,6 @@ from service.stores.jaeger import Jaeger
 from service.stores.joined_topology import JoinedTopology
 from service.stores.kubernetes.store import Kubernetes
 from service.stores.recorded import RecordedCase
-from service.telemetry import logger
 from service.view.windows import LiveWindows, RecordedWindows, WindowPolicy
 from service.wiring.adapters import open_changes, open_logs, open_metrics, open_topology, open_traces
 from service.wiring.backends import Backends
@@ -70,10 +70,9 @@ def open_source(settings: Settings, transport: httpx.AsyncBaseTransport | None =
     """
     live = _live_names(settings)
     if settings.case is None and not live:
-        logger("app").warning(NO_SOURCE)
         return None
     if settings.case is None:
-        return _live_source(settings, Backends(transport))
+        return _live_source(settings, Backends(transport, _patience_s(settings.budget)))
     if live:
         raise SettingsError(f"telemetry cannot come from the case {settings.case} and from {live}: choose one")
     return _recorded_source(settings.case)
@@ -163,6 +162,11 @@ async def _found(store: Findable) -> tuple[bool, str]:
         return True, await store.found()
     except BackendError as error:
         return False, str(error)
+
+
+def _patience_s(settings: BudgetSettings) -> float:
+    """How long one call may take, so that an incident still has what it waits for in time."""
+    return 0.9 * min(settings.telemetry_timeout_s, TELEMETRY_SHARE * settings.deadline_s)
 
 
 def _live_windows(settings: WindowSettings) -> LiveWindows:

@@ -65,6 +65,12 @@ BAD: list[tuple[list[str], str]] = [
     (["localize", "CASE", "--config", "/nowhere.toml"], "/nowhere.toml"),
     (["localize", "CASE", "--transcript", "/nowhere/at/all.json"], "/nowhere/at/all.json"),
     (["localize", "CASE", "--colour"], "--colour"),
+    (["localize", "CASE", "--service", "cart"], "CASE_DIR"),
+    (["localize", "CASE", "--since", "15m"], "--since"),
+    (["localize", "CASE", "--save", "CASE"], "not empty"),
+    (["localize", "--service", "cart"], "--telemetry"),
+    (["localize", "--service", "cart", "--at", "noon", "--telemetry", "CASE"], "--at noon"),
+    (["localize", "--alert", "/nowhere.json", "--telemetry", "CASE"], "/nowhere.json"),
     (["locate"], "locate"),
 ]
 
