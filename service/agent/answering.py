@@ -14,6 +14,9 @@ from service.rank.fusion import Fusion
 from service.view.opening import open_view
 from service.view.view import View
 
+TELEMETRY_SHARE = 0.6
+"""Of the deadline, what waiting for telemetry may take: what came in has still to be looked at."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bench:
@@ -41,7 +44,8 @@ async def answer(
     """
     started = time.monotonic()
     allowed_s = min(deadline_s or bench.deadline_s, bench.deadline_s)
-    view = await open_view(incident, bench.telemetry, min(bench.telemetry_timeout_s, allowed_s))
+    patience_s = min(bench.telemetry_timeout_s, TELEMETRY_SHARE * allowed_s)
+    view = await open_view(incident, bench.telemetry, patience_s)
     left_s = max(0.0, allowed_s - (time.monotonic() - started))
     budget = replace(bench.budget, deadline_s=left_s)
     outcome = await localize(view, bench.model, budget, rank=bench.rank, fusion=bench.fusion, on_step=on_step)

@@ -60,12 +60,12 @@ class BackendSettings(Group):
 
 
 class TracesSettings(BackendSettings):
-    """Where traces come from, and who calls whom where that server tells. ``traces`` is how many are fetched of one
-    service and one stretch of time, at most; 0 leaves it to the adapter.
+    """Where traces come from, and who calls whom where that server tells. Of a Jaeger or a Tempo, ``traces`` is how
+    many are fetched of one service and one stretch of time, at most. ``database`` and ``table`` are ClickHouse's.
     """
 
     kinds: ClassVar[tuple[str, ...]] = ("jaeger", "tempo", "clickhouse")
-    traces: Annotated[int, Field(ge=0, le=5000)] = 0
+    traces: Annotated[int, Field(ge=1, le=5000)] = 100
     database: str = "default"
     table: str = "otel_traces"
 

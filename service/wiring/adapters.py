@@ -26,6 +26,9 @@ _OF_LOGS = ("service", "pod", "node", "severity", "body", "trace_id", "span_id")
 _OF_METRICS = ("service", "pod", "node", "peer", "status")
 
 
+PATIENCE = 0.75
+"""The part of a call's time after which a sample of traces is as large as it will be."""
+
 Traces = Jaeger | Tempo | ClickHouse
 Logs = LokiLogs | VictoriaLogs | ElasticsearchLogs | ClickHouse
 
@@ -35,7 +38,8 @@ def open_traces(settings: TracesSettings, backends: Backends) -> Traces | None:
     if not settings.kind:
         return None
     backend = backends.of("traces", settings)
-    plan = TracePlan(settings.traces) if settings.traces else None
+    within_s = min(TracePlan().within_s, PATIENCE * backend.access.total_s)
+    plan = TracePlan(settings.traces, within_s=within_s)
     match settings.kind:
         case "jaeger":
             return Jaeger(backend, plan)
