@@ -1,6 +1,7 @@
 """Loki: log lines of a window (LogQL)."""
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
@@ -36,11 +37,12 @@ class LokiLogs:
 
     async def logs(self, window: Window) -> pa.Table:
         """Records of the window, a sample of them where they are many. Raises `BackendError`."""
+        ends_at_s = time.monotonic() + self._backend.access.total_s
         selector = self._selector or await self._guessed(Stretch.of(window))
         if not selector:
             return LogRows(self._fields).table()
         streams = _Streams(self._backend, selector, self._fields)
-        return await sampled_logs(streams, window, self._backend.access.total_s, self._plan)
+        return await sampled_logs(streams, window, ends_at_s - time.monotonic(), self._plan)
 
     async def found(self) -> str:
         """What answers there, in one line. Raises `BackendError`."""

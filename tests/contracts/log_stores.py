@@ -100,3 +100,10 @@ LIVE: tuple[Open, ...] = (
     clickhouse_of_an_older_exporter,
     clickhouse_itself,
 )
+
+_OF_CLICKHOUSE = (clickhouse, clickhouse_of_an_older_exporter, clickhouse_itself)
+LOG_SERVERS: dict[Open, tuple[str, ...]] = {
+    **dict.fromkeys(LIVE, ("logs",)),
+    **dict.fromkeys(_OF_CLICKHOUSE, ("logs", "spans")),
+}
+"""The same, with what they answer for."""

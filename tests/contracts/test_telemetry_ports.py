@@ -16,6 +16,7 @@ from service.stores.embedded.query import EmbeddedTelemetry
 from service.stores.memory import InMemoryTelemetry
 from service.stores.recorded import RecordedCase
 from tests.contracts import trace_servers
+from tests.contracts.log_stores import LOG_SERVERS
 from tests.stores.embedded.sending import requests_of, take_all
 from tests.telemetry_rows import WINDOW, at, incident, small_tables
 
@@ -43,7 +44,8 @@ FROM_TABLES: dict[Store, Iterable[str]] = {in_memory: PORTS, recorded: PORTS}
 """Stores that are told once and for all what there is, and the ports that they answer."""
 
 TRACE_SERVERS = (trace_servers.jaeger, trace_servers.jaeger_3, trace_servers.victoria_traces, trace_servers.tempo)
-STORES = {**FROM_TABLES, embedded: ("spans", "logs", "metrics"), **dict.fromkeys(TRACE_SERVERS, ("spans",))}
+SERVERS = {**dict.fromkeys(TRACE_SERVERS, ("spans",)), **LOG_SERVERS}
+STORES = {**FROM_TABLES, embedded: ("spans", "logs", "metrics"), **SERVERS}
 TIME_COLUMNS = {"spans": "start", "logs": "time", "metrics": "time", "changes": "time"}
 
 
