@@ -1,8 +1,9 @@
 """What nodes and events tell: conditions, scaling, rollbacks, evictions."""
 
 import re
+from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from service.stores.kubernetes.naming import Names, owner_name
@@ -54,30 +55,29 @@ class Happenings:
 
     def __init__(self, events: Iterable[Event], revisions: Iterable[ReplicaSet], names: Names) -> None:
         self._names = names
-        self._events = [(event.time, event) for event in events]
+        self._events = [(time, event) for event in events if (time := event.time) is not None]
         self._revisions = {(r.metadata.namespace, r.metadata.name): r for r in revisions}
         self._made: dict[Workload, list[datetime]] = defaultdict(list)
         self._autoscaled: dict[Workload, list[datetime]] = defaultdict(list)
-        self._resized: dict[Workload, list[tuple[datetime, str]]] = defaultdict(list)
+        self._resized: dict[Workload, dict[str, list[datetime]]] = defaultdict(lambda: defaultdict(list))
         self._index()
 
     def _index(self) -> None:
+        """When what happened to each workload, in order."""
+        self._events.sort(key=lambda timed: timed[0])
         for (namespace, name), revision in self._revisions.items():
             if (made := revision.metadata.creation_timestamp) is not None:
-                self._made[namespace, owner_name(revision.metadata.owner, name)].append(made)
+                insort(self._made[namespace, owner_name(revision.metadata.owner, name)], made)
         for time, event in self._events:
-            if time is None:
-                continue
             if event.reason == RESCALED:
                 self._autoscaled[_workload(event)].append(time)
             elif found := _SET.match(event.message):
-                self._resized[_workload(event)].append((time, found["name"]))
+                self._resized[_workload(event)][found["name"]].append(time)
 
     def rows(self) -> Iterator[Row]:
         """A row for each event that is a change."""
         for time, event in self._events:
-            if time is not None:
-                yield from self._row(time, event)
+            yield from self._row(time, event)
 
     def _row(self, time: datetime, event: Event) -> Iterator[Row]:
         about = event.involved_object
@@ -97,17 +97,23 @@ class Happenings:
         an autoscaler, is told of already.
         """
         workload = _workload(event)
-        rolled_out = any(made - AUTOSCALED <= time <= made + ROLLOUT for made in self._made[workload])
-        if rolled_out or any(abs(other - time) <= AUTOSCALED for other in self._autoscaled[workload]):
+        if _any(self._made[workload], time - ROLLOUT, time + AUTOSCALED):
+            return
+        if _any(self._autoscaled[workload], time - AUTOSCALED, time + AUTOSCALED):
             return
         service = self._names.of_workload(*workload)
         revision = self._revisions.get((workload[0], found["name"]))
-        others = {name for other, name in self._resized[workload] if abs(other - time) <= ROLLOUT} - {found["name"]}
-        if revision is None or not others:
+        others = (times for name, times in self._resized[workload].items() if name != found["name"])
+        if revision is None or not any(_any(times, time - ROLLOUT, time + ROLLOUT) for times in others):
             yield Row(time, service, "scale", event.message)
         elif found["way"] == "up":
             what = f"rolled back to revision {revision.number}, {images(revision.template)}"
             yield Row(time, service, "deploy", what)
+
+
+def _any(times: Sequence[datetime], first: datetime, last: datetime) -> bool:
+    """Whether any of the times, which are in order, lies between these."""
+    return bisect_right(times, last) > bisect_left(times, first)
 
 
 def _workload(event: Event) -> Workload:

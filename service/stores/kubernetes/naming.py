@@ -38,12 +38,12 @@ class Names:
         return self.of_workload(namespace, max(names, key=len, default=pod))
 
     def _service(self, metadata: Metadata, spec: PodSpec, workload: str) -> str:
-        told = (
-            metadata.annotations.get(ANNOTATION, ""),
-            *_in_environment(metadata, spec),
-            *(metadata.labels.get(label, "") for label in self._labels),
-        )
-        return name_of(next(filter(None, told), workload))
+        return name_of(next(filter(None, self._told(metadata, spec)), workload))
+
+    def _told(self, metadata: Metadata, spec: PodSpec) -> Iterator[str]:
+        yield metadata.annotations.get(ANNOTATION, "")
+        yield from _in_environment(metadata, spec)
+        yield from (metadata.labels.get(label, "") for label in self._labels)
 
 
 def workload_of(pod: Pod) -> str:
@@ -63,11 +63,9 @@ def owner_name(owner: Owner | None, own_name: str) -> str:
 
 
 def _in_environment(metadata: Metadata, spec: PodSpec) -> Iterator[str]:
-    variables = [variable for container in spec.containers for variable in container.env]
-    yield from (_value(v, metadata) for v in variables if v.name == _SERVICE_NAME)
-    for variable in variables:
-        if variable.name == _ATTRIBUTES:
-            yield from _attribute(variable.value.split(","))
+    telling = [v for container in spec.containers for v in container.env if v.name in (_SERVICE_NAME, _ATTRIBUTES)]
+    yield from (_value(v, metadata) for v in telling if v.name == _SERVICE_NAME)
+    yield from (name for v in telling if v.name == _ATTRIBUTES for name in _attribute(v.value.split(",")))
 
 
 def _attribute(pairs: Iterable[str]) -> Iterator[str]:

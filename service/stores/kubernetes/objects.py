@@ -1,9 +1,9 @@
 """What is read of Kubernetes' objects, in the API's own words; the rest of them is not looked at, secrets never."""
 
 from datetime import datetime
-from typing import Annotated, Generic, TypeVar, cast
+from typing import Annotated, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from service.stores.validation import Moment
@@ -11,17 +11,26 @@ from service.stores.validation import Moment
 REVISIONS = ("deployment.kubernetes.io/revision", "rollout.argoproj.io/revision")
 
 
+def _none_is_empty(told: object) -> object:
+    return () if told is None else told
+
+
+Whole = TypeVar("Whole")
+Many = Annotated[tuple[Whole, ...], BeforeValidator(_none_is_empty)]
+"""A list, which the API may write as null where it is empty."""
+
+
+def _none_is_no_words(told: object) -> object:
+    return {} if told is None else told
+
+
+Words = Annotated[dict[str, str], BeforeValidator(_none_is_no_words)]
+
+
 class Part(BaseModel):
-    """A part of an object. The API writes null where nothing is there; for us it is not there."""
+    """A part of an object."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, alias_generator=to_camel, populate_by_name=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_nulls(cls, told: object) -> object:
-        if not isinstance(told, dict):
-            return told
-        return {key: value for key, value in cast("dict[str, object]", told).items() if value is not None}
 
 
 class Owner(Part):
@@ -38,9 +47,9 @@ class Metadata(Part):
     name: str = ""
     namespace: str = ""
     creation_timestamp: Moment | None = None
-    labels: dict[str, str] = {}
-    annotations: dict[str, str] = {}
-    owner_references: tuple[Owner, ...] = ()
+    labels: Words = {}
+    annotations: Words = {}
+    owner_references: Many[Owner] = ()
 
     @property
     def owner(self) -> Owner | None:
@@ -73,9 +82,9 @@ class Container(Part):
 
     name: str = ""
     image: str = ""
-    env: tuple[Variable, ...] = ()
-    args: tuple[str, ...] = ()
-    command: tuple[str, ...] = ()
+    env: Many[Variable] = ()
+    args: Many[str] = ()
+    command: Many[str] = ()
     resources: dict[str, object] = {}
 
 
@@ -83,7 +92,7 @@ class PodSpec(Part):
     """What a pod is to be."""
 
     node_name: str = ""
-    containers: tuple[Container, ...] = ()
+    containers: Many[Container] = ()
 
 
 class Template(Part):
@@ -128,7 +137,7 @@ class PodStatus(Part):
     """How a pod fares."""
 
     phase: str = ""
-    container_statuses: tuple[ContainerStatus, ...] = ()
+    container_statuses: Many[ContainerStatus] = ()
 
 
 class Pod(Part):
@@ -194,7 +203,7 @@ class Condition(Part):
 
 
 class _NodeStatus(Part):
-    conditions: tuple[Condition, ...] = ()
+    conditions: Many[Condition] = ()
 
 
 class Node(Part):
@@ -248,4 +257,4 @@ class Page(Part, Generic[Item]):
 
     kind: Annotated[str, Field(pattern="List$")]
     metadata: _ListMetadata = _ListMetadata()
-    items: tuple[Item, ...] = ()
+    items: Many[Item] = ()

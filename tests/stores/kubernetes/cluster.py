@@ -23,7 +23,7 @@ def container(image: str = "registry.example/shop/cart:1.2", **more: object) -> 
 
 def template(*containers: Object, **metadata: object) -> Object:
     made = {"creationTimestamp": None, "labels": {"app": "cart"}, **metadata}
-    return {"metadata": made, "spec": {"containers": list(containers) or [container()], "nodeName": None}}
+    return {"metadata": made, "spec": {"containers": list(containers) or [container()]}}
 
 
 def replica_set(
