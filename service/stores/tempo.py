@@ -20,8 +20,8 @@ AROUND = timedelta(minutes=15)
 """Where a trace is looked for: so long before and after the time in which it was found."""
 MOST_SPANS = 100
 """Spans that a search tells of one trace: a Tempo that nobody configured refuses to tell more."""
-FEW, OF_LIMIT = 2, 3
-"""Of traces that have more spans, or of a server that cannot tell them all, a third is asked for one by one."""
+FEW, OF_LIMIT = 2, 2
+"""Of traces that have more spans, or of a server that cannot tell them all, half are asked for one by one."""
 
 
 class Tempo:
@@ -36,6 +36,8 @@ class Tempo:
         self._plan = plan or TracePlan()
         self._selects: bool | None = None
         """Whether it knows what we select: None until it was asked."""
+        self._large: set[str] = set()
+        """Services whose traces have more spans than a search tells: it is not asked to."""
 
     @property
     def name(self) -> str:
@@ -63,9 +65,15 @@ class Tempo:
         few = rest[: max(FEW, asked.limit // OF_LIMIT)]
         around = Window(asked.window.start - AROUND, asked.window.end + AROUND)
         one_by_one = await asyncio.gather(*(self._trace(trace_id, around) for trace_id in few))
+        if few:
+            self._note_size(asked.service, one_by_one)
         told = [row for _, rows in found for row in rows]
         table = await asyncio.to_thread(lambda: span_table(chain(told, *map(rows_of, one_by_one))))
         return Found(table, len(found) if few == rest else asked.limit)
+
+    def _note_size(self, service: str, traces: Sequence[Sequence[ResourceSpans]]) -> None:
+        spans = sum(len(scope.spans) for trace in traces for part in trace for scope in part.scopes)
+        (self._large.add if spans > MOST_SPANS * len(traces) else self._large.discard)(service)
 
     async def _services(self, window: Window | None = None) -> list[str]:
         """Services of the time; of a while until now without."""
@@ -76,7 +84,7 @@ class Tempo:
 
     async def _found(self, asked: Asked) -> "Sequence[_Told]":
         """What a search tells; a server that refuses to select is asked without."""
-        if self._selects is False:
+        if self._selects is False or asked.service in self._large:
             return await self._searched(asked, whole=False)
         try:
             found = await self._searched(asked, whole=True)

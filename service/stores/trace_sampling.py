@@ -2,9 +2,9 @@
 
 A server of a busy system has more traces than an incident can look at, and answers a search with the newest or any.
 So a window is asked in slices of a minute, spread over it, for a few traces each: typical ones. To these come a few of
-those that failed and of the slowest: so few that they cannot make a share look changed (`DRIFT_OF_SHARE`), and as many
-of the baseline as of now. Slices lie a minute apart or more, so that the time between them counts as not recorded and
-rates stay true. Where that finds little, the window is asked for everything.
+those that failed and of the slowest, from the same minutes: so few that they cannot make a share look changed
+(`DRIFT_OF_SHARE`), and as many of the baseline as of now. Slices lie a minute apart or more, so that the time between
+them counts as not recorded and rates stay true. Where that finds little, the window is asked for everything.
 """
 
 import asyncio
@@ -30,11 +30,12 @@ Their traces hold whoever calls them and all that they call.
 SLICES: Final = 6
 SLICE: Final = timedelta(minutes=1)
 SPACING: Final = 2 * SLICE
-FIRST: Final = 10
+FIRST: Final = 5
 """Traces that are asked for first: they tell how large traces are, and of a service that hardly has any, all."""
 FEWEST: Final = 20
-SLOWEST: Final = 0.95
-"""The slow ones are beyond this quantile of the typical ones."""
+"""Traces that are asked for however large they are: fewer tell nothing."""
+WORST: Final = 2
+"""Failed traces, and slow ones, that every other slice is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,18 +87,12 @@ class TraceSearch(Protocol):
 @dataclass(frozen=True, slots=True)
 class TracePlan:
     """How much is asked for one service and one window: ``traces`` at most, fewer where they are so large that they
-    would have more than ``spans``; a twentieth of them more of the failed and of the slow each. What is not there
-    after ``within_s`` is done without.
+    would have more than ``spans``. What is not there after ``within_s`` is done without.
     """
 
     traces: int = 100
-    spans: int = 5_000
+    spans: int = 4_000
     within_s: float = 6.0
-
-    @property
-    def worst(self) -> int:
-        """Failed traces, and slow ones."""
-        return max(2, self.traces // 20)
 
 
 async def sampled_spans(search: TraceSearch, window: Window, alerting: Sequence[str], plan: TracePlan) -> pa.Table:
@@ -134,7 +129,7 @@ class _Sample:
             return
         most = self._most(first)
         if not await self._everything(replace(everything, limit=most)):
-            await self._worst(replace(everything, limit=self.plan.worst))
+            await self._worst(service)
 
     def table(self) -> pa.Table:
         """The spans, with notes where they are not all. Raises `BackendError` if there was no answer at all."""
@@ -158,7 +153,7 @@ class _Sample:
 
     async def _everything(self, asked: Asked) -> bool:
         """Ask for slices, and for the whole window where they held so little that it can be had: whether it was."""
-        slices = _slices(self.window)
+        slices = slices_of(self.window)
         each = -(-asked.limit // len(slices))
         questions = (self._keep(n, replace(asked, window=s, limit=each)) for n, s in enumerate(slices, 1))
         answers = [found for found in await asyncio.gather(*questions) if found is not None]
@@ -172,11 +167,13 @@ class _Sample:
             del self.kept[asked.service][0]  # the newest, or any: not typical
         return False
 
-    async def _worst(self, few: Asked) -> None:
-        """A few traces that failed and a few slow ones."""
-        typical = distinct([found.spans for found in self.kept[few.service].values()])
-        slow = replace(few, at_least_us=_slowest_us(typical, few.service))
-        await asyncio.gather(self._keep(SLICES + 1, replace(few, failed=True)), self._keep(SLICES + 2, slow))
+    async def _worst(self, service: str) -> None:
+        """A few traces that failed, and a few that were slower than all typical ones."""
+        typical = distinct([found.spans for found in self.kept[service].values()])
+        longer_us = _longest_us(typical, service) + 1
+        few = [Asked(service, each, WORST) for each in slices_of(self.window)[::2]]
+        asked = [*(replace(one, failed=True) for one in few), *(replace(one, at_least_us=longer_us) for one in few)]
+        await asyncio.gather(*(self._keep(SLICES + place, one) for place, one in enumerate(asked, 1)))
 
     async def _keep(self, place: int, asked: Asked) -> Found | None:
         found = await self._ask(asked)
@@ -192,7 +189,7 @@ class _Sample:
             return None
 
 
-def _slices(window: Window) -> list[Window]:
+def slices_of(window: Window) -> list[Window]:
     """Minutes of the window, evenly spread; half of it in as many pieces where it holds hardly two."""
     spaced = min(SLICES, window.length // SPACING)
     count = spaced if spaced > 1 else SLICES
@@ -202,11 +199,8 @@ def _slices(window: Window) -> list[Window]:
     return [Window(start, start + length) for start in starts]
 
 
-def _slowest_us(spans: Any, service: str) -> int:
-    """What few traces take: a quantile of the longest span that each has in the service ("" for in any)."""
-    if service:
-        spans = spans.filter(pa.array(np.asarray(spans.column("service")) == service))
-    trace = np.unique(np.asarray(spans.column("trace_id")), return_inverse=True)[1]
-    longest_us = np.zeros(int(trace.max(initial=-1)) + 1, np.int64)
-    np.maximum.at(longest_us, trace, np.asarray(spans.column("duration_us")))
-    return int(np.quantile(longest_us, SLOWEST)) if len(longest_us) else 0
+def _longest_us(spans: Any, service: str) -> int:
+    """The longest span of a service, "" for of all."""
+    durations = np.asarray(spans.column("duration_us"))
+    there = np.asarray(spans.column("service")) == service if service else np.ones(len(durations), bool)
+    return int(durations[there].max(initial=0))

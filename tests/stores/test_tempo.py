@@ -82,6 +82,14 @@ def test_a_trace_that_is_too_large_for_a_search_is_asked_for() -> None:
     assert one_by_one(line) == ["/api/v2/traces/00000000000000000000000000000001"]
 
 
+def test_searches_do_not_tell_traces_that_are_mostly_too_large_for_them() -> None:
+    store, line = over(FakeTempo(spans(*trace(MOST_SPANS + 1))))
+    ask(store)
+    line.asked.clear()
+    ask(store)
+    assert [asked["spss"] for asked in line.of(SEARCH)] == ["1"]
+
+
 def test_a_tempo_that_does_not_select_is_not_asked_to_again() -> None:
     store, line = over(FakeTempo(spans(*trace(3)), selects=False))
     ask(store)
