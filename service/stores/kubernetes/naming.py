@@ -9,6 +9,8 @@ from service.stores.validation import name_of
 ANNOTATION = "resource.opentelemetry.io/service.name"
 _SERVICE_NAME, _ATTRIBUTES = "OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES"
 _FIELD = re.compile(r"metadata\.(?P<map>labels|annotations)\['(?P<key>[^']+)'\]")
+_UNUSUAL = re.compile(r"[^a-zA-Z0-9_]")
+"""What Prometheus writes as an underscore: a label that is named for both may be written its way."""
 _MADE_UP = re.compile(r"-[a-z0-9]{4,10}$")
 """What a controller adds to its own name for what it makes."""
 
@@ -43,7 +45,8 @@ class Names:
     def _told(self, metadata: Metadata, spec: PodSpec) -> Iterator[str]:
         yield metadata.annotations.get(ANNOTATION, "")
         yield from _in_environment(metadata, spec)
-        yield from (metadata.labels.get(label, "") for label in self._labels)
+        underscored = {_UNUSUAL.sub("_", label): value for label, value in metadata.labels.items()}
+        yield from (underscored.get(_UNUSUAL.sub("_", label), "") for label in self._labels)
 
 
 def workload_of(pod: Pod) -> str:

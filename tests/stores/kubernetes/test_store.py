@@ -188,7 +188,13 @@ def test_a_service_has_the_name_that_its_telemetry_bears() -> None:
     assert named(by_label, labels=labels) == "basket"
     assert named(attributes) == "cart-api"
     assert named({"name": "OTEL_SERVICE_NAME", "value": "$(POD)"}, labels=labels) == "carts"
+    assert named(labels={"pod-template-hash": "1", "team.io/service": "x", "team/service": "carts"}) == "carts"
     assert named() == "cart"
+
+
+def test_a_label_may_be_written_as_prometheus_writes_it() -> None:
+    of = pod(labels={"app.kubernetes.io/name": "basket"})
+    assert topology(of, labels=("app_kubernetes_io_name",)) == [("basket", "node-1")]
 
 
 @pytest.mark.parametrize(
