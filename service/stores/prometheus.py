@@ -7,19 +7,22 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, FiniteFloat
 
 from service.domain.component import EDGE_ARROW
 from service.domain.window import Window
 from service.errors import BackendError
 from service.ports import METRICS
 from service.stores.backend import Backend
-from service.stores.prometheus_series import FAMILIES, Family, Labels, Question, questions
+from service.stores.prometheus_series import FAMILIES, Family, Labels, Question, questions, workload_of
 from service.stores.validation import printable
-from service.telemetry import logger
+from service.telemetry import NAME, logger
 
 MOST_POINTS = 240
 """Points of a series at most: a longer window gets a wider step, and the server's own limit is never met."""
+FEWEST_POINTS = 40
+SAMPLES = 400_000
+"""What one window should come to, about 12 MB."""
 MOST_SAMPLES = 2_000_000
 SHORTEST_RATE_STEPS = 3
 """A rate over fewer steps than this would show gaps where a scrape came late."""
@@ -52,9 +55,10 @@ class PrometheusMetrics:
 
     async def metrics(self, window: Window) -> pa.Table:
         """Samples of the window. Raises `BackendError` if the server cannot say what it has."""
-        step_s = max(self._step_s, math.ceil(window.length.total_seconds() / MOST_POINTS))
         there = frozenset(await self._told(list[str], "GET", "/api/v1/label/__name__/values", _ends(window)))
-        asked = list(questions(self._families, there, self._labels, SHORTEST_RATE_STEPS * step_s))
+        most = await self._points(window, self._asked(there, self._step_s))
+        step_s = max(self._step_s, math.ceil(window.length.total_seconds() / most))
+        asked = self._asked(there, step_s)
         answers = await asyncio.gather(*(self._series(question, window, step_s) for question in asked))
         if asked and all(isinstance(answer, BackendError) for answer in answers):
             raise next(answer for answer in answers if isinstance(answer, BackendError))
@@ -72,7 +76,7 @@ class PrometheusMetrics:
             self._told(list[str], "GET", "/api/v1/label/__name__/values", hour),
             self._told(list[str], "GET", "/api/v1/labels", hour),
         )
-        targets = told.result[0].value[1] if told.result else "no"
+        targets = f"{told.result[0].value[1]:g}" if told.result else "no"
         known = sum(1 for _ in questions(self._families, frozenset(names), self._labels, 60))
         guessed = {kind: _first_of(getattr(self._labels, kind), labels) for kind in ("service", "pod", "node", "peer")}
         by = (
@@ -81,6 +85,22 @@ class PrometheusMetrics:
         )
         where = f"{self._backend.name} {self._backend.access.shown}"
         return f"{where}: {targets} targets, {known} questions of {len(names):,} names; {by}"
+
+    def _asked(self, there: Collection[str], step_s: int) -> list[Question]:
+        return list(questions(self._families, there, self._labels, SHORTEST_RATE_STEPS * step_s))
+
+    async def _points(self, window: Window, asked: Sequence[Question]) -> int:
+        """How many points of a series to ask for: as many as are good, but fewer where there are very many series."""
+        if not asked:
+            return MOST_POINTS
+        counts = (f'label_replace(count({q.query}), "question", "{n}", "", "")' for n, q in enumerate(asked))
+        parameters = {"query": f"sum({' or '.join(counts)})", "time": _ends(window)["end"]}
+        try:
+            told = await self._told(_Vector, "POST", "/api/v1/query", parameters)
+        except BackendError:  # it is asked all the same, if need be for too much
+            return MOST_POINTS
+        series = told.result[0].value[1] if told.result else 1.0
+        return max(FEWEST_POINTS, min(MOST_POINTS, int(SAMPLES / max(series, 1.0))))
 
     async def _series(self, question: Question, window: Window, step_s: int) -> "list[_Series] | BackendError":
         parameters = {"query": question.query, **_ends(window), "step": str(step_s)}
@@ -113,6 +133,10 @@ class PrometheusMetrics:
     def _whose(self, question: Question, labels: Mapping[str, str]) -> tuple[str, str, str] | None:
         """Component, its kind and its service; None where the labels name nobody."""
         service, pod = _first(labels, self._labels.service), _first(labels, self._labels.pod)
+        if question.of_pods and pod:
+            service = self._of_pod(labels, pod)
+        if service == NAME:  # our own telemetry is no evidence
+            return None
         if question.about == "node":
             node = _first(labels, self._labels.node)
             return (node, "node", "") if node else None
@@ -122,6 +146,11 @@ class PrometheusMetrics:
         if pod:
             return pod, "pod", service
         return (service, "service", service) if service else None
+
+    def _of_pod(self, labels: Mapping[str, str], pod: str) -> str:
+        """The service of a pod that an exporter tells of: its labels ``service`` and ``job`` are the exporter's own."""
+        others = [name for name in self._labels.service if name not in ("service", "job", "container")]
+        return _first(labels, others) or workload_of(pod) or _first(labels, self._labels.service)
 
 
 _Row = tuple[int, str, str, str, str, str, float]
@@ -148,7 +177,8 @@ class _Matrix(_Told):
 
 
 class _Instant(_Told):
-    value: tuple[float, str]
+    value: tuple[float, FiniteFloat]
+    """It comes as text, as in a series."""
 
 
 class _Vector(_Told):

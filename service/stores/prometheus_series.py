@@ -2,6 +2,7 @@
 the common exporters give them. A name that is not there costs nothing: it is never asked for.
 """
 
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -41,6 +42,11 @@ class Family:
     unit: str
     about: Literal["component", "edge", "node"] = "component"
     scale: float = 1.0
+
+    @property
+    def of_pods(self) -> bool:
+        """Told by an exporter (kubelet, kube-state-metrics) about the pods of others, container by container."""
+        return self.name.startswith(("container_", "kube_pod_"))
 
 
 FAMILIES: tuple[Family, ...] = (
@@ -100,6 +106,7 @@ class Question:
     about: Literal["component", "edge", "node"]
     query: str
     scale: float = 1.0
+    of_pods: bool = False
 
 
 def questions(families: Collection[Family], there: Collection[str], labels: Labels, rate_s: int) -> Iterator[Question]:
@@ -113,6 +120,9 @@ def questions(families: Collection[Family], there: Collection[str], labels: Labe
 def _of_family(family: Family, there: Collection[str], labels: Labels, over: str) -> Iterator[Question]:
     by = ", ".join(dict.fromkeys((*labels.owners, *(labels.peer if family.about == "edge" else ()))))
     name, about = family.name, family.about
+    if family.of_pods:
+        yield _of_pods(family, labels, over)
+        return
     match family.form:
         case "gauge":
             yield Question(name, family.unit, about, f"max by ({by}) ({name})", family.scale)
@@ -124,6 +134,33 @@ def _of_family(family: Family, there: Collection[str], labels: Labels, over: str
             yield Question("node_cpu_utilization", family.unit, about, query)
         case "histogram":
             yield from _of_histogram(family, there, labels, by, over)
+
+
+def _of_pods(family: Family, labels: Labels, over: str) -> Question:
+    """The sum of a pod's containers. What is told of the pod as a whole (its network, or all containers once more) has
+    no container or "POD", and counts where nothing else is told; a container may also stand alone.
+    """
+    rate, name = family.form == "rate", family.name
+    by = ", ".join(label for label in dict.fromkeys(labels.owners) if label != "container")
+
+    def summed(selector: str, also: str = "") -> str:
+        series = f"rate({name}{{{selector}}}{over})" if rate else f"{name}{{{selector}}}"
+        return f"sum by ({by}{also}) ({series})"
+
+    parts = (summed('pod!="", container!~"|POD"'), summed('pod!=""'), summed('pod=""', ", container"))
+    metric = name.removesuffix("_total") if rate else name
+    return Question(metric, family.unit, family.about, " or ".join(parts), family.scale, of_pods=True)
+
+
+def workload_of(pod: str) -> str:
+    """The Deployment, StatefulSet or DaemonSet that made a pod, by how they name pods; "" for any other name."""
+    workload = _MADE.sub("", pod)
+    return workload if workload != pod else ""
+
+
+_SAFE = "[bcdfghjklmnpqrstvwxz2456789]"
+"""What Kubernetes makes names of, so that they never spell a word."""
+_MADE = re.compile(rf"((-{_SAFE}{{6,10}})?-{_SAFE}{{5}}|-\d+)$")
 
 
 def _of_histogram(family: Family, there: Collection[str], labels: Labels, by: str, over: str) -> Iterator[Question]:

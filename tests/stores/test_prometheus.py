@@ -1,4 +1,5 @@
 import asyncio
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs
@@ -11,7 +12,7 @@ from service.domain.window import Window
 from service.errors import BackendError
 from service.ports import METRICS
 from service.stores.backend import Access, Backend
-from service.stores.prometheus import MOST_POINTS, PrometheusMetrics
+from service.stores.prometheus import FEWEST_POINTS, MOST_POINTS, PrometheusMetrics
 from service.stores.prometheus_series import FAMILIES, Labels, questions
 
 T0 = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -28,6 +29,7 @@ class Server:
     def __init__(self, series: dict[str, list[Series]], answers: dict[str, httpx.Response] | None = None) -> None:
         self.series = series
         self.answers = answers or {}
+        self.series_count = "1"
         self.asked: list[dict[str, str]] = []
         self.headers: list[httpx.Headers] = []
 
@@ -39,6 +41,9 @@ class Server:
         if request.url.path == "/api/v1/label/__name__/values":
             return httpx.Response(200, json={"status": "success", "data": list(self.series)})
         parameters = {name: values[0] for name, values in parse_qs(request.content.decode()).items()}
+        if request.url.path == "/api/v1/query":
+            counted: Series = {"value": [T0_S, self.series_count]}
+            return httpx.Response(200, json={"status": "success", "data": {"result": [counted]}})
         self.asked.append(parameters)
         found = [one for name, told in self.series.items() if name in parameters["query"] for one in told]
         return httpx.Response(200, json={"status": "success", "data": {"resultType": "matrix", "result": found}})
@@ -108,6 +113,39 @@ def test_a_long_window_gets_a_wider_step() -> None:
     server = Server({"up": []})
     ask(server.store(), Window(T0, T0 + timedelta(days=2)))
     assert int(server.asked[0]["step"]) >= 2 * 86_400 / MOST_POINTS
+
+
+@pytest.mark.parametrize(
+    ("series", "points"), [("20", MOST_POINTS), ("4000", 100), ("1e9", FEWEST_POINTS), ("NaN", MOST_POINTS)]
+)
+def test_of_very_many_series_fewer_points_are_asked_for(series: str, points: int) -> None:
+    server = Server({"up": []})
+    server.series_count = series
+    ask(server.store(), Window(T0, T0 + timedelta(days=2)))
+    assert int(server.asked[0]["step"]) == math.ceil(2 * 86_400 / points)
+
+
+KUBELET = {"job": "kubelet", "service": "monitoring-kubelet", "node": "n1", "instance": "10.0.0.1:10250"}
+
+
+@pytest.mark.parametrize(
+    ("labels", "service"),
+    [
+        ({"pod": "cart-7d9f8b6c5-x2x9z"}, "cart"),
+        ({"pod": "orders-db-0"}, "orders-db"),
+        ({"pod": "agent-x2x9z"}, "agent"),
+        ({"pod": "cart-7d9f8b6c5-x2x9z", "app": "basket"}, "basket"),
+        ({"pod": "handmade"}, "monitoring-kubelet"),
+    ],
+)
+def test_a_pod_that_an_exporter_tells_of_belongs_to_its_workload(labels: dict[str, str], service: str) -> None:
+    server = Server({"container_cpu_usage_seconds_total": [one(KUBELET | labels, "1")]})
+    (row,) = ask(server.store()).to_pylist()
+    assert (row["component"], row["service"]) == (labels["pod"], service)
+
+
+def test_our_own_series_are_no_evidence() -> None:
+    assert ask(Server({"up": [one({"job": "hypocenter"}, "1")]}).store()).num_rows == 0
 
 
 def test_the_tenant_goes_into_its_header() -> None:
