@@ -43,9 +43,10 @@ class FaultyServer:
 @contextlib.asynccontextmanager
 async def faulty(behave: Behaviour, tls: ssl.SSLContext | None = None) -> AsyncGenerator[FaultyServer]:
     """A server that behaves so, as long as the block lasts; who still hangs then is cut off."""
-    made, connections = FaultyServer(behave), set[asyncio.Task[None]]()
+    made, connections, writers = FaultyServer(behave), set[asyncio.Task[None]](), list[asyncio.StreamWriter]()
 
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
         task = asyncio.ensure_future(made.answer(reader, writer))
         connections.add(task)
 
@@ -58,6 +59,8 @@ async def faulty(behave: Behaviour, tls: ssl.SSLContext | None = None) -> AsyncG
         for task in connections:
             task.cancel()
         await asyncio.gather(*connections, return_exceptions=True)
+        for writer in writers:
+            writer.close()  # of a connection that was taken, and cut off before anybody looked at it
         await server.wait_closed()
 
 

@@ -15,7 +15,7 @@ from tests.contracts.adapters import ADAPTERS, Adapter
 from tests.contracts.faulty import Asked, Behaviour, FaultyServer, dies, drips, faulty, hangs, no_http, says
 
 PATIENT = Access("", connect_s=10, read_s=10, total_s=20, pause_s=0.001, body_limit_bytes=1_000_000)
-SHORT = replace(PATIENT, read_s=0.2, total_s=0.4)
+SHORT = replace(PATIENT, read_s=0.3, total_s=1.0)
 GUARD_S = 60
 """A call that is not over by then hangs: an adapter's own limits are far below."""
 
