@@ -138,21 +138,23 @@ class Backend:
             if began:
                 self._breaker.failed()
                 raise self.failure(f"did not answer within {self.access.total_s:g} s") from None
-            self._breaker.undecided()
             raise self.failure(f"was not asked within {self.access.total_s:g} s: others are before") from None
         except _Trouble as trouble:
             self._breaker.failed()
             raise self.failure(str(trouble)) from None
         except asyncio.CancelledError:
             # Whoever asked has no time left: where nothing was heard for so long, that says something too.
-            waited = began and time.monotonic() - started > self.access.connect_s
-            self._breaker.failed() if waited else self._breaker.undecided()
+            if began and time.monotonic() - started > self.access.connect_s:
+                self._breaker.failed()
             raise
         except BackendError:
             self._breaker.succeeded()
             raise
-        self._breaker.succeeded()
-        return body
+        else:
+            self._breaker.succeeded()
+            return body
+        finally:
+            self._breaker.undecided()
 
     async def _attempts(self, client: httpx.AsyncClient, question: "_Question") -> bytes | None:
         until = time.monotonic() + self.access.total_s

@@ -38,5 +38,5 @@ class Breaker:
         self._closed_at = self.clock() + self.rest_s
 
     def undecided(self) -> None:
-        """The call was given up before anything could be said."""
+        """A call is over: if it was the one that tries and nothing came of it, another may."""
         self._trying = False

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
@@ -14,6 +14,7 @@ from service.domain.window import Window
 from service.errors import BackendError
 from service.ports import METRICS
 from service.stores.backend import Backend
+from service.stores.partial import with_notes
 from service.stores.prometheus_series import FAMILIES, Family, Labels, Question, questions, workload_of
 from service.stores.validation import printable
 from service.telemetry import NAME, logger
@@ -24,6 +25,8 @@ FEWEST_POINTS = 40
 SAMPLES = 400_000
 """What one window should come to, about 12 MB."""
 MOST_SAMPLES = 2_000_000
+MOST_WARNINGS = 3
+LONGEST_WARNING = 200
 SHORTEST_RATE_STEPS = 3
 """A rate over fewer steps than this would show gaps where a scrape came late."""
 
@@ -37,7 +40,7 @@ class PrometheusMetrics:
     """Answers for metrics.
 
     ``step_s`` is how far apart samples should be: not below the scrape interval. A question that the server refuses
-    costs its own series and is told of in the log; a server that answers nothing at all is a `BackendError`.
+    costs its own series, which the table's notes say; a server that answers nothing at all is a `BackendError`.
     """
 
     def __init__(
@@ -63,7 +66,8 @@ class PrometheusMetrics:
         if asked and all(isinstance(answer, BackendError) for answer in answers):
             raise next(answer for answer in answers if isinstance(answer, BackendError))
         told = [(q, a) for q, a in zip(asked, answers, strict=True) if not isinstance(a, BackendError)]
-        return _table([row for question, series in told for row in self._rows(question, series)])
+        rows = [row for question, answer in told for row in self._rows(question, answer.told.result)]
+        return with_notes(_table(rows), [*_failures(answers), *_warnings(answer for _, answer in told), *_cut(rows)])
 
     async def found(self) -> str:
         """What answers there, in one line: targets, series that mean something to us, labels that name whose they are.
@@ -102,23 +106,25 @@ class PrometheusMetrics:
         series = told.result[0].value[1] if told.result else 1.0
         return max(FEWEST_POINTS, min(MOST_POINTS, int(SAMPLES / max(series, 1.0))))
 
-    async def _series(self, question: Question, window: Window, step_s: int) -> "list[_Series] | BackendError":
+    async def _series(self, question: Question, window: Window, step_s: int) -> "_Envelope[_Matrix] | BackendError":
         parameters = {"query": question.query, **_ends(window), "step": str(step_s)}
         try:
-            return (await self._told(_Matrix, "POST", "/api/v1/query_range", parameters)).result
+            return await self._answer(_Matrix, "POST", "/api/v1/query_range", parameters)
         except BackendError as error:
             logger("prometheus").warning("%s is left out: %s", question.metric, error)
             return error
 
     async def _told(self, model: type[T], method: str, path: str, parameters: Mapping[str, str]) -> T:
-        """What is in the envelope; long queries go by POST, which every call but the list of names takes."""
+        """What is in the envelope."""
+        return (await self._answer(model, method, path, parameters)).told
+
+    async def _answer(self, model: type[T], method: str, path: str, parameters: Mapping[str, str]) -> "_Envelope[T]":
+        """Long queries go by POST, which every call but the list of names takes."""
         params, data = (parameters, None) if method == "GET" else (None, parameters)
         envelope = await self._backend.told(_Envelope[model], method, path, params=params, data=data)
-        for warning in envelope.warnings:
-            logger("prometheus").warning("%s", printable(warning)[:200])
         if envelope.status != "success" or envelope.data is None:
             raise self._backend.failure(f"answered {path} with an error: {envelope.error or envelope.status}")
-        return envelope.data
+        return envelope
 
     def _rows(self, question: Question, series: "Sequence[_Series]") -> Iterator["_Row"]:
         for one in series:
@@ -166,6 +172,12 @@ class _Envelope(_Told, Generic[T]):
     error: str = ""
     warnings: list[str] = []
 
+    @property
+    def told(self) -> T:
+        """What is in it, of one that is no error."""
+        assert self.data is not None
+        return self.data
+
 
 class _Series(_Told):
     metric: dict[str, str]
@@ -197,9 +209,24 @@ def _ends(window: Window) -> dict[str, str]:
     return {"start": f"{window.start.timestamp():.3f}", "end": f"{window.end.timestamp():.3f}"}
 
 
-def _table(rows: "list[_Row]") -> pa.Table:
+def _failures(answers: "Sequence[_Envelope[_Matrix] | BackendError]") -> Iterator[str]:
+    failed = [answer for answer in answers if isinstance(answer, BackendError)]
+    if failed:
+        yield f"{len(failed)} of {len(answers)} questions got no answer: {failed[0]}"
+
+
+def _warnings(envelopes: "Iterable[_Envelope[_Matrix]]") -> list[str]:
+    """What the server says of its own answers: a Thanos that did not reach all of its stores, say."""
+    told = dict.fromkeys(warning for envelope in envelopes for warning in envelope.warnings)
+    return [printable(warning)[:LONGEST_WARNING] for warning in told][:MOST_WARNINGS]
+
+
+def _cut(rows: "list[_Row]") -> Iterator[str]:
     if len(rows) > MOST_SAMPLES:
-        logger("prometheus").warning("%d samples are more than %d: the last are left out", len(rows), MOST_SAMPLES)
+        yield f"{len(rows):,} samples are more than {MOST_SAMPLES:,}: the last are left out"
+
+
+def _table(rows: "list[_Row]") -> pa.Table:
     columns: Any = list(zip(*rows[:MOST_SAMPLES], strict=True)) if rows else [()] * len(METRICS.names)
     kinds: Any = METRICS.types
     arrays: Any = [pa.array(list(column), kind) for column, kind in zip(columns, kinds, strict=True)]

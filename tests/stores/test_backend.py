@@ -238,6 +238,24 @@ def test_only_one_tries_a_server_that_may_be_well_again() -> None:
     assert breaker.rests_s() == 0
 
 
+def test_who_gave_up_waiting_leaves_the_trial_to_the_next_and_counts_if_it_was_long() -> None:
+    async def never(_: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(3600)
+        raise AssertionError
+
+    async def given_up(connect_s: float) -> float:
+        breaker = Breaker(failures=1, rest_s=0)
+        breaker.failed()
+        backend = Backend("Loki", replace(ACCESS, connect_s=connect_s), httpx.MockTransport(never), breaker)
+        breaker.rest_s = 3600
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(backend.ask("GET", "/"), 0.05)
+        return breaker.rests_s()
+
+    assert asyncio.run(given_up(connect_s=60)) == 0
+    assert asyncio.run(given_up(connect_s=0.001)) > 3000
+
+
 def test_wrong_questions_do_not_open_the_breaker() -> None:
     backend = saying(always(400), breaker=Breaker(failures=1))
     assert ["with 400" in fault(backend) for _ in range(3)] == [True] * 3

@@ -12,6 +12,7 @@ from service.domain.window import Window
 from service.errors import BackendError
 from service.ports import METRICS
 from service.stores.backend import Access, Backend
+from service.stores.partial import notes_of
 from service.stores.prometheus import FEWEST_POINTS, MOST_POINTS, PrometheusMetrics
 from service.stores.prometheus_series import FAMILIES, Labels, questions
 
@@ -158,9 +159,13 @@ def refused(text: str = "query timed out") -> httpx.Response:
     return httpx.Response(422, json={"status": "error", "errorType": "execution", "error": text})
 
 
-def test_a_refused_question_costs_only_its_own_series() -> None:
+def test_a_refused_question_costs_only_its_own_series_and_is_told() -> None:
     server = Server({"up": [one({"job": "cart"}, "1")], "node_load1": []}, {"node_load1": refused()})
-    assert ask(server.store()).num_rows == 1
+    table = ask(server.store())
+    assert table.num_rows == 1
+    (note,) = notes_of(table)
+    assert note.startswith("1 of 2 questions got no answer: Prometheus answered")
+    assert note.endswith("query timed out")
 
 
 @pytest.mark.parametrize(
@@ -195,10 +200,11 @@ def test_a_server_that_is_gone_is_a_backend_error(error: type[httpx.HTTPError]) 
         ask(PrometheusMetrics(backend))
 
 
-def test_warnings_come_with_their_answer() -> None:
-    body = {"status": "success", "warnings": ["partial"], "data": {"result": [one({"job": "cart"}, "1")]}}
-    server = Server({"up": []}, {"query_range": httpx.Response(200, json=body)})
-    assert ask(server.store()).num_rows == 1
+def test_warnings_are_told_beside_their_answer_each_once() -> None:
+    body = {"status": "success", "warnings": ["a store\nis gone"], "data": {"result": [one({"job": "cart"}, "1")]}}
+    table = ask(Server({"up": [], "node_load1": []}, {"query_range": httpx.Response(200, json=body)}).store())
+    assert table.num_rows == 1
+    assert notes_of(table) == ("a store\ufffdis gone",)
 
 
 def test_every_family_asks_something_and_no_two_answers_share_a_name() -> None:
