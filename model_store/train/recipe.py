@@ -168,6 +168,8 @@ class GrpoPart(_Group):
     incidents: Count
     group: Annotated[int, Field(ge=2)]
     temperature: Temperature
+    pool: PoolPlan | None = None
+    """Incidents that no stage before has seen; else those of the recipe."""
     largest: Count = 400
     """Only incidents of at most so many services: from small to large."""
     rate: RatePart
@@ -239,6 +241,6 @@ def read_recipe(name: str) -> Recipe:
         raise CallerError(f"{file}: is no TOML: {error}") from None
     if len(set(recipe.stage_names)) < len(recipe.stage_names):
         raise CallerError(f"{file}: two stages have one name: {', '.join(recipe.stage_names)}")
-    if recipe.exam.pool.seed == recipe.pool.seed:
-        raise CallerError(f"{file}: exam.pool.seed: is that of pool; what is held back needs another")
+    if recipe.exam.pool.seed in {recipe.pool.seed, *(stage.pool.seed for stage in recipe.stages if stage.pool)}:
+        raise CallerError(f"{file}: exam.pool.seed: is that of a pool to learn from; what is held back needs another")
     return recipe

@@ -88,7 +88,8 @@ class Run:
                 learner, steps = self._priming(part, network, incidents, vocabulary)
             else:
                 reference = self._network(before, vocabulary) if part.divergence > 0 else None
-                learner, steps = self._reinforcing(part, network, reference, incidents, vocabulary)
+                played = incidents if part.pool is None else self._pool(part.pool)
+                learner, steps = self._reinforcing(part, network, reference, played, vocabulary)
             pay = (_WHOLE_GRADER if priming else part.pay).pay()
             sitting = Sitting(held_back, recipe.exam.at_once, pay, vocabulary)
             stage.run(learner, steps, sitting, StageLog(self.directory / FILE_NAME, name, self.say))

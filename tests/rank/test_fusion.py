@@ -59,6 +59,11 @@ def test_the_model_names_the_fault_where_it_knows_one():
     assert fused[0].fault is Fault.SLOW
 
 
+def test_what_statistics_read_off_a_change_or_a_resource_stands_whatever_the_model_makes_of_it():
+    fused = fuse([suspect("cart", 9.0, Fault.DEPLOY)], [suspect("cart", 20.0, Fault.ERROR)], VIEW, WEIGHTS)
+    assert fused[0].fault is Fault.DEPLOY
+
+
 def test_agreement_raises_confidence():
     prior = [suspect("cart", 9.0), suspect("ads", 8.0)]
     alone = confidences(fuse(prior, [], VIEW, WEIGHTS), WEIGHTS)[0]
