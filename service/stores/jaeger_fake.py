@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from service.stores.embedded.decoded import microseconds
@@ -27,13 +27,15 @@ _MICROSECONDS = {"us": 1, "ms": 1000, "s": 1_000_000}
 class FakeJaeger:
     """Traces by Jaeger's rules: a search names a service, its filters hold for one span of it, and it answers with the
     newest whole traces. ``versions`` of the API that are there; without ``dependencies`` nobody counted who calls whom;
-    ``text_tags`` as VictoriaTraces has them, where every tag is text and "error" stands on every span.
+    ``text_tags`` as VictoriaTraces has them, where every tag is text and "error" stands on every span; with a ``page``
+    everything else is answered by that.
     """
 
     spans: pa.Table
     versions: Sequence[int] = (1, 3)
     dependencies: bool = True
     text_tags: bool = False
+    page: bool = False
 
     def app(self) -> Starlette:
         """The ASGI application."""
@@ -48,8 +50,13 @@ class FakeJaeger:
                 Route("/api/v3/traces", _answering(known, _traces3)),
             ],
         }
-        counted = [Route("/api/dependencies", _answering(known, _dependencies))] if self.dependencies else []
-        return Starlette(routes=[*(route for version in self.versions for route in routes[version]), *counted])
+        counted = {
+            1: Route("/api/dependencies", _answering(known, _dependencies)),
+            3: Route("/api/v3/dependencies", _answering(known, _dependencies3)),
+        }
+        there = [route for version in self.versions for route in routes[version]]
+        there += [counted[version] for version in self.versions if self.dependencies]
+        return Starlette(routes=[*there, *([Route("/{path:path}", _page)] if self.page else [])])
 
     def _traces(self, known: FakeTraces, asked: dict[str, str]) -> Response:
         if not asked.get("service"):
@@ -117,8 +124,22 @@ def _services3(known: FakeTraces, asked: dict[str, str]) -> Response:
 def _dependencies(known: FakeTraces, asked: dict[str, str]) -> Response:
     if not asked.get("endTs", "").isdecimal():
         return _refused("unable to parse param 'endTs'")
+    return _envelope(_links(known))
+
+
+def _dependencies3(known: FakeTraces, asked: dict[str, str]) -> Response:
+    if not (asked.get("start_time") and asked.get("end_time")):
+        return _error3(400, "malformed parameter startTime")
+    return JSONResponse({"dependencies": [{**link, "callCount": str(link["callCount"])} for link in _links(known)]})
+
+
+def _links(known: FakeTraces) -> list[dict[str, Any]]:
     counted = Counter(known.calls())
-    return _envelope([{"parent": a, "child": b, "callCount": count} for (a, b), count in counted.items()])
+    return [{"parent": a, "child": b, "callCount": count} for (a, b), count in counted.items()]
+
+
+async def _page(request: Request) -> Response:
+    return HTMLResponse("<!doctype html><title>Jaeger UI</title>")
 
 
 def _traces3(known: FakeTraces, asked: dict[str, str]) -> Response:

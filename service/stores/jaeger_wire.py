@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from service.stores.embedded.origin import NAME_LENGTH, UNKNOWN, origin_from
 from service.stores.otlp_json import Told, Traces, kind_of
@@ -105,10 +105,21 @@ class DependenciesAnswer(Envelope):
     data: Annotated[tuple[Dependency, ...], BeforeValidator(_or_none)] = ()
 
 
-class ServicesAnswer3(Told):
-    """Services by name, version 3."""
+class DependenciesAnswer3(Told):
+    """The service graph, version 3."""
 
-    services: Annotated[tuple[str, ...], BeforeValidator(_or_none)] = ()
+    dependencies: Annotated[tuple[Dependency, ...], BeforeValidator(_or_none)] = ()
+
+
+class ServicesAnswer3(Told):
+    """Services by name, version 3. Without any the answer is empty; one that tells something else is none."""
+
+    services: tuple[str, ...]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing(cls, told: object) -> object:
+        return told or {"services": ()}
 
 
 class TracesAnswer3(Told):

@@ -171,14 +171,33 @@ def test_times_are_asked_for_in_microseconds() -> None:
     assert datetime.fromtimestamp(int(asked["end"]) / 1e6, WINDOW.start.tzinfo) == WINDOW.end
 
 
-def test_who_calls_whom_is_topology() -> None:
+@pytest.mark.parametrize("versions", [(1,), (3,)])
+def test_who_calls_whom_is_topology(versions: tuple[int, ...]) -> None:
     table = spans({"span_id": "a1", "service": "a"}, {"span_id": "b1", "service": "b", "parent_span_id": "a1"})
-    found = asyncio.run(over(FakeJaeger(table)).topology(WINDOW))
+    found = asyncio.run(over(FakeJaeger(table, versions=versions)).topology(WINDOW))
     assert found.to_pylist() == [{"source": "a", "target": "b", "relation": "calls"}]
 
 
 def test_a_server_that_counts_no_calls_knows_no_topology() -> None:
     assert asyncio.run(over(FakeJaeger(spans(), dependencies=False)).topology(WINDOW)).num_rows == 0
+
+
+def test_a_page_that_answers_for_an_older_version_is_no_answer() -> None:
+    assert ask(over(FakeJaeger(spans({"span_id": "a1", "start": at(1)}), versions=(3,), page=True)), "a").num_rows == 1
+
+
+def test_where_no_version_answers_the_first_error_is_told() -> None:
+    with pytest.raises(BackendError, match="/api/services"):
+        ask(over(FakeJaeger(spans(), versions=())))
+
+
+def test_the_version_that_answers_is_asked_from_then_on() -> None:
+    line = Listening(FakeJaeger(spans({"span_id": "a1", "start": at(1)}), versions=(3,)).app())
+    store = Jaeger(Backend("Jaeger", Access("http://jaeger"), line))
+    ask(store)
+    line.asked.clear()
+    ask(store)
+    assert {url.path.startswith("/api/v3/") for url in line.asked} == {True}
 
 
 def test_an_error_beside_200_is_an_error() -> None:
