@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from threadpoolctl import ThreadpoolController  # pyright: ignore[reportMissingTypeStubs]
 
 from service.domain.localization import ModelIdentity
 from service.errors import ModelError, SettingsError
@@ -62,6 +63,9 @@ class EmbeddedModel:
         self._generation = network.generation
         # One thread: what computes has the whole processor, and the next call waits for its turn outside.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="embedded-model")
+        # Its products are small: threads of the linear algebra would gain little, and where a core is taken by others
+        # (or by a container's quota) they wait for each other eight times as long as one alone computes.
+        self._libraries = ThreadpoolController()
 
     @classmethod
     def load(cls, directory: Path, choose: Choice | None = None) -> "EmbeddedModel":
@@ -112,7 +116,8 @@ class EmbeddedModel:
         for batch in self._batches(asked):
             drafts = [self._draft(request, prompt) for request, prompt in batch]
             self._cache.shrink(self._memory_bytes - sum(self._room(draft.prompt) for draft in drafts))
-            write(self.network, drafts, check)
+            with self._libraries.limit(limits=1, user_api="blas"):  # pyright: ignore[reportUnknownMemberType]
+                write(self.network, drafts, check)
             for draft in drafts:
                 self._cache.put(draft.prompt, draft.ids(), draft.past)
                 yield to_reply(draft.written, self.vocabulary, prompt_tokens=len(draft.prompt), ended=draft.state.done)
