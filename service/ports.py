@@ -11,6 +11,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from service.domain.alert import Alert
 from service.domain.localization import ModelIdentity
 from service.domain.window import Window
 
@@ -84,8 +85,8 @@ class LogStore(Protocol):
 class MetricStore(Protocol):
     """Answers with samples (`METRICS`) of the window."""
 
-    async def metrics(self, window: Window) -> pa.Table:
-        """Samples of the window."""
+    async def metrics(self, window: Window, alerts: Sequence[Alert] = ()) -> pa.Table:
+        """Samples of the window. A store that can adds what the rules of these alerts look at."""
         ...
 
 

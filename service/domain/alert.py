@@ -1,9 +1,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from urllib.parse import parse_qs, urlsplit
 
 SERVICE_LABELS = ("service", "service_name", "app", "app_kubernetes_io_name", "job", "container", "deployment")
 """Labels that may name the alerting service, most telling first: the conventions of Prometheus and Kubernetes."""
+
+MOST_PARAMETERS = 100
+"""A link with more parameters is not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +30,15 @@ class Alert:
     def service(self) -> str:
         """The service that its labels name, or ""."""
         return next((self.labels[name] for name in SERVICE_LABELS if self.labels.get(name)), "")
+
+    @property
+    def expression(self) -> str:
+        """What its rule asks, in the language of whoever evaluates it, as the link to there has it; "" if it has none.
+
+        Only this is read of the link: nobody is asked at an address that an alert names.
+        """
+        try:
+            told = parse_qs(urlsplit(self.generator_url).query, max_num_fields=MOST_PARAMETERS)
+        except ValueError:
+            return ""
+        return told.get("g0.expr", [""])[0].strip()

@@ -2,6 +2,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
+from service.domain.alert import Alert
 from service.domain.window import Window
 from service.ports import Telemetry
 from service.stores.case_tables import SCHEMAS, CaseTables, within
@@ -36,7 +37,7 @@ class InMemoryTelemetry:
         """Log records of the window."""
         return within(self._tables["logs"], window)
 
-    async def metrics(self, window: Window) -> pa.Table:
+    async def metrics(self, window: Window, alerts: Sequence[Alert] = ()) -> pa.Table:
         """Samples of the window."""
         return within(self._tables["metrics"], window)
 

@@ -2,19 +2,24 @@
 
 import asyncio
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Generic, TypeVar
+from functools import partial
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, FiniteFloat
 
+from service.domain.alert import Alert
 from service.domain.component import EDGE_ARROW
 from service.domain.window import Window
 from service.errors import BackendError
 from service.ports import METRICS
 from service.stores.backend import Backend
+from service.stores.case_tables import within
 from service.stores.partial import with_notes
+from service.stores.prometheus_alert import AlertQuestion, alert_questions
 from service.stores.prometheus_series import FAMILIES, Family, Labels, Question, questions, workload_of
 from service.stores.validation import printable
 from service.telemetry import NAME, logger
@@ -25,6 +30,9 @@ FEWEST_POINTS = 40
 SAMPLES = 400_000
 """What one window should come to, about 12 MB."""
 MOST_SAMPLES = 2_000_000
+MOST_ALERT_SERIES = 500
+ALERT_WITHIN_S = 2.0
+"""How long the expression of an alert may take: others are not kept waiting for what a stranger asks."""
 MOST_WARNINGS = 3
 LONGEST_WARNING = 200
 SHORTEST_RATE_STEPS = 3
@@ -41,6 +49,7 @@ class PrometheusMetrics:
 
     ``step_s`` is how far apart samples should be: not below the scrape interval. A question that the server refuses
     costs its own series, which the table's notes say; a server that answers nothing at all is a `BackendError`.
+    What the rules of alerts look at comes beside, each series under the text of its expression.
     """
 
     def __init__(
@@ -56,18 +65,22 @@ class PrometheusMetrics:
         self._labels = labels or Labels()
         self._families = families
 
-    async def metrics(self, window: Window) -> pa.Table:
+    async def metrics(self, window: Window, alerts: Sequence[Alert] = ()) -> pa.Table:
         """Samples of the window. Raises `BackendError` if the server cannot say what it has."""
         there = frozenset(await self._told(list[str], "GET", "/api/v1/label/__name__/values", _ends(window)))
         most = await self._points(window, self._asked(there, self._step_s))
         step_s = max(self._step_s, math.ceil(window.length.total_seconds() / most))
         asked = self._asked(there, step_s)
-        answers = await asyncio.gather(*(self._series(question, window, step_s) for question in asked))
+        of_alerts, answers = await asyncio.gather(  # in this order: what may wait only briefly is first in line
+            self._of_alerts(alerts, asked, window, step_s), self._answers(asked, window, step_s)
+        )
         if asked and all(isinstance(answer, BackendError) for answer in answers):
             raise next(answer for answer in answers if isinstance(answer, BackendError))
         told = [(q, a) for q, a in zip(asked, answers, strict=True) if not isinstance(a, BackendError)]
         rows = [row for question, answer in told for row in self._rows(question, answer.told.result)]
-        return with_notes(_table(rows), [*_failures(answers), *_warnings(answer for _, answer in told), *_cut(rows)])
+        rows += of_alerts.rows
+        warnings = _warnings(answer for _, answer in told)
+        return with_notes(within(_table(rows), window), [*_failures(answers), *warnings, *of_alerts.notes, *_cut(rows)])
 
     async def found(self) -> str:
         """What answers there, in one line: targets, series that mean something to us, labels that name whose they are.
@@ -106,6 +119,11 @@ class PrometheusMetrics:
         series = told.result[0].value[1] if told.result else 1.0
         return max(FEWEST_POINTS, min(MOST_POINTS, int(SAMPLES / max(series, 1.0))))
 
+    async def _answers(
+        self, asked: Sequence[Question], window: Window, step_s: int
+    ) -> "Sequence[_Envelope[_Matrix] | BackendError]":
+        return await asyncio.gather(*(self._series(question, window, step_s) for question in asked))
+
     async def _series(self, question: Question, window: Window, step_s: int) -> "_Envelope[_Matrix] | BackendError":
         parameters = {"query": question.query, **_ends(window), "step": str(step_s)}
         try:
@@ -114,21 +132,58 @@ class PrometheusMetrics:
             logger("prometheus").warning("%s is left out: %s", question.metric, error)
             return error
 
-    async def _told(self, model: type[T], method: str, path: str, parameters: Mapping[str, str]) -> T:
-        """What is in the envelope."""
-        return (await self._answer(model, method, path, parameters)).told
+    async def _of_alerts(
+        self, alerts: Sequence[Alert], asked: Sequence[Question], window: Window, step_s: int
+    ) -> "_OfAlerts":
+        """What the rules of alerts look at, where it is not asked anyway, and notes on what there is none of."""
+        questions, notes = alert_questions(alerts, self._labels)
+        known = {question.metric for question in asked}
+        new = [one for one in questions if one.question.metric not in known]
+        answers = await asyncio.gather(*(self._alert_series(one.question, window, step_s) for one in new))
+        told = _OfAlerts([], notes)
+        for one, answer in zip(new, answers, strict=True):
+            if isinstance(answer, BackendError):
+                told.notes.append(f"an alert's own expression got no answer: {answer}")
+                continue
+            told.rows.extend(self._rows(one.question, answer[:MOST_ALERT_SERIES], partial(self._whose_alert, one)))
+            if len(answer) > MOST_ALERT_SERIES:
+                told.notes.append(f"{MOST_ALERT_SERIES} of {len(answer):,} series of an alert's expression looked at")
+        return told
 
-    async def _answer(self, model: type[T], method: str, path: str, parameters: Mapping[str, str]) -> "_Envelope[T]":
+    async def _alert_series(
+        self, question: Question, window: Window, step_s: int
+    ) -> "Sequence[_Series] | BackendError":
+        limits = {"step": str(step_s), "timeout": f"{ALERT_WITHIN_S:g}s"}
+        parameters = {"query": question.query, **_ends(window), **limits}
+        try:
+            async with asyncio.timeout(ALERT_WITHIN_S):
+                return (await self._told(_Matrix, "POST", "/api/v1/query_range", parameters, retry=False)).result
+        except TimeoutError:
+            return self._backend.failure(f"did not answer within {ALERT_WITHIN_S:g} s")
+        except BackendError as error:
+            return error
+
+    async def _told(
+        self, model: type[T], method: str, path: str, parameters: Mapping[str, str], *, retry: bool = True
+    ) -> T:
+        """What is in the envelope."""
+        return (await self._answer(model, method, path, parameters, retry=retry)).told
+
+    async def _answer(
+        self, model: type[T], method: str, path: str, parameters: Mapping[str, str], *, retry: bool = True
+    ) -> "_Envelope[T]":
         """Long queries go by POST, which every call but the list of names takes."""
         params, data = (parameters, None) if method == "GET" else (None, parameters)
-        envelope = await self._backend.told(_Envelope[model], method, path, params=params, data=data)
+        envelope = await self._backend.told(_Envelope[model], method, path, params=params, data=data, retry=retry)
         if envelope.status != "success" or envelope.data is None:
             raise self._backend.failure(f"answered {path} with an error: {envelope.error or envelope.status}")
         return envelope
 
-    def _rows(self, question: Question, series: "Sequence[_Series]") -> Iterator["_Row"]:
+    def _rows(
+        self, question: Question, series: "Sequence[_Series]", whose_of: "_WhoseOf | None" = None
+    ) -> Iterator["_Row"]:
         for one in series:
-            whose = self._whose(question, one.metric)
+            whose = self._whose(question, one.metric) if whose_of is None else whose_of(one.metric)
             if whose is None:
                 continue
             for at_s, value in one.values:
@@ -136,7 +191,13 @@ class PrometheusMetrics:
                 if math.isfinite(number):
                     yield (round(at_s * 1e6), *whose, question.metric, question.unit, number)
 
-    def _whose(self, question: Question, labels: Mapping[str, str]) -> tuple[str, str, str] | None:
+    def _whose_alert(self, asked: AlertQuestion, labels: Mapping[str, str]) -> "_Whose | None":
+        if not any(labels.get(name) for name in (*self._labels.owners, *self._labels.peer)):
+            return (asked.service, "service", asked.service) if asked.service not in ("", NAME) else None
+        found = (self._whose(replace(asked.question, about=about), labels) for about in asked.abouts)
+        return next((whose for whose in found if whose is not None), None)
+
+    def _whose(self, question: Question, labels: Mapping[str, str]) -> "_Whose | None":
         """Component, its kind and its service; None where the labels name nobody."""
         service, pod = _first(labels, self._labels.service), _first(labels, self._labels.pod)
         if question.of_pods and pod:
@@ -160,6 +221,13 @@ class PrometheusMetrics:
 
 
 _Row = tuple[int, str, str, str, str, str, float]
+_Whose = tuple[str, str, str]
+_WhoseOf = Callable[[Mapping[str, str]], _Whose | None]
+
+
+class _OfAlerts(NamedTuple):
+    rows: list[_Row]
+    notes: list[str]
 
 
 class _Told(BaseModel):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Form = Literal["gauge", "rate", "histogram", "idle"]
+About = Literal["component", "edge", "node"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Family:
     name: str
     form: Form
     unit: str
-    about: Literal["component", "edge", "node"] = "component"
+    about: About = "component"
     scale: float = 1.0
 
     @property
@@ -103,7 +104,7 @@ class Question:
 
     metric: str
     unit: str
-    about: Literal["component", "edge", "node"]
+    about: About
     query: str
     scale: float = 1.0
     of_pods: bool = False

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from service.domain.alert import Alert
 from service.domain.incident import Incident
 from service.domain.window import Window
 from service.ports import Telemetry
@@ -60,7 +61,7 @@ class _RecordedTelemetry:
     async def logs(self, window: Window) -> pa.Table:
         return await asyncio.to_thread(self._rows, "logs", window)
 
-    async def metrics(self, window: Window) -> pa.Table:
+    async def metrics(self, window: Window, alerts: Sequence[Alert] = ()) -> pa.Table:
         return await asyncio.to_thread(self._rows, "metrics", window)
 
     async def changes(self, window: Window) -> pa.Table:

@@ -48,7 +48,7 @@ async def _fetch(incident: Incident, telemetry: Telemetry, timeout_s: float) -> 
     traces, logs, metrics, changes, topology = (
         _Source("traces", _spans_of(incident, telemetry), SPANS, timeout_s),
         _Source("logs", telemetry.logs.logs if telemetry.logs else None, LOGS, timeout_s),
-        _Source("metrics", telemetry.metrics.metrics if telemetry.metrics else None, METRICS, timeout_s),
+        _Source("metrics", _metrics_of(incident, telemetry), METRICS, timeout_s),
         _Source("changes", telemetry.changes.changes if telemetry.changes else None, CHANGES, timeout_s),
         _Source("topology", telemetry.topology.topology if telemetry.topology else None, TOPOLOGY, timeout_s),
     )
@@ -76,6 +76,11 @@ async def _fetch(incident: Incident, telemetry: Telemetry, timeout_s: float) -> 
 def _spans_of(incident: Incident, telemetry: Telemetry) -> Ask | None:
     store = telemetry.traces
     return None if store is None else partial(store.spans, alerting=incident.alerting_services)
+
+
+def _metrics_of(incident: Incident, telemetry: Telemetry) -> Ask | None:
+    store = telemetry.metrics
+    return None if store is None else partial(store.metrics, alerts=incident.alerts)
 
 
 @dataclass(slots=True)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pyarrow as pa
 import pytest
 
+from service.domain.alert import Alert
 from service.domain.evidence import Signal
 from service.domain.fault import Fault
 from service.domain.incident import Incident
@@ -82,6 +83,23 @@ class CountingTraces:
         await asyncio.sleep(0)
         self.open -= 1
         return spans()
+
+
+class CuriousMetrics:
+    """A metric store that remembers which alerts it was told of."""
+
+    def __init__(self) -> None:
+        self.told: list[Sequence[Alert]] = []
+
+    async def metrics(self, window: Window, alerts: Sequence[Alert] = ()) -> pa.Table:
+        self.told.append(alerts)
+        return metrics()
+
+
+def test_metrics_are_asked_with_the_alerts_at_hand_now_and_before() -> None:
+    store, told = CuriousMetrics(), incident()
+    opened(Telemetry(metrics=store), told)
+    assert store.told == [told.alerts, told.alerts]
 
 
 def test_rows_are_split_into_now_and_before() -> None:

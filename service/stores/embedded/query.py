@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from service.domain.alert import Alert
 from service.domain.window import Window
 from service.errors import BackendError
 from service.ports import Telemetry
@@ -53,7 +54,7 @@ class EmbeddedTelemetry:
         """Log records of the window."""
         return await asyncio.to_thread(self._rows, "logs", window)
 
-    async def metrics(self, window: Window) -> pa.Table:
+    async def metrics(self, window: Window, alerts: Sequence[Alert] = ()) -> pa.Table:
         """Samples of the window."""
         return await asyncio.to_thread(self._rows, "metrics", window)
 
