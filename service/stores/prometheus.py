@@ -125,7 +125,7 @@ class PrometheusMetrics:
         return await asyncio.gather(*(self._series(question, window, step_s) for question in asked))
 
     async def _series(self, question: Question, window: Window, step_s: int) -> "_Envelope[_Matrix] | BackendError":
-        parameters = {"query": question.query, **_ends(window), "step": str(step_s)}
+        parameters = _range(question, window, step_s)
         try:
             return await self._answer(_Matrix, "POST", "/api/v1/query_range", parameters)
         except BackendError as error:
@@ -153,8 +153,7 @@ class PrometheusMetrics:
     async def _alert_series(
         self, question: Question, window: Window, step_s: int
     ) -> "Sequence[_Series] | BackendError":
-        limits = {"step": str(step_s), "timeout": f"{ALERT_WITHIN_S:g}s"}
-        parameters = {"query": question.query, **_ends(window), **limits}
+        parameters = _range(question, window, step_s) | {"timeout": f"{ALERT_WITHIN_S:g}s"}
         try:
             async with asyncio.timeout(ALERT_WITHIN_S):
                 return (await self._told(_Matrix, "POST", "/api/v1/query_range", parameters, retry=False)).result
@@ -275,6 +274,11 @@ def _first_of(names: Sequence[str], there: Collection[str]) -> str:
 
 def _ends(window: Window) -> dict[str, str]:
     return {"start": f"{window.start.timestamp():.3f}", "end": f"{window.end.timestamp():.3f}"}
+
+
+def _range(question: Question, window: Window, step_s: int) -> dict[str, str]:
+    """A VictoriaMetrics that may use its cache moves the window to multiples of the step, and its end is lost."""
+    return {"query": question.query, **_ends(window), "step": str(step_s), "nocache": "1"}
 
 
 def _failures(answers: "Sequence[_Envelope[_Matrix] | BackendError]") -> Iterator[str]:

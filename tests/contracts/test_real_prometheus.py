@@ -1,4 +1,6 @@
-"""A real Prometheus with a past that is known: what it answers to our questions, values, units and times included."""
+"""A real Prometheus and a real VictoriaMetrics with a past that is known: they answer our questions alike, as the port
+promises, values, units and times included.
+"""
 
 import asyncio
 import contextlib
@@ -6,17 +8,21 @@ import math
 import shutil
 import subprocess
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import pyarrow as pa
 import pytest
 
+from service.domain.alert import Alert
 from service.domain.window import Window
+from service.ports import METRICS
 from service.stores.backend import Access, Backend
+from service.stores.partial import notes_of
 from service.stores.prometheus import PrometheusMetrics
 from tests.service_process.conftest import free_port
 
@@ -50,10 +56,11 @@ SERIES: dict[str, tuple[float, float]] = {
 """Series, their value at the start and by how much it grows in a second."""
 
 
-def history() -> str:
-    """All of it as OpenMetrics."""
+def history(in_a_second: int = 1) -> str:
+    """All of it as OpenMetrics, or with times in finer parts of a second as a Prometheus exposes samples."""
     lines = [
-        f"{series} {f'{first + growth * STEP_S * n:g}'.replace('nan', 'NaN')} {START.timestamp() + STEP_S * n:.3f}"
+        f"{series} {f'{first + growth * STEP_S * n:g}'.replace('nan', 'NaN')} "
+        f"{(START.timestamp() + STEP_S * n) * in_a_second:.0f}"
         for series, (first, growth) in SERIES.items()
         for n in range(STEPS)
     ]
@@ -61,21 +68,39 @@ def history() -> str:
 
 
 @contextlib.contextmanager
-def running(directory: Path) -> Generator[str]:
+def prometheus(directory: Path) -> Generator[str]:
     """A Prometheus with that history; its address."""
     (directory / "history").write_text(history())
     (directory / "prometheus.yml").write_text("{}")
     blocks = ["tsdb", "create-blocks-from", "openmetrics", str(directory / "history"), str(directory / "data")]
     subprocess.run(["promtool", *blocks], capture_output=True, timeout=PATIENCE_S, check=True)
-    url = f"http://127.0.0.1:{free_port()}"
+    listens = f"127.0.0.1:{free_port()}"
     options = [f"--config.file={directory / 'prometheus.yml'}", f"--storage.tsdb.path={directory / 'data'}"]
-    with (directory / "log").open("w") as log:
-        process = subprocess.Popen(
-            ["prometheus", *options, f"--web.listen-address={url.removeprefix('http://')}"], stderr=log, stdout=log
-        )
+    with running(["prometheus", *options, f"--web.listen-address={listens}"], directory / "log"):
+        wait_for(f"http://{listens}/-/ready")
+        yield f"http://{listens}"
+
+
+@contextlib.contextmanager
+def victoria_metrics(directory: Path) -> Generator[str]:
+    """A VictoriaMetrics with that history; its address."""
+    listens = f"127.0.0.1:{free_port()}"
+    options = [f"-storageDataPath={directory / 'data'}", f"-httpListenAddr={listens}", "-memory.allowedBytes=100MB"]
+    with running(["victoria-metrics", *options], directory / "log"):
+        url = f"http://{listens}"
+        wait_for(f"{url}/health")
+        sent = history(in_a_second=1000).removesuffix("# EOF\n")
+        httpx.post(f"{url}/api/v1/import/prometheus", content=sent, trust_env=False).raise_for_status()
+        httpx.get(f"{url}/internal/force_flush", trust_env=False, timeout=PATIENCE_S).raise_for_status()
+        yield url
+
+
+@contextlib.contextmanager
+def running(command: list[str], log: Path) -> Generator[None]:
+    with log.open("w") as told:
+        process = subprocess.Popen(command, stderr=told, stdout=told)
         try:
-            wait_for(f"{url}/-/ready")
-            yield url
+            yield
         finally:
             process.terminate()
             process.wait(PATIENCE_S)
@@ -91,24 +116,37 @@ def wait_for(url: str) -> None:
     raise TimeoutError(url)
 
 
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    if shutil.which("prometheus") is None or shutil.which("promtool") is None:
-        pytest.skip("no Prometheus is installed here")
-    with running(tmp_path_factory.mktemp("prometheus")) as address:
+Open = Callable[[Path], contextlib.AbstractContextManager[str]]
+SERVERS: dict[Open, tuple[str, ...]] = {prometheus: ("prometheus", "promtool"), victoria_metrics: ("victoria-metrics",)}
+"""And the programs that each needs; Debian has packages of both, by the names of the first."""
+
+
+@pytest.fixture(scope="module", params=SERVERS, ids=lambda server: server.__name__)
+def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    missing = [program for program in SERVERS[request.param] if shutil.which(program) is None]
+    if missing:
+        pytest.skip(f"{' and '.join(missing)} cannot be found: no {request.param.__name__} is installed here")
+    with request.param(tmp_path_factory.mktemp(request.param.__name__)) as address:
         yield address
 
 
-@pytest.fixture(scope="module")
-def table(url: str) -> pa.Table:
+def ask(url: str, window: Window, *expressions: str) -> pa.Table:
+    links = [f"http://elsewhere.example/graph?{urlencode({'g0.expr': expression})}" for expression in expressions]
+    alerts = [Alert("f", START, generator_url=link) for link in links]
+
     async def asked() -> pa.Table:
         backend = Backend("Prometheus", Access(url, read_s=60, total_s=60))
         try:
-            return await PrometheusMetrics(backend).metrics(WINDOW)
+            return await PrometheusMetrics(backend).metrics(window, alerts)
         finally:
             await backend.aclose()
 
     return asyncio.run(asked())
+
+
+@pytest.fixture(scope="module")
+def table(url: str) -> pa.Table:
+    return ask(url, WINDOW)
 
 
 def rows(table: pa.Table, metric: str) -> list[dict[str, Any]]:
@@ -146,3 +184,46 @@ def test_a_known_past_is_told_in_our_units(
 def test_what_is_no_number_and_what_is_ours_is_left_out(table: pa.Table) -> None:
     assert rows(table, "node_load1") == []
     assert "hypocenter" not in table.column("service").to_pylist()
+
+
+def test_it_keeps_to_a_window_of_any_ends_and_to_all_of_it(url: str) -> None:
+    odd = Window(START + timedelta(minutes=2, seconds=7.5), START + timedelta(minutes=18, seconds=3.25))
+    times = [row["time"] for row in rows(ask(url, odd), "up")]
+    assert odd.start <= min(times) < odd.start + timedelta(seconds=STEP_S)
+    assert odd.end - timedelta(seconds=STEP_S) < max(times) <= odd.end
+
+
+def test_a_time_without_samples_is_an_empty_table(url: str) -> None:
+    before = ask(url, Window(START - timedelta(days=1), START - timedelta(hours=23)))
+    assert before.num_rows == 0
+    assert before.schema.equals(METRICS)
+
+
+def test_asked_twice_the_answer_is_the_same(url: str, table: pa.Table) -> None:
+    def sorted_rows(told: pa.Table) -> list[tuple[str, ...]]:
+        return sorted(tuple(map(str, row.values())) for row in told.to_pylist())
+
+    assert table.schema.equals(METRICS)
+    assert sorted_rows(ask(url, WINDOW)) == sorted_rows(table)
+
+
+def test_what_a_rule_looks_at_is_there_although_it_never_held(url: str) -> None:
+    failing = f'sum by (job) (rate({HTTP}_count{{http_status_code="503"}}[1m]))'
+    told = rows(ask(url, WINDOW, f"{failing} > 1000 # of all"), failing)
+    assert {(row["component"], row["kind"]) for row in told} == {("cart", "service")}
+    assert [row["value"] for row in told] == pytest.approx([1.0] * 41)
+
+
+@pytest.mark.parametrize("nonsense", ["sum(", "}" * 4_000, "\x00", "up\n\n; drop"])
+def test_a_rule_that_is_nonsense_is_refused_in_a_note(url: str, table: pa.Table, nonsense: str) -> None:
+    told = ask(url, WINDOW, nonsense)
+    assert told.num_rows == table.num_rows
+    (note,) = notes_of(told)
+    assert note.startswith("an alert's own expression got no answer: Prometheus answered")
+    assert "\n" not in note
+
+
+@pytest.mark.parametrize("hostile", ["1) or vector(1", "up[10y:1ms]", 'count({__name__=~".+"}) by (__name__)'])
+def test_whatever_a_rule_is_the_rest_is_there(url: str, table: pa.Table, hostile: str) -> None:
+    told, usual = ask(url, WINDOW, hostile), set(table.column("metric").to_pylist())
+    assert [row["metric"] in usual for row in told.to_pylist()].count(True) == table.num_rows
