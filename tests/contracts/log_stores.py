@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pyarrow as pa
@@ -100,6 +101,13 @@ LIVE: tuple[Open, ...] = (
     clickhouse_of_an_older_exporter,
     clickhouse_itself,
 )
+
+
+def as_parameter(store: Open, *others: object) -> Any:
+    """Of a test that runs over stores, named by it; the real ClickHouse takes long, and is for long runs."""
+    marks = (pytest.mark.slow,) if store is clickhouse_itself else ()
+    return pytest.param(store, *others, marks=marks, id="-".join(map(str, (store.__name__, *others))))
+
 
 _OF_CLICKHOUSE = (clickhouse, clickhouse_of_an_older_exporter, clickhouse_itself)
 LOG_SERVERS: dict[Open, tuple[str, ...]] = {

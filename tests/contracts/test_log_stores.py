@@ -13,15 +13,15 @@ from service.evidence.templates import severity_of
 from service.ports import LOGS, Telemetry
 from service.stores.case_tables import CaseTables
 from service.stores.partial import notes_of, shares_of
-from tests.contracts.log_stores import LIVE, Open
+from tests.contracts.log_stores import LIVE, Open, as_parameter
 from tests.contracts.test_telemetry_ports import embedded, in_memory, recorded
 from tests.telemetry_rows import NOON, Row, at, logs
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 HOUR = Window(NOON, at(60))
 
-each = pytest.mark.parametrize("store", [in_memory, recorded, embedded, *LIVE], ids=lambda store: store.__name__)
-each_live = pytest.mark.parametrize("store", LIVE, ids=lambda store: store.__name__)
+each = pytest.mark.parametrize("store", list(map(as_parameter, (in_memory, recorded, embedded, *LIVE))))
+each_live = pytest.mark.parametrize("store", list(map(as_parameter, LIVE)))
 
 
 def ask(store: Open, rows: pa.Table, window: Window, directory: Path) -> pa.Table:

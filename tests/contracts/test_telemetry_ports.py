@@ -16,7 +16,7 @@ from service.stores.embedded.query import EmbeddedTelemetry
 from service.stores.memory import InMemoryTelemetry
 from service.stores.recorded import RecordedCase
 from tests.contracts import trace_servers
-from tests.contracts.log_stores import LOG_SERVERS
+from tests.contracts.log_stores import LOG_SERVERS, as_parameter
 from tests.stores.embedded.sending import requests_of, take_all
 from tests.telemetry_rows import WINDOW, at, incident, small_tables
 
@@ -59,9 +59,8 @@ def each(stores: Iterable[Store]) -> pytest.MarkDecorator:
 
 
 def each_port(stores: Mapping[Store, Iterable[str]]) -> pytest.MarkDecorator:
-    pairs = [(store, name) for store, names in stores.items() for name in names]
-    ids = [f"{store.__name__}-{name}" for store, name in pairs]
-    return pytest.mark.parametrize(("open_telemetry", "name"), pairs, indirect=["open_telemetry"], ids=ids)
+    pairs = [as_parameter(store, name) for store, names in stores.items() for name in names]
+    return pytest.mark.parametrize(("open_telemetry", "name"), pairs, indirect=["open_telemetry"])
 
 
 def port(telemetry: Telemetry, name: str) -> Ask:

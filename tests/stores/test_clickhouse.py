@@ -15,13 +15,19 @@ from service.stores.case_tables import CaseTables
 from service.stores.clickhouse import ClickHouse, Tables
 from service.stores.clickhouse_fake import FakeClickHouse
 from service.stores.partial import notes_of, shares_of
-from tests.contracts.log_stores import Open, clickhouse, clickhouse_itself, clickhouse_of_an_older_exporter
+from tests.contracts.log_stores import (
+    Open,
+    as_parameter,
+    clickhouse,
+    clickhouse_itself,
+    clickhouse_of_an_older_exporter,
+)
 from tests.telemetry_rows import NOON, at, logs, spans
 
 HOUR = Window(NOON, at(60))
 
 each = pytest.mark.parametrize(
-    "store", [clickhouse, clickhouse_of_an_older_exporter, clickhouse_itself], ids=lambda store: store.__name__
+    "store", list(map(as_parameter, (clickhouse, clickhouse_of_an_older_exporter, clickhouse_itself)))
 )
 
 
