@@ -166,6 +166,21 @@ def bench_store(
             print(line)
 
 
+@app.command("bench-adapters")
+def bench_adapters(
+    services: Annotated[
+        list[int] | None, typer.Argument(min=3, metavar="[SERVICES...]", help="Of each system; else 20, 50 and 200.")
+    ] = None,
+) -> None:
+    """Requests, bytes and seconds of an incident through the adapters, and their share of the whole answer's: a table
+    in Markdown. Traces and logs come from servers of our own on this machine, metrics from a Prometheus, if it is here.
+    """
+    from model_store.bench_adapters.measure import table as costs
+
+    for line in costs(services or (20, 50, 200)):
+        print(line, flush=True)
+
+
 @app.command("bench-engines")
 def bench_engines(
     model_dir: Annotated[Path, typer.Argument(metavar="MODEL_DIR", help="A trained model's directory.")],

@@ -1,0 +1,55 @@
+"""A real Prometheus with a past, where one is installed."""
+
+import contextlib
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Generator, Sequence
+from pathlib import Path
+
+import httpx
+
+PATIENCE_S = 90
+
+
+def installed() -> bool:
+    """Whether there is a Prometheus here, and what its past is made with."""
+    return all(shutil.which(name) for name in ("prometheus", "promtool"))
+
+
+@contextlib.contextmanager
+def running(directory: Path, openmetrics: str, options: Sequence[str] = ()) -> Generator[str]:
+    """A Prometheus in that directory that knows this past and nothing else; its address. Raises `TimeoutError`."""
+    (directory / "history").write_text(openmetrics)
+    (directory / "prometheus.yml").write_text("{}")
+    blocks = ["tsdb", "create-blocks-from", "openmetrics", str(directory / "history"), str(directory / "data")]
+    making = ["promtool", *blocks]
+    subprocess.run(making, capture_output=True, timeout=PATIENCE_S, check=True)  # noqa: S603
+    address = f"127.0.0.1:{_free_port()}"
+    files = [f"--config.file={directory / 'prometheus.yml'}", f"--storage.tsdb.path={directory / 'data'}"]
+    with (directory / "log").open("w") as log:
+        command = ["prometheus", *files, f"--web.listen-address={address}", *options]
+        process = subprocess.Popen(command, stderr=log, stdout=log)  # noqa: S603
+        try:
+            _wait_for(f"http://{address}/-/ready")
+            yield f"http://{address}"
+        finally:
+            process.terminate()
+            process.wait(PATIENCE_S)
+
+
+def _free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return listening.getsockname()[1]
+
+
+def _wait_for(url: str) -> None:
+    until = time.monotonic() + PATIENCE_S
+    while time.monotonic() < until:
+        with contextlib.suppress(httpx.TransportError):
+            if httpx.get(url, trust_env=False).is_success:
+                return
+        time.sleep(0.1)
+    raise TimeoutError(url)
