@@ -4,7 +4,7 @@
 #   make test-all           the same with the long drills
 #   make test-vllm          a real vLLM serves our own model (3.5 GB, in an environment of its own; ~15 min)
 #   make check              ruff, pyright, import contracts
-#   make bench [CASES=dir]  seconds and memory of evidence and rank
+#   make bench [CASES=dir]  seconds and memory of evidence and rank; requests, bytes and seconds through the adapters
 #   make testbed            a real shop is broken, the alert fires, hypocenter answers (needs Debian packages, ~3 min)
 #   make train-smoke        every stage of training, tiny: under three minutes
 #   make packages           the Debian packages that a real shop stands on, where root asks
@@ -49,6 +49,7 @@ check: $(DEV)
 
 bench: $(RUNTIME)
 	@$(BIN)/hypocenter-models bench $(CASES)
+	@$(BIN)/hypocenter-models bench-adapters
 
 train-smoke: $(DEV)
 	@run=$$(mktemp -d); $(BIN)/hypocenter-models train smoke --run "$$run" --threads 1; ended=$$?; rm -rf "$$run"; exit $$ended
