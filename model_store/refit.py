@@ -13,8 +13,10 @@ from pathlib import Path
 
 from model_store.cases import find_cases, read_truth
 from model_store.evaluate.scores import of_rank
+from service.evidence.tables import Compared
 from service.grader.ranks import rank_of_truth
 from service.grader.truth import Truth
+from service.ports import SPANS
 from service.rank.constants import RankConstants
 from service.rank.features import Feature
 from service.rank.statistical import rank
@@ -91,7 +93,8 @@ def load(roots: Iterable[Path]) -> list[Labelled]:
 def _load(directory: Path) -> Labelled:
     case = RecordedCase.open(directory)
     view = asyncio.run(open_view(case.incident, case.telemetry))
-    bare = replace(view.tables, spans=None, logs=None, metrics=None, changes=None, topology=None)
+    traced = None if view.tables.spans is None else Compared(SPANS.empty_table(), None)  # the rank asks whether it was
+    bare = replace(view.tables, spans=traced, logs=None, metrics=None, changes=None, topology=None)
     return Labelled(case.incident.system or directory.parent.name, replace(view, tables=bare), read_truth(directory))
 
 

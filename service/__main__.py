@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
-DEMO_MODEL = "rules"
 DEMO_SEED = "7"
 SIMULATE_S = 120
 TESTBED = Path("deploy") / "testbed"
@@ -203,12 +202,12 @@ def demo(
             raise CallerError(f"--live breaks a shop of its own: it takes no case such as {case_dir}")
         raise typer.Exit(_live_demo())
     if case_dir is not None:
-        localize(case_dir, model=DEMO_MODEL, print_transcript=True)
+        localize(case_dir, print_transcript=True)
         return
     with tempfile.TemporaryDirectory(prefix="hypocenter-demo-") as temporary:
         made = _simulated(Path(temporary))
-        print(f"A synthetic incident (seed {DEMO_SEED}), localized by the built-in rules:\n", flush=True)
-        localize(made, model=DEMO_MODEL, print_transcript=True)
+        print(f"A synthetic incident (seed {DEMO_SEED}):\n", flush=True)
+        localize(made, print_transcript=True)
 
 
 def _live_demo() -> int:

@@ -19,6 +19,10 @@ from service.rank.fusion import Weights
 FOLDS = 5
 FEWEST = 20
 """Incidents below which nothing is learned."""
+TRUST = 0.7
+"""What is left of the weight that a model's word was found to have beside the statistics. It was trained on simulated
+incidents, and so are most that this is learned from; real systems differ, and know no less about statistics.
+"""
 FREE: Mapping[RankedBy, tuple[bool, bool, bool]] = {
     RankedBy.STATISTICAL: (True, False, False),
     RankedBy.MODEL: (False, True, True),
@@ -84,7 +88,7 @@ def _learned(incidents: Sequence[Labelled], part: RankedBy, wrong_share: float) 
     calm = [c >= bound for (c, _), one in zip(foretold, incidents, strict=True) if one.cluster.fault == NO_CAUSE]
     curve = tuple(reliability(sure, right))
     return Learned(
-        weights=_weights(fit([one.choices[part] for one in incidents], FREE[part]), bound),
+        weights=_weights(_fit([one.choices[part] for one in incidents], part), bound),
         incidents=len(incidents),
         right=_mean(right),
         curve=curve,
@@ -100,10 +104,17 @@ def _cross_fitted(incidents: Sequence[Labelled], part: RankedBy) -> Iterator[tup
     clusters = sorted({one.cluster for one in incidents}, key=lambda c: (c.fault, c.system, c.service))
     fold = {cluster: number % FOLDS for number, cluster in enumerate(clusters)}
     logits = [
-        fit([one.choices[part] for one in incidents if fold[one.cluster] != number], FREE[part])
-        for number in range(FOLDS)
+        _fit([one.choices[part] for one in incidents if fold[one.cluster] != number], part) for number in range(FOLDS)
     ]
     return ((logits[fold[one.cluster]], one) for one in incidents)
+
+
+def _fit(choices: Sequence[Choice], part: RankedBy) -> Logit:
+    """The numbers of a part; beside the statistics the model's are made smaller, and the others learned again."""
+    found = fit(choices, FREE[part])
+    if part is not RankedBy.FUSED:
+        return found
+    return fit(choices, FREE[RankedBy.STATISTICAL], TRUST * found.of_features)
 
 
 def _first(logit: Logit, choice: Choice) -> tuple[float, bool]:

@@ -37,10 +37,14 @@ class Logit:
         return _shares(np.append(self.of_features, self.nothing), choice)[:-1]
 
 
-def fit(choices: Sequence[Choice], free: Sequence[bool]) -> Logit:
-    """The likeliest numbers, by Newton's method with a small ridge; features that are not ``free`` stay 0."""
+def fit(choices: Sequence[Choice], free: Sequence[bool], fixed: Floats | None = None) -> Logit:
+    """The likeliest numbers, by Newton's method with a small ridge; features that are not ``free`` stay as ``fixed``
+    has them, else 0.
+    """
     use = np.append(np.asarray(free, np.bool_), np.True_)
     numbers = np.zeros(len(use))
+    if fixed is not None:
+        numbers[:-1][~use[:-1]] = fixed[~use[:-1]]
     value = _objective(numbers, choices)
     for _ in range(STEPS):
         gradient, hessian = _slopes(numbers, choices)

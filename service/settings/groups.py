@@ -16,12 +16,12 @@ from service.settings.values import Group, Seconds
 
 
 class ModelSettings(Group):
-    """Which model localizes: "none" (the statistical rank alone), "rules" (built in), "promoted" (the one that
-    ``hypocenter-models promote`` chose), the directory of one with its manifest or its name in the store, or the name
-    of one on a server (``base_url``).
+    """Which model localizes: "promoted" (the one that ``hypocenter-models promote`` chose: ours, in this process),
+    "rules" (written by hand, built in), "none" (the statistical rank alone), the directory of one with its manifest or
+    its name in the store, or the name of one on a server (``base_url``).
     """
 
-    name: Annotated[str, Field(min_length=1)] = "none"
+    name: Annotated[str, Field(min_length=1)] = "promoted"
     store: Path | None = None
     """The directory of models, each in its own; else that which is installed with the service."""
     base_url: str = ""

@@ -32,7 +32,7 @@ def _manifest(directory: Path, **told: str) -> str:
 
 
 def test_no_model_and_the_rules_are_built_in() -> None:
-    assert build_model(ModelSettings()) is None
+    assert build_model(ModelSettings(name="none")) is None
     assert isinstance(build_model(ModelSettings(name="rules")), RulesModel)
 
 

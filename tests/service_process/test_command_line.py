@@ -34,11 +34,11 @@ def test_a_case_is_localized_with_its_tree_and_its_causes(case_dir: Path, capsys
 def test_without_a_model_the_answer_says_that_statistics_ranked(
     case_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(["localize", str(case_dir)]) == 0
+    assert run(["localize", str(case_dir), "--model", "none"]) == 0
     assert "ranked_by: statistical" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("model", ["none", "rules"])
+@pytest.mark.parametrize("model", ["none", "rules", "promoted"])
 def test_json_prints_the_answer_and_nothing_else(
     case_dir: Path, capsys: pytest.CaptureFixture[str], model: str
 ) -> None:
