@@ -21,7 +21,8 @@ FEWEST = 20
 """Incidents below which nothing is learned."""
 TRUST = 0.7
 """What is left of the weight that a model's word was found to have beside the statistics. It was trained on simulated
-incidents, and so are most that this is learned from; real systems differ, and know no less about statistics.
+incidents, and so are most that this is learned from; real systems differ. Chosen on the development set, where anything
+from 0.6 to 0.8 makes the fused rank no worse than the statistics on systems with traces.
 """
 FREE: Mapping[RankedBy, tuple[bool, bool, bool]] = {
     RankedBy.STATISTICAL: (True, False, False),

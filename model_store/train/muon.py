@@ -1,8 +1,8 @@
 """Muon: momentum whose steps are made orthogonal, for the matrices inside a network (Jordan and others, 2024).
 
 A gradient's matrix is dominated by few directions; made orthogonal, a step goes equally far in all of them, and small
-networks learn from about half as many tokens. PyTorch has the same optimizer, but computes in bfloat16, which costs two
-seconds a step on processors without it where this takes a tenth.
+networks learn from fewer tokens. PyTorch has the same optimizer, but computes in bfloat16, which takes longer than the
+rest of a step on processors that have it not.
 """
 
 from collections.abc import Iterable

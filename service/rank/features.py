@@ -90,8 +90,11 @@ def feature_of(row: Evidence) -> Feature | None:
 
 
 def _is_down(row: Evidence) -> bool:
-    """Whether a series that said that something is there says, for most of the window, that nothing is."""
-    return series.presence(row.subject) and bool(row.before) and row.now <= 0
+    """Whether a series that said that something is there says, for most of the window, that nothing is. A pod that is
+    gone may be one of several, or replaced.
+    """
+    gone = bool(row.before) and row.now <= 0
+    return gone and series.presence(row.subject) and row.component.kind is not ComponentKind.POD
 
 
 @dataclass(slots=True)

@@ -147,7 +147,8 @@ def _explained_away(
     a callee that fails. Who is no longer asked explains nothing of its caller's failure: its own is the consequence.
     Whom calls lead to what is down has nothing of its own.
     """
-    down = [component for component, found in symptoms.items() if Feature.DOWN in found.strengths]
+    down = {component for component, found in symptoms.items() if Feature.DOWN in found.strengths}
+    down_names = {component.name for component in down}
 
     def total(component: Component, features: Container[Feature]) -> float:
         found = symptoms.get(component)
@@ -156,19 +157,17 @@ def _explained_away(
 
     def explained(component: Component, found: Symptoms) -> float:
         slowness, failure = total(component, _SLOWNESS), total(component, _FAILURE)
-        if any(d != component and d.name in graph.reach((component.name,)) for d in down):
-            return (slowness + failure) / constants.explained
+        if down and component not in down and down_names & graph.reach((component.name,)):
+            return slowness + failure
         callees = [service(name) for name in graph.callees(component.name)]
         asked = [callee for callee in callees if not _hardly_asked(symptoms.get(callee))]
-        slow_below = max((total(callee, _CAUSES_SLOWNESS) for callee in callees), default=0.0)
-        slow_below = max(slow_below, *(total(host, _RESOURCES) for host in _crowded(graph, component, symptoms)), 0.0)
+        possible = [total(callee, _CAUSES_SLOWNESS) for callee in callees]
+        possible += [total(host, _RESOURCES) for host in _crowded(graph, component, symptoms)]
         failing_below = max((total(callee, _CAUSES_FAILURE) for callee in asked), default=0.0)
-        return min(slowness, slow_below) + (failure if _hardly_asked(found) else min(failure, failing_below))
+        by_callees = failure if _hardly_asked(found) else min(failure, failing_below)
+        return constants.explained * (min(slowness, max(possible, default=0.0)) + by_callees)
 
-    return {
-        component: total(component, Feature) - constants.explained * explained(component, found)
-        for component, found in symptoms.items()
-    }
+    return {component: total(component, Feature) - explained(component, found) for component, found in symptoms.items()}
 
 
 def _crowded(graph: ServiceGraph, component: Component, symptoms: Mapping[Component, Symptoms]) -> Iterator[Component]:

@@ -86,6 +86,8 @@ def test_what_is_down_comes_before_all_that_fails_for_want_of_it() -> None:
     assert names(down, *loud)[0] == "d"
     degraded = series("store_up", service("d"), now=0.9, before=1.0)
     assert names(degraded, *loud)[0] != "d"
+    one_of_its_pods = series("pod_ready", Component(ComponentKind.POD, "d-1"), now=0.0, before=1.0)
+    assert names(one_of_its_pods, *loud)[0] != "d"
 
 
 def test_a_host_that_none_of_its_services_has_worn_out_explains_why_they_are_slow() -> None:

@@ -87,15 +87,16 @@ class Grammar:
         named = prompt[self._is_component[prompt]]
         # A frame always names a component: it lies beyond the aliases that have a token. Any will do, none is it.
         named = named if len(named) else self._components[:1]
-        begin = {self._opening[tool]: self._beginning(tool, named, self._about(prompt)) for tool in allowed}
+        about = self._about(prompt)
+        begin = {self._opening[tool]: self._beginning(tool, named, about) for tool in allowed}
         return State(np.array(sorted(begin), np.int32), lambda tool: begin[tool]())
 
     def _about(self, prompt: Ids) -> About:
         """A row is about the components on its line: whose it is, both ends of a call, whom a verdict names with it."""
+        line, is_row = np.cumsum(self._ends_line[prompt]), self._is_row[prompt]
 
         def about(component: int) -> Ids:
-            line = np.cumsum(self._ends_line[prompt])
-            return np.unique(prompt[self._is_row[prompt] & np.isin(line, line[prompt == component])])
+            return np.unique(prompt[is_row & np.isin(line, line[prompt == component])])
 
         return about
 
