@@ -21,12 +21,25 @@ ones of its group."""
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """One group as it was sent. ``all_ended``: its sender says that nothing of the group fires, listed here or not."""
+    """One group as it was sent. ``all_ended``: its sender says that nothing of the group fires, listed here or not.
+    ``traceparent`` (W3C) is the trace that it came with, which the localizations that it causes go on with.
+    """
 
     tenant: str
     group_key: str
     alerts: tuple[Alert, ...]
     all_ended: bool = False
+    traceparent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Kin:
+    """Which services lie on one call path, and for how long after an incident opened others may join it."""
+
+    within: timedelta = timedelta(0)
+
+
+NO_KIN = Kin()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +53,7 @@ class Placement:
 
 
 def place(
-    notification: Notification, known: Sequence[IncidentRecord], new_id: str, now: datetime
+    notification: Notification, known: Sequence[IncidentRecord], new_id: str, now: datetime, kin: Kin = NO_KIN
 ) -> tuple[Placement, ...]:
     """Divide a notification among incidents; the first placement holds its first alert that fires, or its first.
 

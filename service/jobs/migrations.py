@@ -88,7 +88,34 @@ CREATE TABLE verdicts (
 CREATE TABLE checks (name TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
 """
 
-MIGRATIONS: tuple[str, ...] = (FIRST,)
+TRACEPARENT = "ALTER TABLE localizations ADD COLUMN traceparent TEXT NOT NULL DEFAULT ''"
+
+DELIVERIES = """
+CREATE TABLE deliveries (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    tenant TEXT NOT NULL,
+    localization_id TEXT NOT NULL REFERENCES localizations (id),
+    incident_id TEXT NOT NULL REFERENCES incidents (id),
+    target TEXT NOT NULL,
+    status TEXT NOT NULL,
+    not_before INTEGER NOT NULL,
+    lease_until INTEGER NOT NULL DEFAULT 0,
+    token INTEGER NOT NULL DEFAULT 0,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    error TEXT NOT NULL DEFAULT '',
+    at INTEGER NOT NULL,
+    UNIQUE (localization_id, target)
+);
+CREATE INDEX deliveries_to_do ON deliveries (target, seq) WHERE status = 'queued';
+CREATE INDEX deliveries_by_incident ON deliveries (incident_id);
+CREATE INDEX incidents_by_time ON incidents (tenant, status, opened_at);
+CREATE INDEX incidents_to_forget ON incidents (heard_at) WHERE status = 'resolved';
+CREATE INDEX localizations_running ON localizations (tenant, lease_until) WHERE status = 'running';
+CREATE INDEX changes_by_time ON changes (time)
+"""
+
+MIGRATIONS: tuple[str, ...] = (FIRST, TRACEPARENT, DELIVERIES)
 
 
 def migrate(connection: sqlite3.Connection, migrations: tuple[str, ...] = MIGRATIONS) -> None:

@@ -24,6 +24,7 @@ class JobStatus(StrEnum):
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    DROPPED = "dropped"  # unanswered on purpose: its answer would help nobody any more
 
     @property
     def ended(self) -> bool:
@@ -87,7 +88,10 @@ class IncidentRecord:
 
 @dataclass(frozen=True, slots=True)
 class LocalizationRecord:
-    """A localization as stored: a job until it ended, then an answer. ``result`` is its document without state."""
+    """A localization as stored: a job until it ended, then an answer. ``result`` is its document without state:
+    while it runs, one that is there already may be replaced by a better one. ``traceparent`` (W3C) is the trace that it
+    goes on with.
+    """
 
     id: str
     incident_id: str
@@ -102,6 +106,7 @@ class LocalizationRecord:
     error: str = ""
     result: str = ""
     steps: int = 0
+    traceparent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +126,7 @@ class Question:
     group_key: str = ""
     window: Window | None = None
     deadline_s: float | None = None
+    traceparent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +147,55 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """How many localizations run at the same time, of all tenants and of one; 0 is no limit."""
+
+    at_once: int = 0
+    per_tenant: int = 0
+
+
+NO_LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True)
 class Ending:
     """What a finished localization leaves: JSON documents; ``graph`` is what the grader needs to collapse names."""
 
     result: str
     transcript: str = ""
     graph: str = ""
+
+
+class DeliveryStatus(StrEnum):
+    """How far a delivery is."""
+
+    QUEUED = "queued"
+    DELIVERED = "delivered"
+    DEAD = "dead"  # given up: a dead letter
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """An answer on its way to one target, taken to be delivered. Of all tokens ever given on it, the highest holds."""
+
+    id: str
+    localization_id: str
+    incident_id: str
+    tenant: str
+    target: str
+    attempts: int
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRecord:
+    """What became of an answer at one target; ``error`` is that of the last attempt, ``at`` is when it became so."""
+
+    target: str
+    status: DeliveryStatus
+    attempts: int
+    error: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)

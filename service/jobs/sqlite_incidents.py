@@ -1,12 +1,12 @@
 """Incidents in SQLite: what happens inside one transaction. Each function is the work of one `Database` call."""
 
-import secrets
 import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from service.errors import CallerError
-from service.jobs.grouping import Notification, Placement, place
+from service.jobs.grouping import NO_KIN, Kin, Notification, Placement, place
+from service.jobs.ids import new_id
 from service.jobs.records import (
     IncidentPage,
     IncidentQuery,
@@ -20,16 +20,13 @@ from service.jobs.records import (
 from service.jobs.sqlite_rows import alert_json, incident_of, maybe_us, to_us
 
 
-def new_id(kind: str) -> str:
-    """A fresh id that says what it is the id of."""
-    return f"{kind}-{secrets.token_hex(8)}"
-
-
-def accept(connection: sqlite3.Connection, notification: Notification, now: datetime) -> tuple[Receipt, ...]:
+def accept(
+    connection: sqlite3.Connection, notification: Notification, now: datetime, kin: Kin = NO_KIN
+) -> tuple[Receipt, ...]:
     """Place a notification, write what it changes, queue what it makes necessary."""
-    known = _concerned(connection, notification)
-    placements = place(notification, known, new_id("inc"), now)
-    return tuple(_write(connection, placement, now) for placement in placements)
+    known = _concerned(connection, notification, now - kin.within)
+    placements = place(notification, known, new_id("inc"), now, kin)
+    return tuple(_write(connection, placement, now, notification.traceparent) for placement in placements)
 
 
 def ask(connection: sqlite3.Connection, tenant: str, question: Question, now: datetime) -> Receipt:
@@ -49,11 +46,13 @@ def ask(connection: sqlite3.Connection, tenant: str, question: Question, now: da
         _insert(connection, incident)
     else:
         notification = Notification(tenant, question.group_key, question.alerts)
-        placements = place(notification, _concerned(connection, notification), new_id("inc"), now)
+        placements = place(notification, _concerned(connection, notification, now), new_id("inc"), now)
         for placement in placements:
             _store(connection, placement)
         incident = placements[0].incident
-    localization = queue(connection, incident, Reason.ASKED, Priority.ASKED, now, question.deadline_s)
+    localization = queue(
+        connection, incident, Reason.ASKED, Priority.ASKED, now, question.traceparent, question.deadline_s
+    )
     return Receipt(incident.id, localization, queued=True)
 
 
@@ -61,17 +60,18 @@ def queue(
     connection: sqlite3.Connection,
     incident: IncidentRecord,
     reason: Reason,
-    priority: Priority,
+    priority: int,
     now: datetime,
+    traceparent: str,
     deadline_s: float | None = None,
 ) -> str:
     """Queue a localization and return its id."""
     id_ = new_id("loc")
     connection.execute(
         "INSERT INTO localizations"
-        " (id, tenant, incident_id, reason, status, priority, deadline_s, created_at, not_before)"
-        " VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?)",
-        (id_, incident.tenant, incident.id, reason, priority, deadline_s, to_us(now), to_us(now)),
+        " (id, tenant, incident_id, reason, status, priority, deadline_s, created_at, not_before, traceparent)"
+        " VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?)",
+        (id_, incident.tenant, incident.id, reason, priority, deadline_s, to_us(now), to_us(now), traceparent),
     )
     return id_
 
@@ -109,8 +109,10 @@ def _cursor(cursor: str) -> str:
     return cursor
 
 
-def _concerned(connection: sqlite3.Connection, notification: Notification) -> list[IncidentRecord]:
-    """Incidents that own a pair of the notification, and the open ones of its group, newest first."""
+def _concerned(connection: sqlite3.Connection, notification: Notification, since: datetime) -> list[IncidentRecord]:
+    """Incidents that own a pair of the notification, the newest open one of its group, and the tenant's open ones that
+    were opened after ``since``; newest first.
+    """
     rows: dict[int, sqlite3.Row] = {}
     for alert in notification.alerts:
         row = connection.execute(
@@ -126,6 +128,11 @@ def _concerned(connection: sqlite3.Connection, notification: Notification) -> li
             (notification.tenant, notification.group_key),
         )
         rows |= {row["seq"]: row for row in of_group}
+    of_late = connection.execute(
+        "SELECT * FROM incidents WHERE tenant = ? AND status = 'open' AND opened_at > ?",
+        (notification.tenant, to_us(since)),
+    )
+    rows |= {row["seq"]: row for row in of_late}
     return [_filled(connection, rows[seq]) for seq in sorted(rows, reverse=True)]
 
 
@@ -137,16 +144,15 @@ def _filled(connection: sqlite3.Connection, row: sqlite3.Row) -> IncidentRecord:
     return incident_of(row, alerts.fetchall(), localizations.fetchall())
 
 
-def _write(connection: sqlite3.Connection, placement: Placement, now: datetime) -> Receipt:
+def _write(connection: sqlite3.Connection, placement: Placement, now: datetime, traceparent: str) -> Receipt:
     _store(connection, placement)
     incident = placement.incident
-    if incident.status is IncidentStatus.RESOLVED:
-        connection.execute(
-            "UPDATE localizations SET priority = ? WHERE incident_id = ? AND status = 'queued' AND reason != ?",
-            (placement.priority, incident.id, Reason.ASKED),
-        )
+    connection.execute(
+        "UPDATE localizations SET priority = ? WHERE incident_id = ? AND status = 'queued' AND reason != ?",
+        (placement.priority, incident.id, Reason.ASKED),
+    )
     if placement.reason is not None:
-        localization = queue(connection, incident, placement.reason, placement.priority, now)
+        localization = queue(connection, incident, placement.reason, placement.priority, now, traceparent)
         return Receipt(incident.id, localization, queued=True)
     return Receipt(incident.id, _answering(incident), queued=False)
 

@@ -106,4 +106,5 @@ def localization_of(row: sqlite3.Row) -> LocalizationRecord:
         error=row["error"],
         result=row["result"],
         steps=row["steps"],
+        traceparent=row["traceparent"],
     )

@@ -160,6 +160,14 @@ async def test_a_question_about_a_window_keeps_the_window(store: IncidentStore) 
     assert incident.window == window
 
 
+async def test_a_localization_goes_on_with_the_trace_of_what_caused_it(store: IncidentStore) -> None:
+    told, asked, later = (f"00-{n * 16}-{'1' * 16}-01" for n in ("0a", "0b", "0c"))
+    await store.accept(replace(firing("cart"), traceparent=told), NOW)
+    await store.accept(replace(firing("cart"), traceparent=later), NOW)
+    await store.ask("", Question((alert("pay"),), traceparent=asked), NOW)
+    assert [(await taken(store)).localization.traceparent for _ in range(2)] == [asked, told]
+
+
 async def test_a_localization_is_taken_by_one_worker_only(store: IncidentStore) -> None:
     for service in ("a", "b", "c"):
         await accepted(store, service)
