@@ -69,7 +69,8 @@ lock: $(VENV)/pyvenv.cfg
 		--output-file requirements-dev.lock
 	$(BIN)/uv pip compile pyproject.toml $(LOCK_FLAGS) --constraint requirements-dev.lock \
 		--output-file requirements.lock
-	@! grep -nE '://|^-|torch' requirements.lock requirements-dev.lock
+	$(BIN)/uv pip compile --group image $(LOCK_FLAGS) --output-file requirements-image.lock
+	@! grep -nE '://|^-|torch' requirements.lock requirements-dev.lock requirements-image.lock
 
 UPGRADE ?= --upgrade
 LOCK_FLAGS := --quiet $(UPGRADE) --universal --python-version 3.11 --generate-hashes \
