@@ -134,6 +134,29 @@ def train(
 
 
 @app.command()
+def ablate(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="One of ours by name, or a .toml file.")],
+    run_dir: Annotated[Path, typer.Option("--run", metavar="DIR", help="A run that came to the stage's beginning.")],
+    stage: Annotated[str, typer.Option(help="Which stage's reward is taken apart.")] = "rank",
+    steps: Annotated[int | None, typer.Option(min=1, help="Of each variant; else as many as the stage has.")] = None,
+    pools: Annotated[Path | None, typer.Option(metavar="DIR", help="Where pools lie; else in the run.")] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Of the processor.")] = 2,
+) -> None:
+    """What each part of a stage's reward is for: the stage again without it. Broken off, it goes on from there."""
+    from model_store.train.ablation import ablate as take_apart
+    from model_store.train.ablation import table
+    from model_store.train.recipe import read_recipe
+    from model_store.train.run import POOLS, Run
+
+    def say(line: str) -> None:
+        print(line, flush=True)
+
+    run = Run(read_recipe(recipe), run_dir, pools or run_dir / POOLS, threads, say)
+    for line in table(take_apart(run, stage, steps, say)):
+        print(line)
+
+
+@app.command()
 def bench(
     cases: Annotated[list[Path] | None, typer.Argument(metavar="[CASES_DIR...]", help="Else synthetic cases.")] = None,
     services: Annotated[int, typer.Option(min=1, help="How many services a synthetic system has.")] = 50,

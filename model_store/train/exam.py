@@ -10,7 +10,7 @@ import numpy as np
 from model_store.train.incidents import PooledIncident
 from model_store.train.network import Llama
 from model_store.train.player import Player
-from model_store.train.rewards import Pay, graded
+from model_store.train.rewards import Graded, Pay, graded
 from model_store.train.rollouts import figures_of
 from service.agent.localize import Outcome, localize
 from service.domain.localization import RankedBy
@@ -18,6 +18,16 @@ from service.grader.grade import Grade, grade
 from service.llm.embedded.vocabulary import Vocabulary
 
 Scores = dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """How one incident was answered: its grade, whether it has a cause, what it was paid, and what it cost."""
+
+    grade: Grade
+    has_cause: bool
+    graded: Graded
+    figures: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +41,22 @@ class Sitting:
 
     def __call__(self, network: Llama) -> Scores:
         """AC@1, AC@3, MRR over incidents that have a cause, and means over all of what they were paid and cost."""
+        papers = self.papers(network)
+        scores = accuracy([(paper.grade, paper.has_cause) for paper in papers])
+        scores["reward"] = _mean(paper.graded.total for paper in papers)
+        figures = [paper.figures for paper in papers]
+        return scores | {name: _mean(told[name] for told in figures) for name in (figures[0] if figures else ())}
+
+    def papers(self, network: Llama) -> list[Paper]:
+        """Of each incident of the pool, in its order."""
         player = Player(network, self.vocabulary)
-        played = [pair for wave in _waves(self.pool, self.at_once) for pair in _played(player, wave)]
-        scores = accuracy([_judged(outcome, incident) for outcome, incident in played])
-        scores["reward"] = _mean(graded(o, i.view, i.truth, self.pay).total for o, i in played)
-        scores["frames"] = _mean(len(o.transcript.frames) for o, _ in played)
-        told = [figures_of(outcome.transcript) for outcome, _ in played]
-        return scores | {name: _mean(figures[name] for figures in told) for name in (told[0] if told else ())}
+        played = (pair for wave in _waves(self.pool, self.at_once) for pair in _played(player, wave))
+        return [self._paper(outcome, incident) for outcome, incident in played]
+
+    def _paper(self, outcome: Outcome, incident: PooledIncident) -> Paper:
+        figures = {"frames": float(len(outcome.transcript.frames)), **figures_of(outcome.transcript)}
+        paid = graded(outcome, incident.view, incident.truth, self.pay)
+        return Paper(*_judged(outcome, incident), paid, figures)
 
 
 def statistical_scores(pool: Iterable[PooledIncident]) -> Scores:

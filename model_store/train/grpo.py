@@ -57,6 +57,7 @@ class GrpoPlan:
     entropy: float  # weight of the entropy that is to be kept up
     by_deviation: bool  # whether advantages are in standard deviations of their group
     child: float  # weight of a child's own verdict
+    least: float  # frames whose advantage is smaller teach too little for what they cost
     lessons: float  # weight of the SFT loss that is mixed in
 
 
@@ -84,7 +85,7 @@ def grpo_steps(
 
 def taught(groups: Many[Many[Episode]], plan: GrpoPlan) -> tuple[list[Sequence], list[float]]:
     """The frames that teach something and the advantage of each: its incident's, and its own verdict's if it is a
-    child. Groups whose rewards are all equal have none, and frames without any are left out.
+    child. Groups whose rewards are all equal have none, and frames with hardly any are left out.
     """
     frames: list[Sequence] = []
     paid: list[float] = []
@@ -92,7 +93,7 @@ def taught(groups: Many[Many[Episode]], plan: GrpoPlan) -> tuple[list[Sequence],
         for episode, shared, own in zip(group, _shared(group, plan), _own(group), strict=True):
             for frame, verdict in zip(episode.frames, own, strict=True):
                 advantage = shared + plan.child * verdict
-                if abs(advantage) > EQUAL:
+                if abs(advantage) > max(EQUAL, plan.least):
                     frames.append(frame)
                     paid.append(advantage)
     return frames, paid

@@ -180,7 +180,9 @@ class GrpoPart(_Group):
     divergence: Weight = 0.0
     entropy: Weight = 0.0
     by_deviation: bool = True
+    """Whether every group counts alike; else a group whose rewards hardly differ teaches hardly anything."""
     child: Weight = 0.3
+    least: Weight = 0.0
     lessons_weight: Weight = 0.0
     lessons: LessonsPart = LessonsPart(incidents=8)
     pay: PayPart
@@ -189,7 +191,7 @@ class GrpoPart(_Group):
     def plan(self) -> GrpoPlan:
         """As `grpo_steps` takes it."""
         same = ("steps", "updates", "micro_tokens", "temperature", "clip_low", "clip_high", "divergence", "entropy")
-        numbers = {name: getattr(self, name) for name in (*same, "by_deviation", "child")}
+        numbers = {name: getattr(self, name) for name in (*same, "by_deviation", "child", "least")}
         return GrpoPlan(**numbers, lessons=self.lessons_weight)
 
     def rollouts(self, seed: int) -> RolloutPlan:

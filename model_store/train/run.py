@@ -29,12 +29,11 @@ from model_store.train.pool import Pool
 from model_store.train.recipe import GrpoPart, PayPart, Recipe, SftPart
 from model_store.train.rollouts import Rollouts
 from model_store.train.sft import sft_steps
-from model_store.train.stage import Stage, Steps
+from model_store.train.stage import Rhythm, Stage, Steps
 from model_store.train.tokenizer import build_vocabulary
 from service.errors import CallerError
-from service.llm.embedded.vocabulary import Vocabulary
 
-MODELS, POOLS = "models", "pools"
+MODELS, POOLS, VARIANTS = "models", "pools", "ablation"
 _SEED_OF = {"weights": 0, "lessons": 1, "rollouts": 2}
 _WHOLE_GRADER = PayPart(weights={"rank": 1.0, "way": 0.2, "made_up": 0.2, "format": 0.1})
 """What a priming stage's exam tells as reward: it pays nothing itself."""
@@ -62,7 +61,42 @@ class Run:
         self.say(f"{len(incidents)} incidents to learn from, {len(held_back)} held back; {self._bar(held_back)}")
         before: Stage | None = None
         for name in names[: names.index(until or names[-1]) + 1]:
-            before = self._stage(name, before, incidents, held_back)
+            before = self._stage(name, before, incidents)
+
+    def variant(self, part: GrpoPart, label: str) -> Llama:
+        """A GRPO stage in another form, from where the stage before it stands, to its last step; it lives in
+        ``ablation/<label>`` of the run, and goes on from there if it was stopped. Raises `CallerError` where the stage
+        before has not come to its end.
+        """
+        torch.set_num_threads(self.threads)
+        before = self._before(part.name)
+        rhythm = Rhythm(part.rhythm.keep_every, part.steps, examine_first=False, chosen_by=part.rhythm.chosen_by)
+        recipe = {**self.recipe.part(part.name), "stage": part.model_dump(mode="json")}
+        stage = Stage(label, self.directory / VARIANTS / label, recipe, rhythm, part.steps)
+        stage.check()
+        if not stage.done:
+            learner, steps = self._reinforcing(part, before, self._pool(self.recipe.pool))
+            stage.run(
+                learner, steps, self.sitting(part), StageLog(self.directory / VARIANTS / FILE_NAME, label, self.say)
+            )
+        return self._network(stage)
+
+    def start(self, name: str) -> Llama:
+        """What the stage of that name begins with."""
+        return self._network(self._before(name))
+
+    def sitting(self, part: SftPart | GrpoPart) -> Sitting:
+        """The exam of a stage."""
+        pay = (_WHOLE_GRADER if isinstance(part, SftPart) else part.pay).pay()
+        return Sitting(self._pool(self.recipe.exam.pool), self.recipe.exam.at_once, pay, build_vocabulary())
+
+    def _before(self, name: str) -> Stage:
+        names = self.recipe.stage_names
+        before = names[names.index(name) - 1]
+        stage = Stage(before, self.directory / before, {}, Rhythm(1, 1, examine_first=False, chosen_by=""), 0)
+        if not stage.done:
+            raise CallerError(f"{stage.directory}: stage {before} has not come to its end, and {name} begins there")
+        return stage
 
     def _pool(self, plan: PoolPlan) -> Pool:
         def told(done: int, of: int) -> None:
@@ -75,48 +109,42 @@ class Run:
         scores = statistical_scores(held_back)
         return "statistics alone there: " + ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
 
-    def _stage(self, name: str, before: Stage | None, incidents: Pool, held_back: Pool) -> Stage:
-        recipe, vocabulary = self.recipe, build_vocabulary()
-        part = recipe.stage(name)
-        priming = isinstance(part, SftPart)
-        rhythm = part.rhythm.rhythm(examine_first=not priming)
-        stage = Stage(name, self.directory / name, recipe.part(name), rhythm, part.steps)
+    def _stage(self, name: str, before: Stage | None, incidents: Pool) -> Stage:
+        part = self.recipe.stage(name)
+        rhythm = part.rhythm.rhythm(examine_first=isinstance(part, GrpoPart))
+        stage = Stage(name, self.directory / name, self.recipe.part(name), rhythm, part.steps)
         stage.check()
         if not stage.done:
-            network = self._network(before, vocabulary)
-            if priming:
-                learner, steps = self._priming(part, network, incidents, vocabulary)
+            if isinstance(part, SftPart):
+                learner, steps = self._priming(part, incidents)
             else:
-                reference = self._network(before, vocabulary) if part.divergence > 0 else None
-                played = incidents if part.pool is None else self._pool(part.pool)
-                learner, steps = self._reinforcing(part, network, reference, played, vocabulary)
-            pay = (_WHOLE_GRADER if priming else part.pay).pay()
-            sitting = Sitting(held_back, recipe.exam.at_once, pay, vocabulary)
-            stage.run(learner, steps, sitting, StageLog(self.directory / FILE_NAME, name, self.say))
-        self._leave(stage, vocabulary)
+                learner, steps = self._reinforcing(part, before, incidents)
+            stage.run(learner, steps, self.sitting(part), StageLog(self.directory / FILE_NAME, name, self.say))
+        self._leave(stage)
         return stage
 
-    def _network(self, before: Stage | None, vocabulary: Vocabulary) -> Llama:
+    def _network(self, before: Stage | None) -> Llama:
         """As the stage before left it; drawn by chance for the first."""
-        network = Llama(self.recipe.network.shape(vocabulary.size))
+        network = Llama(self.recipe.network.shape(build_vocabulary().size))
         if before is None:
             return network.initialize(torch.Generator().manual_seed(self._seed("weights", self.recipe.sft.name)))
         load_weights(before.best, network)
         return network
 
-    def _priming(self, part: SftPart, network: Llama, incidents: Pool, vocabulary: Vocabulary) -> tuple[Learner, Steps]:
+    def _priming(self, part: SftPart, incidents: Pool) -> tuple[Learner, Steps]:
         seed = self._seed("lessons", part.name)
-        lessons = OracleLessons(incidents, part.lessons.plan(seed), vocabulary)
+        lessons = OracleLessons(incidents, part.lessons.plan(seed), build_vocabulary())
 
         def steps(learner: Learner, progress: Progress) -> Iterator[dict[str, float]]:
             return sft_steps(learner, lessons, part.plan(seed), progress)
 
-        return Learner(network, part.rate.schedule(part.steps), self.recipe.optimizer.decay()), steps
+        return Learner(self._network(None), part.rate.schedule(part.steps), self.recipe.optimizer.decay()), steps
 
-    def _reinforcing(
-        self, part: GrpoPart, network: Llama, reference: Llama | None, incidents: Pool, vocabulary: Vocabulary
-    ) -> tuple[Learner, Steps]:
-        suitable = incidents.where(lambda entry: entry.services <= part.largest)
+    def _reinforcing(self, part: GrpoPart, before: Stage | None, incidents: Pool) -> tuple[Learner, Steps]:
+        network, vocabulary = self._network(before), build_vocabulary()
+        reference = self._network(before) if part.divergence > 0 else None
+        played = incidents if part.pool is None else self._pool(part.pool)
+        suitable = played.where(lambda entry: entry.services <= part.largest)
         if not suitable:
             raise CallerError(f"stage {part.name}: no incident of the pool has at most {part.largest} services")
         plan = part.rollouts(self._seed("rollouts", part.name))
@@ -129,15 +157,13 @@ class Run:
         updates = part.steps * part.updates
         return Learner(network, part.rate.schedule(updates), self.recipe.optimizer.decay()), steps
 
-    def _leave(self, stage: Stage, vocabulary: Vocabulary) -> None:
+    def _leave(self, stage: Stage) -> None:
         """Draw the log, and write the stage's best network as a model that the service can play."""
         directory = self.directory / MODELS / stage.name
         if directory.exists():
             return
         draw(self.directory, stage.name)
-        network = Llama(self.recipe.network.shape(vocabulary.size))
-        load_weights(stage.best, network)
-        recipe = self.recipe
+        network, recipe = self._network(stage), self.recipe
         origin = Origin(
             name=f"hypocenter-{recipe.name}",
             version=stage.name,

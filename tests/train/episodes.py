@@ -20,6 +20,7 @@ PLAN = GrpoPlan(
     entropy=0.001,
     by_deviation=True,
     child=0.5,
+    least=0.0,
     lessons=0.1,
 )
 

@@ -12,8 +12,9 @@ pytest.importorskip("torch", reason="training needs torch, which make test insta
 
 import torch
 
+from model_store.train.ablation import COLUMNS, START, WHOLE, ablate, table, variants
 from model_store.train.log import EVALUATION, STEP, Record, read
-from model_store.train.recipe import read_recipe
+from model_store.train.recipe import GrpoPart, read_recipe
 from model_store.train.run import MODELS, Run
 from service.agent.localize import localize
 from service.agent.models import open_model
@@ -112,3 +113,23 @@ def test_a_stage_that_there_is_not_and_another_recipe_are_told_in_one_line(strai
     other = RECIPE.model_copy(update={"seed": 2})
     with pytest.raises(CallerError, match="seed was 1 when this stage began and is 2 now"):
         Run(other, straight, place / "pools", 1, lambda line: None).train()
+
+
+def test_a_stages_reward_is_taken_apart_part_by_part(straight: Path, place: Path) -> None:
+    """Every variant begins where the stage did; what is left out of the pay is seen by the exam all the same."""
+    run = Run(RECIPE, straight, place / "pools", 1, lambda line: None)
+    part = RECIPE.stage("rank")
+    assert isinstance(part, GrpoPart)
+    assert [*variants(part)] == [WHOLE, *(f"without-{name}" for name in part.pay.weights)]
+    rows = ablate(run, "rank", 1, lambda line: None)
+    assert [row.label for row in rows] == [START, *variants(part)]
+    assert {len(row.papers) for row in rows} == {RECIPE.exam.pool.count}
+    head, _, *lines = table(rows)
+    assert len(lines) == len(rows)
+    assert {line.count("|") for line in (head, *lines)} == {5 + len(COLUMNS)}
+
+
+def test_a_stage_that_pays_nothing_cannot_be_taken_apart(straight: Path, place: Path) -> None:
+    run = Run(RECIPE, straight, place / "pools", 1, lambda line: None)
+    with pytest.raises(CallerError, match="sft: is no stage of recipe smoke that pays"):
+        ablate(run, "sft", 1, lambda line: None)
