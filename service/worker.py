@@ -4,7 +4,9 @@ import asyncio
 import json
 import os
 import secrets
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from opentelemetry.trace import Tracer
@@ -20,6 +22,7 @@ from service.errors import HypocenterError, StoreError
 from service.jobs.graph_json import graph_json
 from service.jobs.records import Claim, Ending, IncidentQuery, IncidentRecord, IncidentStatus, Lease, StoredStep
 from service.jobs.store import QUEUE, IncidentStore, LeaseLost
+from service.ports import Telemetry
 from service.telemetry import Meters, logger
 from service.view.view import View
 from service.view.windows import Sighting, WindowPolicy
@@ -44,14 +47,28 @@ class Pace:
     retry_s: float = 1.0
 
 
+TelemetryOf = Callable[[str], AbstractAsyncContextManager[Telemetry]]
+"""Lends the telemetry of a tenant, for as long as one of its incidents is looked at."""
+
+
 class Worker:
-    """Works on the store's localizations. Any number of workers, in any processes, may share a store."""
+    """Works on the store's localizations. Any number of workers, in any processes, may share a store. What an incident
+    sees is lent by ``telemetry_of`` its tenant; without it, all see that of the bench.
+    """
 
     def __init__(
-        self, store: IncidentStore, bench: Bench, windows: WindowPolicy, pace: Pace, meters: Meters, tracer: Tracer
+        self,
+        store: IncidentStore,
+        bench: Bench,
+        windows: WindowPolicy,
+        pace: Pace,
+        meters: Meters,
+        tracer: Tracer,
+        telemetry_of: TelemetryOf | None = None,
     ) -> None:
         self._store = store
         self._bench = bench
+        self._telemetry_of = telemetry_of or (lambda _tenant: nullcontext(bench.telemetry))
         self._windows = windows
         self._pace = pace
         self._meters = meters
@@ -124,11 +141,13 @@ class Worker:
             steps = StepLog(self._store, claim.lease)
             sighting = await self._sighting(claim.incident)
             incident = self._windows.incident(sighting, datetime.now(UTC))
-            view, outcome = await answer(incident, self._bench, claim.localization.deadline_s, steps.note)
+            async with self._telemetry_of(incident.tenant) as telemetry:
+                bench = replace(self._bench, telemetry=telemetry)
+                view, outcome = await answer(incident, bench, claim.localization.deadline_s, steps.note)
             await steps.written()
             await self._store.finish(claim.lease, _ending(claim, view, outcome, self._bench.links), datetime.now(UTC))
         said = outcome.localization
-        self._meters.ended.labels("done", said.stop.value).inc()
+        self._meters.ended.labels("done", said.stop.value, said.ranked_by.value).inc()
         self._meters.seconds.observe(said.seconds)
         self._meters.steps.inc(said.usage.turns)
         fields = {"stop": said.stop, "ranked_by": said.ranked_by, "seconds": round(said.seconds, 3)}
@@ -167,7 +186,7 @@ class Worker:
             self._owner = _new_owner()  # a worker does not take over from itself
             return
         if kept.status.ended:
-            self._meters.ended.labels(kept.status.value, "").inc()
+            self._meters.ended.labels(kept.status.value, "", "").inc()
 
 
 class StepLog:
