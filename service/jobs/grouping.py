@@ -1,9 +1,15 @@
 """Which incident a notification belongs to. Pure: the store reads what may be concerned, asks here, writes the answer.
 
-An incident owns pairs of (fingerprint, startsAt). A pair that is owned finds its owner, whatever group brings it. A
-pair that nobody owns joins an open incident of its group, or one that owns another pair of the same notification;
-else it opens a new one, even if it is resolved already: an alert that flapped while nobody listened still deserves
-its answer. A pair that ended stays ended, so that late repeats reopen nothing.
+An incident owns pairs of (fingerprint, startsAt). A pair that is owned finds its owner, whatever group brings it, and
+never moves. Pairs that nobody owns stay together and go to the first of these that is there:
+
+1. the open incident of their group;
+2. an open one that owns another pair of the notification;
+3. one that owns the same fingerprint with another beginning (it flaps), open or resolved a short while ago;
+4. an open one that alerts on the same call path (`service.jobs.kin`), opened a short while ago by alerts of that time;
+
+else they open a new one, even if they are over already: an alert that flapped while nobody listened still deserves its
+answer. A pair that ended stays ended, so that late repeats reopen nothing.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,7 +17,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from service.domain.alert import Alert
-from service.jobs.records import IncidentRecord, IncidentStatus, JobStatus, Priority, Reason
+from service.jobs.kin import NO_KIN, Kin
+from service.jobs.priority import STANDARD, Severities
+from service.jobs.records import IncidentRecord, IncidentStatus, JobStatus, Reason
 
 QUIET = timedelta(hours=6)
 """An open incident that nobody spoke of for this long takes no new pairs. Alertmanager repeats what fires every four
@@ -22,7 +30,8 @@ ones of its group."""
 @dataclass(frozen=True, slots=True)
 class Notification:
     """One group as it was sent. ``all_ended``: its sender says that nothing of the group fires, listed here or not.
-    ``traceparent`` (W3C) is the trace that it came with, which the localizations that it causes go on with.
+    ``traceparent`` (W3C) is the trace that it came with, which the localizations that it causes go on with;
+    ``severities`` is how its sender says what is severe.
     """
 
     tenant: str
@@ -30,26 +39,24 @@ class Notification:
     alerts: tuple[Alert, ...]
     all_ended: bool = False
     traceparent: str = ""
+    severities: Severities = STANDARD
 
-
-@dataclass(frozen=True, slots=True)
-class Kin:
-    """Which services lie on one call path, and for how long after an incident opened others may join it."""
-
-    within: timedelta = timedelta(0)
-
-
-NO_KIN = Kin()
+    @property
+    def services(self) -> frozenset[str]:
+        """Services that its alerts name."""
+        return frozenset(alert.service for alert in self.alerts if alert.service)
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """What becomes of one incident: how it reads now, whether it is new, and why to localize it (None: no need)."""
+    """What becomes of one incident: how it reads now, whether it is new, why to localize it (None: no need), and how
+    urgent what waits of it is by now.
+    """
 
     incident: IncidentRecord
     new: bool
     reason: Reason | None
-    priority: Priority
+    priority: int
 
 
 def place(
@@ -57,9 +64,11 @@ def place(
 ) -> tuple[Placement, ...]:
     """Divide a notification among incidents; the first placement holds its first alert that fires, or its first.
 
-    ``known`` are the tenant's incidents that own a pair of it and the open ones of its group, newest first.
+    ``known`` are incidents of the tenant, newest first: those that own a pair of it or that own one of its fingerprints
+    and are open or were resolved within ``kin.within``; the open ones of its group; and open ones that opened within
+    ``kin.within`` and alert in a service of `Kin.relatives`.
     """
-    home = _home(notification, known, now)
+    home = _home(notification, known, now, kin)
     shares: dict[str, list[Alert]] = {}
     for alert in sorted(notification.alerts, key=lambda a: not a.firing):
         owner = _owner(alert, known) or home
@@ -76,12 +85,34 @@ def _owner(alert: Alert, known: Iterable[IncidentRecord]) -> IncidentRecord | No
     return next((incident for incident in known if pair in incident.pairs), None)
 
 
-def _home(notification: Notification, known: Sequence[IncidentRecord], now: datetime) -> IncidentRecord | None:
-    """The open incident that takes pairs which nobody owns: the group's own before one that shares an alert."""
+def _home(
+    notification: Notification, known: Sequence[IncidentRecord], now: datetime, kin: Kin
+) -> IncidentRecord | None:
+    """The incident that takes pairs which nobody owns."""
     pairs = {(alert.fingerprint, alert.starts_at) for alert in notification.alerts}
     taking = [i for i in known if i.status is IncidentStatus.OPEN and now - i.heard_at <= QUIET]
     of_group = [i for i in taking if notification.group_key and i.group_key == notification.group_key]
-    return next(iter(of_group + [i for i in taking if i.pairs & pairs]), None)
+    sharing = [i for i in taking if i.pairs & pairs]
+    flapping = [i for i in known if _flaps(i, notification, now, kin)]
+    related = [i for i in reversed(taking) if _related(i, notification, now, kin)]  # the first is nearest to the cause
+    return next(iter(of_group + sharing + flapping + related), None)
+
+
+def _flaps(incident: IncidentRecord, notification: Notification, now: datetime, kin: Kin) -> bool:
+    """Whether the incident owns an earlier beginning of one of these alerts, and ended a short while ago at most."""
+    ended = incident.resolved_at
+    recent = now - incident.heard_at <= QUIET if ended is None else now - ended < kin.within
+    return recent and not incident.fingerprints.isdisjoint(alert.fingerprint for alert in notification.alerts)
+
+
+def _related(incident: IncidentRecord, notification: Notification, now: datetime, kin: Kin) -> bool:
+    """Whether the incident opened a short while ago, by alerts of the same time in services of the same call paths."""
+    if now - incident.opened_at >= kin.within:
+        return False
+    began = [alert.starts_at for alert in notification.alerts]
+    first, last = min(began) - kin.within, max(began) + kin.within
+    members = frozenset(a.service for a in incident.alerts if a.service and first <= a.starts_at <= last)
+    return kin.joins(notification.services, members)
 
 
 def _open(id_: str, alerts: Sequence[Alert], notification: Notification, now: datetime) -> Placement:
@@ -93,7 +124,7 @@ def _open(id_: str, alerts: Sequence[Alert], notification: Notification, now: da
         opened_at=now,
         heard_at=now,
     )
-    return _placement(_settled(incident, now), new=True, reason=Reason.OPENED)
+    return _placement(_settled(incident, now), notification, new=True, reason=Reason.OPENED)
 
 
 def _grow(incident: IncidentRecord, alerts: Sequence[Alert], notification: Notification, now: datetime) -> Placement:
@@ -101,10 +132,22 @@ def _grow(incident: IncidentRecord, alerts: Sequence[Alert], notification: Notif
     if notification.all_ended and notification.group_key == incident.group_key:
         merged = tuple(a if a.ends_at else replace(a, ends_at=max(now, a.starts_at)) for a in merged)
     grown = _settled(replace(incident, alerts=merged, heard_at=max(now, incident.heard_at)), now)
-    firing = {alert.service for alert in alerts if alert.firing and alert.service}
-    waiting = any(ref.status is JobStatus.QUEUED for ref in incident.localizations)
-    news = incident.status is IncidentStatus.OPEN and not firing <= incident.services
-    return _placement(grown, new=False, reason=Reason.GROWN if news and not waiting else None)
+    return _placement(grown, notification, new=False, reason=_news(incident, alerts))
+
+
+def _news(incident: IncidentRecord, alerts: Iterable[Alert]) -> Reason | None:
+    """Why alerts that came to an incident make another localization necessary, if they do.
+
+    One that has not begun will see them. What was dropped because all was over is made up for when it fires again.
+    """
+    ended = {(alert.fingerprint, alert.starts_at) for alert in incident.alerts if alert.ends_at}
+    firing = [alert for alert in alerts if alert.firing and (alert.fingerprint, alert.starts_at) not in ended]
+    own = [ref.status for ref in incident.localizations if ref.reason is not Reason.ASKED]
+    if not firing or JobStatus.QUEUED in own:
+        return None
+    if own and own[-1] is JobStatus.DROPPED:
+        return Reason.OPENED
+    return None if {alert.service for alert in firing if alert.service} <= incident.services else Reason.GROWN
 
 
 def _merged(known: Iterable[Alert], told: Iterable[Alert]) -> tuple[Alert, ...]:
@@ -124,6 +167,5 @@ def _settled(incident: IncidentRecord, now: datetime) -> IncidentRecord:
     return replace(incident, status=IncidentStatus.RESOLVED, resolved_at=incident.resolved_at or now)
 
 
-def _placement(incident: IncidentRecord, *, new: bool, reason: Reason | None) -> Placement:
-    open_ = incident.status is IncidentStatus.OPEN
-    return Placement(incident, new=new, reason=reason, priority=Priority.FIRING if open_ else Priority.RESOLVED)
+def _placement(incident: IncidentRecord, notification: Notification, *, new: bool, reason: Reason | None) -> Placement:
+    return Placement(incident, new, reason, notification.severities.priority(incident.alerts))

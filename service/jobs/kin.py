@@ -34,13 +34,13 @@ class Kin:
     """Services that calls lead to from a service, within `HOPS`; itself is not among them."""
     reaching: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
     """The same backwards."""
-    joining: timedelta = JOINING
+    within: timedelta = JOINING
 
     @classmethod
-    def of(cls, calls: Iterable[tuple[str, str]], joining: timedelta = JOINING) -> "Kin":
+    def of(cls, calls: Iterable[tuple[str, str]], within: timedelta = JOINING) -> "Kin":
         """By who calls whom: pairs of caller and callee."""
         pairs = {(a, b) for a, b in calls if a and b and a != b}
-        return cls(_within(pairs), _within({(b, a) for a, b in pairs}), joining)
+        return cls(_near(pairs), _near({(b, a) for a, b in pairs}), within)
 
     def relatives(self, services: Iterable[str]) -> frozenset[str]:
         """These services and all that lie on one call path with one of them: an incident that none of them alerts in
@@ -65,11 +65,11 @@ class Kin:
         return any(not targets.isdisjoint(self.reached.get(source, frozenset())) for source in sources)
 
 
-NO_KIN = Kin()
-"""Nothing is known of who calls whom: a service has itself alone."""
+NO_KIN = Kin(within=timedelta(0))
+"""Nothing joins anything."""
 
 
-def _within(pairs: Iterable[tuple[str, str]]) -> dict[str, frozenset[str]]:
+def _near(pairs: Iterable[tuple[str, str]]) -> dict[str, frozenset[str]]:
     """What is at most `HOPS` steps away, of all that a step leads away from."""
     steps: dict[str, set[str]] = {}
     for source, target in pairs:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 
 from service.domain.alert import Alert
 from service.domain.window import Window
@@ -38,14 +38,6 @@ class Reason(StrEnum):
     OPENED = "opened"  # its incident is new
     GROWN = "grown"  # a component alerts that did not before
     ASKED = "asked"  # somebody waits for it
-
-
-class Priority(IntEnum):
-    """What is taken first. A resolved incident still deserves its answer, after those that burn."""
-
-    RESOLVED = 10
-    FIRING = 20
-    ASKED = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +76,11 @@ class IncidentRecord:
     def pairs(self) -> frozenset[tuple[str, datetime]]:
         """The (fingerprint, startsAt) that it owns within its tenant."""
         return frozenset((alert.fingerprint, alert.starts_at) for alert in self.alerts)
+
+    @property
+    def fingerprints(self) -> frozenset[str]:
+        """Those of its alerts, whenever they began."""
+        return frozenset(alert.fingerprint for alert in self.alerts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,20 @@
 """Incidents in SQLite: what happens inside one transaction. Each function is the work of one `Database` call."""
 
+import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from service.errors import CallerError
-from service.jobs.grouping import NO_KIN, Kin, Notification, Placement, place
+from service.jobs.grouping import Notification, Placement, place
 from service.jobs.ids import new_id
+from service.jobs.kin import NO_KIN, Kin
+from service.jobs.priority import ASKED
 from service.jobs.records import (
     IncidentPage,
     IncidentQuery,
     IncidentRecord,
     IncidentStatus,
-    Priority,
     Question,
     Reason,
     Receipt,
@@ -24,7 +26,7 @@ def accept(
     connection: sqlite3.Connection, notification: Notification, now: datetime, kin: Kin = NO_KIN
 ) -> tuple[Receipt, ...]:
     """Place a notification, write what it changes, queue what it makes necessary."""
-    known = _concerned(connection, notification, now - kin.within)
+    known = _concerned(connection, notification, now, kin)
     placements = place(notification, known, new_id("inc"), now, kin)
     return tuple(_write(connection, placement, now, notification.traceparent) for placement in placements)
 
@@ -50,9 +52,7 @@ def ask(connection: sqlite3.Connection, tenant: str, question: Question, now: da
         for placement in placements:
             _store(connection, placement)
         incident = placements[0].incident
-    localization = queue(
-        connection, incident, Reason.ASKED, Priority.ASKED, now, question.traceparent, question.deadline_s
-    )
+    localization = queue(connection, incident, Reason.ASKED, ASKED, now, question.traceparent, question.deadline_s)
     return Receipt(incident.id, localization, queued=True)
 
 
@@ -109,30 +109,32 @@ def _cursor(cursor: str) -> str:
     return cursor
 
 
-def _concerned(connection: sqlite3.Connection, notification: Notification, since: datetime) -> list[IncidentRecord]:
-    """Incidents that own a pair of the notification, the newest open one of its group, and the tenant's open ones that
-    were opened after ``since``; newest first.
-    """
-    rows: dict[int, sqlite3.Row] = {}
+def _concerned(
+    connection: sqlite3.Connection, notification: Notification, now: datetime, kin: Kin = NO_KIN
+) -> list[IncidentRecord]:
+    """What `place` has to know, newest first."""
+    tenant, since = notification.tenant, to_us(now - kin.within)
+    found: list[sqlite3.Row] = []
     for alert in notification.alerts:
-        row = connection.execute(
-            "SELECT incidents.* FROM alerts JOIN incidents ON incidents.id = incident_id"
-            " WHERE alerts.tenant = ? AND fingerprint = ? AND starts_at = ?",
-            (notification.tenant, alert.fingerprint, to_us(alert.starts_at)),
-        ).fetchone()
-        if row is not None:
-            rows[row["seq"]] = row
-    if notification.group_key:
-        of_group = connection.execute(
-            "SELECT * FROM incidents WHERE tenant = ? AND group_key = ? AND status = 'open' ORDER BY seq DESC LIMIT 1",
-            (notification.tenant, notification.group_key),
+        found += connection.execute(
+            "SELECT DISTINCT incidents.* FROM alerts JOIN incidents ON incidents.id = incident_id"
+            " WHERE alerts.tenant = ? AND fingerprint = ?"
+            " AND (starts_at = ? OR status = 'open' OR resolved_at > ?)",
+            (tenant, alert.fingerprint, to_us(alert.starts_at), since),
         )
-        rows |= {row["seq"]: row for row in of_group}
-    of_late = connection.execute(
-        "SELECT * FROM incidents WHERE tenant = ? AND status = 'open' AND opened_at > ?",
-        (notification.tenant, to_us(since)),
-    )
-    rows |= {row["seq"]: row for row in of_late}
+    if notification.group_key:
+        found += connection.execute(
+            "SELECT * FROM incidents WHERE tenant = ? AND group_key = ? AND status = 'open' ORDER BY seq DESC LIMIT 1",
+            (tenant, notification.group_key),
+        )
+    if all(row["status"] != "open" for row in found):  # else that takes what is new
+        found += connection.execute(
+            "SELECT * FROM incidents WHERE tenant = ? AND status = 'open' AND opened_at > ? AND EXISTS"
+            " (SELECT 1 FROM alerts WHERE incident_id = incidents.id"
+            " AND service IN (SELECT value FROM json_each(?)))",
+            (tenant, since, json.dumps(sorted(kin.relatives(notification.services)))),
+        )
+    rows = {row["seq"]: row for row in found}
     return [_filled(connection, rows[seq]) for seq in sorted(rows, reverse=True)]
 
 

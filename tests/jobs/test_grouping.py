@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 
 from service.domain.alert import Alert
 from service.jobs.grouping import QUIET, Notification, Placement, place
+from service.jobs.priority import FIRING, Severity
 from service.jobs.records import (
     IncidentRecord,
     IncidentStatus,
     JobStatus,
     LocalizationRef,
-    Priority,
     Reason,
 )
 
@@ -44,7 +44,7 @@ def incident(*alerts: Alert, id_: str = "inc-1", status: JobStatus = JobStatus.D
 def test_a_new_alert_opens_an_incident() -> None:
     placement = placed(told(alert("cart")))
     assert placement.new
-    assert (placement.reason, placement.priority) == (Reason.OPENED, Priority.FIRING)
+    assert (placement.reason, placement.priority) == (Reason.OPENED, FIRING + Severity.WARNING)
     assert placement.incident.status is IncidentStatus.OPEN
 
 
@@ -84,7 +84,7 @@ def test_the_last_resolved_alert_closes_the_incident() -> None:
     assert one.incident.status is IncidentStatus.OPEN
     both = placed(told(alert("pay", ended=LATER)), [one.incident], LATER)
     assert (both.incident.status, both.incident.resolved_at) == (IncidentStatus.RESOLVED, LATER)
-    assert (both.reason, both.priority) == (None, Priority.RESOLVED)
+    assert (both.reason, both.priority) == (None, Severity.WARNING)
 
 
 def test_a_group_that_is_over_closes_alerts_that_were_left_out_of_it() -> None:
@@ -108,7 +108,7 @@ def test_an_alert_that_fires_anew_after_its_incident_closed_opens_another() -> N
 
 def test_an_alert_first_heard_of_when_it_was_over_still_gets_its_answer() -> None:
     placement = placed(told(alert("cart", ended=LATER)), now=LATER)
-    assert (placement.new, placement.reason, placement.priority) == (True, Reason.OPENED, Priority.RESOLVED)
+    assert (placement.new, placement.reason, placement.priority) == (True, Reason.OPENED, Severity.WARNING)
 
 
 def test_an_incident_that_nobody_spoke_of_for_long_takes_no_new_alerts() -> None:
