@@ -1,0 +1,106 @@
+"""Steps of what is traced. Who begins a trace says by which tracer (`continued`); what is done within tells of its
+steps (`span`, `calling`) without knowing of it. Where nobody traces, in an evaluation or in training, they cost next
+to nothing.
+"""
+
+from collections.abc import Generator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from types import TracebackType
+from typing import cast
+from urllib.parse import urlsplit
+
+from opentelemetry.context import Context, attach, create_key, detach, get_value, set_value
+from opentelemetry.trace import NoOpTracer, Span, SpanKind, StatusCode, Tracer
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from service.errors import HypocenterError
+
+Attributes = Mapping[str, str | int | float | bool]
+
+_TRACER = create_key("hypocenter-tracer")
+_NOBODY = NoOpTracer()
+_W3C = TraceContextTextMapPropagator()
+_HEADER = "traceparent"
+
+
+@contextmanager
+def continued(tracer: Tracer, traceparent: str) -> Generator[None]:
+    """What is done within goes on with a trace (W3C); with one of its own where there is none, or nonsense."""
+    token = attach(_W3C.extract({_HEADER: traceparent}, set_value(_TRACER, tracer, Context())))
+    try:
+        yield
+    finally:
+        detach(token)
+
+
+def traceparent() -> str:
+    """The active span as others may go on with it (W3C); "" where there is none."""
+    return _sent().get(_HEADER, "")
+
+
+@contextmanager
+def span(
+    name: str, attributes: Attributes | None = None, kind: SpanKind = SpanKind.INTERNAL, began_ns: int | None = None
+) -> Generator[Span]:
+    """A step. What it raises is told by its type, and by its text only where the error is one of ours, whose text is
+    meant to be read: others may hold what was in a prompt.
+    """
+    tracer = cast("Tracer", get_value(_TRACER) or _NOBODY)
+    opened = tracer.start_as_current_span(
+        name, None, kind, attributes, start_time=began_ns, record_exception=False, set_status_on_exception=False
+    )
+    with ExitStack() as stack:
+        active = stack.enter_context(opened)
+        stack.push(partial(_fail, active))
+        yield active
+
+
+class Call:
+    """A request to another server: its span, and the headers by which that server may go on with the trace."""
+
+    def __init__(self, active: Span) -> None:
+        self._active = active
+        self.headers = _sent()
+
+    def answered(self, status: int) -> None:
+        """The server answered."""
+        self._active.set_attribute("http.response.status_code", status)
+        if status >= 400:
+            self._active.set_attribute("error.type", str(status))
+            self._active.set_status(StatusCode.ERROR)
+
+
+@contextmanager
+def calling(peer: str, method: str, url: str) -> Generator[Call]:
+    """A request to a server that people call ``peer``. Of the address, what may be a secret or a question is left out:
+    who is asked with which credentials, and the query.
+    """
+    parts = urlsplit(url)
+    attributes: dict[str, str | int] = {
+        "http.request.method": method,
+        "server.address": parts.hostname or "",
+        "url.scheme": parts.scheme,
+        "url.path": parts.path,
+        "service.peer.name": peer,
+    }
+    if parts.port:
+        attributes["server.port"] = parts.port
+    with span(method, attributes, SpanKind.CLIENT) as active:
+        yield Call(active)
+
+
+def _sent() -> dict[str, str]:
+    carrier: dict[str, str] = {}
+    _W3C.inject(carrier)
+    return carrier
+
+
+def _fail(
+    active: Span, kind: type[BaseException] | None, error: BaseException | None, _where: TracebackType | None
+) -> None:
+    if kind is None:
+        return
+    active.set_attribute("error.type", kind.__name__)
+    if isinstance(error, Exception):  # being cancelled is no failure
+        active.set_status(StatusCode.ERROR, str(error) if isinstance(error, HypocenterError) else None)
