@@ -6,6 +6,9 @@ from urllib.parse import parse_qs, urlsplit
 SERVICE_LABELS = ("service", "service_name", "app", "app_kubernetes_io_name", "job", "container", "deployment")
 """Labels that may name the alerting service, most telling first: the conventions of Prometheus and Kubernetes."""
 
+ROOT_CAUSE = "HypocenterRootCause"
+"""The name of the alerts by which we tell a root cause ourselves."""
+
 MOST_PARAMETERS = 100
 """A link with more parameters is not read."""
 
@@ -25,6 +28,11 @@ class Alert:
     def firing(self) -> bool:
         """Whether it has not ended."""
         return self.ends_at is None
+
+    @property
+    def ours(self) -> bool:
+        """Whether it is what we found out about others: to look for the cause of that would never end."""
+        return self.labels.get("alertname") == ROOT_CAUSE
 
     @property
     def service(self) -> str:

@@ -23,6 +23,7 @@ from service.settings.groups import (
     WorkerSettings,
 )
 from service.settings.links import LinksSettings
+from service.settings.notify import NotifySettings
 from service.settings.reading import Options, read_settings
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "LogsSettings",
     "MetricsSettings",
     "ModelSettings",
+    "NotifySettings",
     "Options",
     "Settings",
     "TelemetrySettings",

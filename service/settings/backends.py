@@ -39,6 +39,11 @@ class BackendSettings(Group):
     body_limit_bytes: Annotated[int, Field(ge=1024, le=1_000_000_000)] = 32_000_000
     at_once: Annotated[int, Field(ge=1, le=64)] = 4
 
+    @property
+    def somewhere(self) -> bool:
+        """Whether it is said where it is."""
+        return bool(self.url) or self.kind == KUBERNETES
+
     @field_validator("kind")
     @classmethod
     def _known(cls, kind: str) -> str:
@@ -50,7 +55,7 @@ class BackendSettings(Group):
     def _complete(self) -> Self:
         if self.url and not self.kind:
             raise ValueError(f"has a url but no kind, which should be one of {', '.join(self.kinds)}")
-        if self.kind and not self.url and self.kind != KUBERNETES:
+        if self.kind and not self.somewhere:
             raise ValueError(f"is of kind {self.kind}, but has no url")
         if self.password_file and not self.user:
             raise ValueError("has a password_file but no user")

@@ -12,7 +12,8 @@ from service.settings.backends import (
     TracesSettings,
 )
 from service.settings.links import LinksSettings
-from service.settings.values import Group, Seconds
+from service.settings.notify import Targets
+from service.settings.values import Address, Group, Seconds
 
 
 class ModelSettings(Group):
@@ -54,7 +55,10 @@ class GatewaySettings(Group):
 class WorkerSettings(Group):
     """How localizations are worked on."""
 
-    at_once: Annotated[int, Field(ge=1, le=64)] = 2
+    at_once: Annotated[int, Field(ge=0, le=64)] = 2
+    """Localizations at the same time; with 0 a server works on none, and leaves them to others."""
+    port: Annotated[int | None, Field(ge=0, le=65_535)] = None
+    """Where a worker without HTTP answers probes and tells its metrics nevertheless; 0 takes a free one."""
     lease_s: Seconds = 6.0
     drain_s: Seconds = 10.0
     """How long a localization may take to end when the process is told to."""
@@ -106,3 +110,6 @@ class Settings(Group):
     topology: TopologySettings = TopologySettings()
     labels: LabelSettings = LabelSettings()
     links: LinksSettings = LinksSettings()
+    notify: Targets = Field(default_factory=dict)
+    public_url: Address = ""
+    """Under which address people find us: for the link to the whole answer in what they are told."""

@@ -59,12 +59,12 @@ class Access:
         told = dict(self.headers)
         if self.tenant:
             told[self.tenant_header] = self.tenant
-        told |= {name: _secret(file) for name, file in self.header_files.items()}
+        told |= {name: secret_in(file) for name, file in self.header_files.items()}
         if self.password_file is not None:
-            pair = f"{self.user}:{_secret(self.password_file)}"
+            pair = f"{self.user}:{secret_in(self.password_file)}"
             told["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
         if self.bearer_file is not None:
-            told["Authorization"] = f"Bearer {_secret(self.bearer_file)}"
+            told["Authorization"] = f"Bearer {secret_in(self.bearer_file)}"
         return told
 
     def certificates(self) -> Iterator[Path]:
@@ -101,7 +101,8 @@ class Certificates:
             self.context.load_cert_chain(access.certificate_file, access.key_file)
 
 
-def _secret(file: Path) -> str:
+def secret_in(file: Path) -> str:
+    """The secret that a file holds now. Raises `BackendError`, never with the secret in its text."""
     try:
         with file.open(encoding="ascii") as opened:
             told = opened.read(LONGEST_SECRET).strip()

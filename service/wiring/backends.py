@@ -11,18 +11,22 @@ from service.stores.access import Access, Certificates
 from service.stores.backend import Backend
 
 NAMES = {
+    "alertmanager": "Alertmanager",
     "clickhouse": "ClickHouse",
     "elasticsearch": "Elasticsearch",
+    "grafana": "Grafana",
     "jaeger": "Jaeger",
     "kubernetes": "Kubernetes",
     "loki": "Loki",
     "mimir": "Mimir",
     "opensearch": "OpenSearch",
     "prometheus": "Prometheus",
+    "slack": "Slack",
     "tempo": "Tempo",
     "thanos": "Thanos",
     "victorialogs": "VictoriaLogs",
     "victoriametrics": "VictoriaMetrics",
+    "webhook": "the webhook",
 }
 """What people call the kinds."""
 
