@@ -100,6 +100,7 @@ CREATE TABLE deliveries (
     target TEXT NOT NULL,
     status TEXT NOT NULL,
     not_before INTEGER NOT NULL,
+    owner TEXT NOT NULL DEFAULT '',
     lease_until INTEGER NOT NULL DEFAULT 0,
     token INTEGER NOT NULL DEFAULT 0,
     attempts INTEGER NOT NULL DEFAULT 0,

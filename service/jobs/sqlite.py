@@ -1,27 +1,33 @@
 # ruff: noqa: D102 (what the methods mean is said at the port)
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 from service.domain.window import Window
+from service.jobs import sqlite_deliveries as outbox
 from service.jobs import sqlite_incidents as incidents
 from service.jobs import sqlite_queue as jobs
 from service.jobs.bell import Bell
 from service.jobs.grouping import Notification
+from service.jobs.kin import NO_KIN, Kin
 from service.jobs.migrations import MIGRATIONS
 from service.jobs.records import (
+    NO_LIMITS,
     Backlog,
     Change,
     Claim,
+    Delivery,
+    DeliveryRecord,
     Ending,
     IncidentPage,
     IncidentQuery,
     IncidentRecord,
     Lease,
+    Limits,
     LocalizationRecord,
     Question,
     Receipt,
@@ -29,8 +35,9 @@ from service.jobs.records import (
     StoredVerdict,
 )
 from service.jobs.sqlite_database import Database
+from service.jobs.sqlite_retention import forget
 from service.jobs.sqlite_rows import from_us, to_us
-from service.jobs.store import QUEUE, Watch
+from service.jobs.store import DELIVERIES, QUEUE, Watch
 
 POLL_S = 0.5
 """How late a change by another process may be seen."""
@@ -49,8 +56,8 @@ class SqliteStore:
         self._database = Database(path, timeout_s)
         self._bell = Bell(poll_s)
 
-    async def accept(self, notification: Notification, now: datetime) -> tuple[Receipt, ...]:
-        receipts = await self._database.write(partial(incidents.accept, notification=notification, now=now))
+    async def accept(self, notification: Notification, now: datetime, kin: Kin = NO_KIN) -> tuple[Receipt, ...]:
+        receipts = await self._database.write(partial(incidents.accept, notification=notification, now=now, kin=kin))
         self._bell.ring(QUEUE)
         return receipts
 
@@ -89,8 +96,8 @@ class SqliteStore:
         self._bell.ring(localization_id)
         return found
 
-    async def claim(self, owner: str, lease_s: float, now: datetime) -> Claim | None:
-        claim = await self._database.write(partial(jobs.claim, owner=owner, lease_s=lease_s, now=now))
+    async def claim(self, owner: str, lease_s: float, now: datetime, limits: Limits = NO_LIMITS) -> Claim | None:
+        claim = await self._database.write(partial(jobs.claim, owner=owner, lease_s=lease_s, now=now, limits=limits))
         if claim is not None:
             self._bell.ring(claim.lease.localization_id)
         return claim
@@ -102,9 +109,17 @@ class SqliteStore:
         await self._database.write(partial(jobs.add_steps, lease=lease, steps=steps))
         self._bell.ring(lease.localization_id)
 
-    async def finish(self, lease: Lease, ending: Ending, now: datetime) -> None:
-        await self._database.write(partial(jobs.finish, lease=lease, ending=ending, now=now))
+    async def interim(self, lease: Lease, ending: Ending, now: datetime) -> None:
+        await self._database.write(partial(jobs.interim, lease=lease, ending=ending))
         self._bell.ring(lease.localization_id)
+
+    async def finish(self, lease: Lease, ending: Ending, now: datetime, tell: Sequence[str] = ()) -> None:
+        await self._database.write(partial(jobs.finish, lease=lease, ending=ending, now=now, tell=tell))
+        self._bell.ring(lease.localization_id, QUEUE, DELIVERIES)
+
+    async def drop(self, lease: Lease, reason: str, now: datetime) -> None:
+        await self._database.write(partial(jobs.drop, lease=lease, reason=reason, now=now))
+        self._bell.ring(lease.localization_id, QUEUE)
 
     async def fail(self, lease: Lease, error: str, now: datetime, retry_at: datetime) -> LocalizationRecord:
         failed = await self._database.write(partial(jobs.fail, lease=lease, error=error, now=now, retry_at=retry_at))
@@ -114,6 +129,26 @@ class SqliteStore:
     async def hand_back(self, lease: Lease, now: datetime) -> None:
         await self._database.write(partial(jobs.hand_back, lease=lease, now=now))
         self._bell.ring(lease.localization_id, QUEUE)
+
+    async def claim_delivery(
+        self, owner: str, lease_s: float, now: datetime, targets: Collection[str]
+    ) -> Delivery | None:
+        work = partial(outbox.claim_delivery, owner=owner, lease_s=lease_s, now=now, targets=targets)
+        return await self._database.write(work)
+
+    async def delivered(self, delivery: Delivery, now: datetime) -> None:
+        await self._database.write(partial(outbox.delivered, delivery=delivery, now=now))
+
+    async def undelivered(self, delivery: Delivery, error: str, now: datetime, retry_at: datetime | None) -> None:
+        work = partial(outbox.undelivered, delivery=delivery, error=error, now=now, retry_at=retry_at)
+        await self._database.write(work)
+        self._bell.ring(DELIVERIES)
+
+    async def deliveries(self, tenant: str, localization_id: str) -> list[DeliveryRecord]:
+        return await self._database.read(partial(outbox.deliveries, tenant=tenant, localization_id=localization_id))
+
+    async def forget(self, now: datetime, keep_s: float, keep_count: int) -> int:
+        return await self._database.write(partial(forget, now=now, keep_s=keep_s, keep_count=keep_count))
 
     async def add_changes(self, tenant: str, changes: Sequence[Change]) -> None:
         """A change that is known already is not kept twice."""

@@ -1,11 +1,23 @@
 """Localizations in SQLite as jobs: taken under a lease, fenced by its token, ended once. Each function is one write."""
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from service.errors import StoreError
-from service.jobs.records import Backlog, Claim, Ending, JobStatus, Lease, LocalizationRecord, StoredStep
+from service.jobs.records import (
+    NO_LIMITS,
+    Backlog,
+    Claim,
+    Ending,
+    JobStatus,
+    Lease,
+    Limits,
+    LocalizationRecord,
+    StoredStep,
+)
+from service.jobs.sqlite_deliveries import queue_deliveries
 from service.jobs.sqlite_incidents import incident
 from service.jobs.sqlite_rows import from_us, localization_of, to_us
 from service.jobs.store import MAX_ATTEMPTS, MAX_FAILURES, LeaseLost
@@ -22,9 +34,11 @@ def localization(connection: sqlite3.Connection, tenant: str, id_: str) -> Local
     return None if row is None else localization_of(row)
 
 
-def claim(connection: sqlite3.Connection, owner: str, lease_s: float, now: datetime) -> Claim | None:
+def claim(
+    connection: sqlite3.Connection, owner: str, lease_s: float, now: datetime, limits: Limits = NO_LIMITS
+) -> Claim | None:
     """Take the first that waits or was abandoned; what has killed too many workers is set aside on the way."""
-    while (row := _next(connection, owner, now)) is not None:
+    while (row := _next(connection, owner, now, limits)) is not None:
         if row["attempts"] < MAX_ATTEMPTS:
             return _take(connection, row["id"], owner, lease_s, now)
         error = f"given up: taken {row['attempts']} times, and no worker came back with it"
@@ -48,14 +62,28 @@ def add_steps(connection: sqlite3.Connection, lease: Lease, steps: Sequence[Stor
     )
 
 
-def finish(connection: sqlite3.Connection, lease: Lease, ending: Ending, now: datetime) -> None:
-    """Store the answer."""
+def interim(connection: sqlite3.Connection, lease: Lease, ending: Ending) -> None:
+    """Store an answer without ending it."""
     _held(connection, lease)
-    _end(connection, lease.localization_id, JobStatus.DONE, now)
     connection.execute(
         "UPDATE localizations SET result = ?, transcript = ?, graph = ? WHERE id = ?",
         (ending.result, ending.transcript, ending.graph, lease.localization_id),
     )
+
+
+def finish(
+    connection: sqlite3.Connection, lease: Lease, ending: Ending, now: datetime, tell: Sequence[str] = ()
+) -> None:
+    """Store the answer and queue its deliveries."""
+    interim(connection, lease, ending)
+    _end(connection, lease.localization_id, JobStatus.DONE, now)
+    queue_deliveries(connection, lease.localization_id, tell, now)
+
+
+def drop(connection: sqlite3.Connection, lease: Lease, reason: str, now: datetime) -> None:
+    """End it unanswered."""
+    _held(connection, lease)
+    _end(connection, lease.localization_id, JobStatus.DROPPED, now, error=reason)
 
 
 def fail(
@@ -98,19 +126,33 @@ def backlog(connection: sqlite3.Connection, now: datetime) -> Backlog:
     return Backlog(counts, 0.0 if oldest is None else max(0.0, (now - from_us(oldest)).total_seconds()))
 
 
-def _next(connection: sqlite3.Connection, owner: str, now: datetime) -> sqlite3.Row | None:
+def _next(connection: sqlite3.Connection, owner: str, now: datetime, limits: Limits) -> sqlite3.Row | None:
     """A lease that ran out is taken over from other owners only: who is merely late with renewing goes on."""
+    running = _running(connection, now)
+    if limits.at_once and sum(running.values()) >= limits.at_once:
+        return None
+    full = json.dumps([tenant for tenant, n in running.items() if limits.per_tenant and n >= limits.per_tenant])
     waiting = connection.execute(
-        "SELECT * FROM localizations WHERE status = 'queued' AND not_before <= ? ORDER BY priority DESC, seq LIMIT 1",
-        (to_us(now),),
+        "SELECT * FROM localizations WHERE status = 'queued' AND not_before <= ?"
+        " AND tenant NOT IN (SELECT value FROM json_each(?)) ORDER BY priority DESC, seq LIMIT 1",
+        (to_us(now), full),
     ).fetchone()
     abandoned = connection.execute(
         "SELECT * FROM localizations WHERE status = 'running' AND lease_until < ? AND owner != ?"
-        " ORDER BY priority DESC, seq LIMIT 1",
-        (to_us(now), owner),
+        " AND tenant NOT IN (SELECT value FROM json_each(?)) ORDER BY priority DESC, seq LIMIT 1",
+        (to_us(now), owner, full),
     ).fetchone()
     found = [row for row in (abandoned, waiting) if row is not None]
     return max(found, key=lambda row: (row["priority"], -row["seq"]), default=None)
+
+
+def _running(connection: sqlite3.Connection, now: datetime) -> dict[str, int]:
+    """How many run of each tenant under a lease that holds."""
+    rows = connection.execute(
+        "SELECT tenant, count(*) AS n FROM localizations WHERE status = 'running' AND lease_until >= ? GROUP BY tenant",
+        (to_us(now),),
+    )
+    return {row["tenant"]: row["n"] for row in rows}
 
 
 def _take(connection: sqlite3.Connection, id_: str, owner: str, lease_s: float, now: datetime) -> Claim:

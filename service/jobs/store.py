@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
@@ -6,15 +6,20 @@ from typing import Protocol
 from service.domain.window import Window
 from service.errors import HypocenterError
 from service.jobs.grouping import Notification
+from service.jobs.kin import NO_KIN, Kin
 from service.jobs.records import (
+    NO_LIMITS,
     Backlog,
     Change,
     Claim,
+    Delivery,
+    DeliveryRecord,
     Ending,
     IncidentPage,
     IncidentQuery,
     IncidentRecord,
     Lease,
+    Limits,
     LocalizationRecord,
     Question,
     Receipt,
@@ -25,12 +30,17 @@ from service.jobs.records import (
 QUEUE = "queue"
 """The topic that changes when there may be work to take; a localization's topic is its id."""
 
+DELIVERIES = "deliveries"
+"""The topic that changes when there may be an answer to deliver."""
+
 MAX_FAILURES = 3
 """A localization that raised this often is set aside as failed."""
 
 MAX_ATTEMPTS = 10
 """So is one that was taken this often: it is probably what kills its workers. More than `MAX_FAILURES`, because most
 of the time a worker dies of something else."""
+
+FORGET_AT_ONCE = 200
 
 
 class LeaseLost(HypocenterError):
@@ -46,14 +56,15 @@ class Watch(Protocol):
 
 
 class IncidentStore(Protocol):
-    """Keeps incidents, the localizations that they cause (which are the jobs), their steps, changes and verdicts.
+    """Keeps incidents, the localizations that they cause (which are the jobs), their steps, changes, verdicts, and the
+    deliveries of answers.
 
     A method that writes returns only once its write would survive the process and the machine. Every method ends
     within a limit of the implementation's own and raises `service.errors.StoreError` if it could not do its work. What
     a tenant asks for is sought among its own only.
     """
 
-    async def accept(self, notification: Notification, now: datetime) -> tuple[Receipt, ...]:
+    async def accept(self, notification: Notification, now: datetime, kin: Kin = NO_KIN) -> tuple[Receipt, ...]:
         """Place a notification (see `service.jobs.grouping`) and queue what it makes necessary, all or nothing."""
         ...
 
@@ -89,8 +100,12 @@ class IncidentStore(Protocol):
         """End it as cancelled unless it ended before; whoever works on it loses the lease. Returns it as it is then."""
         ...
 
-    async def claim(self, owner: str, lease_s: float, now: datetime) -> Claim | None:
-        """Take the first localization that waits, or whose lease ran out in other hands; its old steps are dropped."""
+    async def claim(self, owner: str, lease_s: float, now: datetime, limits: Limits = NO_LIMITS) -> Claim | None:
+        """Take the first localization that waits, or whose lease ran out in other hands; its old steps are dropped.
+
+        First is who has the highest priority, then who came first. Those of a tenant that is at its limit are passed
+        over. What runs counts for as long as its lease holds.
+        """
         ...
 
     async def renew(self, lease: Lease, lease_s: float, now: datetime) -> None:
@@ -101,8 +116,16 @@ class IncidentStore(Protocol):
         """Store steps as they are made."""
         ...
 
-    async def finish(self, lease: Lease, ending: Ending, now: datetime) -> None:
-        """Store the answer: done."""
+    async def interim(self, lease: Lease, ending: Ending, now: datetime) -> None:
+        """Store an answer that may be shown already while the localization runs on; a later one replaces it."""
+        ...
+
+    async def finish(self, lease: Lease, ending: Ending, now: datetime, tell: Sequence[str] = ()) -> None:
+        """Store the answer: done; and with it, all or nothing, queue its delivery to each target named."""
+        ...
+
+    async def drop(self, lease: Lease, reason: str, now: datetime) -> None:
+        """End it as dropped, with the reason as its error: an answer would help nobody any more."""
         ...
 
     async def fail(self, lease: Lease, error: str, now: datetime, retry_at: datetime) -> LocalizationRecord:
@@ -111,6 +134,34 @@ class IncidentStore(Protocol):
 
     async def hand_back(self, lease: Lease, now: datetime) -> None:
         """Queue it again as if it had not been taken: the worker goes, the job is not to blame."""
+        ...
+
+    async def claim_delivery(
+        self, owner: str, lease_s: float, now: datetime, targets: Collection[str]
+    ) -> Delivery | None:
+        """Take the first delivery to one of the targets that waits, or whose lease ran out, in whosever hands."""
+        ...
+
+    async def delivered(self, delivery: Delivery, now: datetime) -> None:
+        """It arrived. Raises `LeaseLost` if somebody else holds it by now, or it was settled."""
+        ...
+
+    async def undelivered(self, delivery: Delivery, error: str, now: datetime, retry_at: datetime | None) -> None:
+        """It did not arrive: queued again from ``retry_at``, without one a dead letter. Raises `LeaseLost` likewise."""
+        ...
+
+    async def deliveries(self, tenant: str, localization_id: str) -> list[DeliveryRecord]:
+        """What became of its answer at each target, in the order in which they were named."""
+        ...
+
+    async def forget(self, now: datetime, keep_s: float, keep_count: int) -> int:
+        """Let go of incidents that nobody spoke of for ``keep_s``, or that are not among the newest ``keep_count``, and
+        of changes older than ``keep_s``. What is open, whose localizations have not all ended, or whose answers are
+        still to be delivered, stays.
+
+        Returns how many incidents went: at most `FORGET_AT_ONCE`, so that nobody waits long; while it is that many,
+        there may be more.
+        """
         ...
 
     async def add_changes(self, tenant: str, changes: Sequence[Change]) -> None:

@@ -1,0 +1,37 @@
+"""What the SQLite store lets go of."""
+
+import json
+import sqlite3
+from datetime import datetime, timedelta
+
+from service.jobs.sqlite_rows import to_us
+from service.jobs.store import FORGET_AT_ONCE
+
+_FORGETTABLE = """
+SELECT id FROM incidents i
+WHERE status = 'resolved'
+AND (heard_at < ? OR seq <= (SELECT seq FROM incidents ORDER BY seq DESC LIMIT 1 OFFSET ?))
+AND NOT EXISTS (SELECT 1 FROM localizations WHERE incident_id = i.id AND status IN ('queued', 'running'))
+AND NOT EXISTS (SELECT 1 FROM deliveries WHERE incident_id = i.id AND status = 'queued')
+ORDER BY seq LIMIT ?
+"""
+
+
+def forget(connection: sqlite3.Connection, now: datetime, keep_s: float, keep_count: int) -> int:
+    """Delete incidents that are over and old or too many, with all that is theirs, and old changes."""
+    since = to_us(now - timedelta(seconds=keep_s))
+    rows = connection.execute(_FORGETTABLE, (since, keep_count, FORGET_AT_ONCE)).fetchall()
+    ids = json.dumps([row["id"] for row in rows])
+    theirs = "(SELECT value FROM json_each(?))"
+    of_localizations = f"localization_id IN (SELECT id FROM localizations WHERE incident_id IN {theirs})"  # noqa: S608
+    for table, condition in (
+        ("steps", of_localizations),
+        ("verdicts", of_localizations),
+        ("deliveries", f"incident_id IN {theirs}"),
+        ("localizations", f"incident_id IN {theirs}"),
+        ("alerts", f"incident_id IN {theirs}"),
+        ("incidents", f"id IN {theirs}"),
+    ):
+        connection.execute(f"DELETE FROM {table} WHERE {condition}", (ids,))  # noqa: S608 (constants)
+    connection.execute("DELETE FROM changes WHERE time < ?", (since,))
+    return len(rows)
