@@ -17,7 +17,6 @@ KEPT_UP: Final = timedelta(minutes=1)
 HELD: Final = 4 * KEPT_UP
 """After how long it ends if nobody tells it any more."""
 SHOWN_PROOFS: Final = 5
-OWN_LABELS: Final = frozenset({"alertname", "service", "fault", "incident"})
 
 _UNMARKED = str.maketrans("<>", "‹›")
 """Templates of receivers write annotations as they are into messages, where ``<!channel>`` would call everybody."""

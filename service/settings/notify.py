@@ -3,14 +3,23 @@
 from pathlib import Path
 from typing import Annotated, ClassVar, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from service.settings.backends import BackendSettings
 from service.settings.values import Words
 
 Paths = tuple[Path, ...]
-LabelName = Annotated[str, Field(pattern=r"^(?!(alertname|service|fault|incident)$)[a-zA-Z_][a-zA-Z0-9_]*$")]
-"""Of an alert; those that we give ourselves are not to be set."""
+OWN_LABELS = ("alertname", "service", "fault", "incident")
+
+
+def _not_ours(name: str) -> str:
+    if name in OWN_LABELS:
+        raise ValueError(f"is a label that tells what was found: should be none of {', '.join(OWN_LABELS)}")
+    return name
+
+
+LabelName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$"), AfterValidator(_not_ours)]
+"""Of an alert."""
 
 
 class NotifySettings(BackendSettings):
