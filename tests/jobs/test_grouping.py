@@ -1,13 +1,15 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain.alert import Alert
 from service.jobs.grouping import QUIET, Notification, Placement, place
-from service.jobs.priority import FIRING, Severity
+from service.jobs.kin import JOINING, NO_KIN, Kin
+from service.jobs.priority import FIRING, Severities, Severity
 from service.jobs.records import (
     IncidentRecord,
     IncidentStatus,
@@ -29,9 +31,13 @@ def told(*alerts: Alert, group: str = "g", all_ended: bool = False) -> Notificat
 
 
 def placed(
-    notification: Notification, known: Sequence[IncidentRecord] = (), now: datetime = NOW, new_id: str = "new"
+    notification: Notification,
+    known: Sequence[IncidentRecord] = (),
+    now: datetime = NOW,
+    new_id: str = "new",
+    kin: Kin = NO_KIN,
 ) -> Placement:
-    (placement,) = place(notification, known, new_id, now)
+    (placement,) = place(notification, known, new_id, now, kin)
     return placement
 
 
@@ -124,6 +130,76 @@ def test_one_notification_may_speak_of_two_incidents() -> None:
     assert [placement.incident.id for placement in placements] == ["one", "two"]
 
 
+SOON = NOW + timedelta(minutes=1)
+SHOP = Kin.of([("shop", "cart"), ("cart", "db"), ("shop", "pay")])
+
+
+def test_another_group_on_the_call_path_joins_the_incident_and_is_localized_with_it() -> None:
+    placement = placed(told(alert("db", began=SOON), group="another"), [incident(alert("cart"))], SOON, kin=SHOP)
+    assert placement.incident.id == "inc-1"
+    assert placement.reason is Reason.GROWN
+
+
+def test_a_group_that_joined_stays_whole() -> None:
+    joined = placed(
+        told(alert("db"), alert("mail"), group="another"), [incident(alert("cart"))], SOON, kin=SHOP
+    ).incident
+    later = placed(told(alert("mail"), alert("sms"), group="another"), [joined], LATER, kin=SHOP)
+    assert later.incident.services == {"cart", "db", "mail", "sms"}
+
+
+def test_what_lies_on_no_call_path_with_it_opens_its_own() -> None:
+    assert placed(told(alert("pay"), group="another"), [incident(alert("cart"))], SOON, kin=SHOP).new
+
+
+def test_nothing_joins_an_incident_that_opened_long_ago() -> None:
+    later = NOW + JOINING
+    assert placed(told(alert("db", began=later), group="another"), [incident(alert("cart"))], later, kin=SHOP).new
+
+
+def test_alerts_that_began_at_other_times_are_not_related_however_they_arrive() -> None:
+    """An Alertmanager that was away tells all that fires at once."""
+    old = NOW - 2 * JOINING
+    assert placed(told(alert("db", began=old), group="another"), [incident(alert("cart"))], SOON, kin=SHOP).new
+
+
+def test_of_several_incidents_the_first_is_joined() -> None:
+    first = incident(alert("cart"), id_="first")
+    second = replace(incident(alert("db"), id_="second"), opened_at=SOON)
+    placement = placed(told(alert("shop"), group="another"), [second, first], SOON, kin=SHOP)
+    assert placement.incident.id == "first"
+
+
+def test_an_alert_that_flaps_reopens_its_incident_without_another_localization() -> None:
+    known = incident(alert("cart", ended=SOON))
+    known = replace(known, resolved_at=SOON)
+    placement = placed(told(alert("cart", began=LATER)), [known], LATER, kin=SHOP)
+    assert placement.incident.id == "inc-1"
+    assert (placement.incident.status, placement.incident.resolved_at) == (IncidentStatus.OPEN, None)
+    assert (placement.reason, placement.priority) == (None, FIRING + Severity.WARNING)
+
+
+def test_what_was_dropped_because_it_was_over_is_localized_when_it_fires_again() -> None:
+    known = incident(alert("cart", ended=SOON), status=JobStatus.DROPPED)
+    assert placed(told(alert("cart", began=SOON)), [known], SOON, kin=SHOP).reason is Reason.OPENED
+    assert placed(told(alert("cart")), [known], SOON, kin=SHOP).reason is None
+
+
+def test_an_incident_is_as_urgent_as_the_worst_of_its_alerts_that_fire() -> None:
+    page = replace(alert("cart"), labels={"service": "cart", "severity": "Page"})
+    info = replace(alert("pay"), labels={"service": "pay", "severity": "info"})
+    assert placed(told(page, info)).priority == FIRING + Severity.CRITICAL
+    assert placed(told(replace(page, ends_at=SOON), info)).priority == FIRING + Severity.INFO
+    over = placed(told(replace(page, ends_at=SOON), replace(info, ends_at=SOON)), now=SOON)
+    assert over.priority == Severity.CRITICAL
+
+
+def test_the_words_for_severity_can_be_the_user_s_own() -> None:
+    ours = Severities("prio", {"p1": Severity.CRITICAL})
+    urgent = replace(alert("cart"), labels={"service": "cart", "prio": "P1"})
+    assert placed(replace(told(urgent), severities=ours)).priority == FIRING + Severity.CRITICAL
+
+
 def some_alert(service: str, began: int, ended: int) -> Alert:
     end = LATER + timedelta(minutes=ended) if ended else None
     return alert(service, began=NOW + timedelta(minutes=began), ended=end)
@@ -160,3 +236,50 @@ def test_telling_everything_twice_changes_no_owner(deliveries: list[list[Alert]]
     for n, alerts in enumerate(deliveries, start=len(deliveries)):
         tell(n, alerts)
     assert {id_: incident_.pairs for id_, incident_ in known.items()} == owners
+
+
+FAMILIES = Kin.of([("a", "b"), ("b", "a"), ("c", "d"), ("d", "c")])
+"""Two families whose members all lie on one path: then kinship is an equivalence, and no order can matter."""
+
+
+def partition(notifications: Sequence[Notification], kin: Kin) -> set[frozenset[tuple[str, datetime]]]:
+    """The pairs of each incident, once all have been told; a pair that was owned never changes its owner."""
+    known: dict[str, IncidentRecord] = {}
+    owners: dict[tuple[str, datetime], str] = {}
+    for n, notification in enumerate(notifications):
+        for placement in place(notification, list(reversed(known.values())), f"inc-{n}", NOW, kin):
+            known[placement.incident.id] = placement.incident
+        for incident_ in known.values():
+            for pair in incident_.pairs:
+                assert owners.setdefault(pair, incident_.id) == incident_.id
+    return {incident_.pairs for incident_ in known.values()}
+
+
+def some_group(service: str, minutes: set[int]) -> Notification:
+    alerts = [alert(service, began=NOW + timedelta(minutes=minute)) for minute in minutes]
+    return told(*alerts, group=f"{service} {sorted(minutes)}")
+
+
+_group = st.builds(some_group, st.sampled_from("abcd"), st.sets(st.integers(0, 2), min_size=1))
+_groups = st.lists(_group, min_size=1, max_size=6)
+
+
+@given(_groups, st.randoms(use_true_random=False))
+def test_in_whatever_order_and_however_often_it_is_told_the_same_belongs_together(
+    groups: list[Notification], random: Random
+) -> None:
+    again = [*groups, *random.choices(groups, k=3)]
+    random.shuffle(again)
+    assert partition(again, FAMILIES) == partition(groups, FAMILIES)
+
+
+@given(
+    st.lists(st.lists(_alerts, min_size=1, max_size=3), min_size=1, max_size=6),
+    st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("abc")), max_size=4),
+)
+def test_nothing_is_lost_and_no_pair_moves_whatever_is_called_by_whom(
+    deliveries: list[list[Alert]], calls: list[tuple[str, str]]
+) -> None:
+    notifications = [told(*alerts, group=f"g{n}") for n, alerts in enumerate(deliveries)]
+    pairs = [pair for incident_ in partition(notifications, Kin.of(calls)) for pair in incident_]
+    assert sorted(pairs) == sorted({(a.fingerprint, a.starts_at) for alerts in deliveries for a in alerts})
