@@ -5,6 +5,7 @@ from service.agent.document import SCHEMA_VERSION
 from service.gateway.context import AdmittedBody, AGateway
 from service.jobs.grouping import Notification
 from service.stores.alert_body import parse_alert_body
+from service.telemetry import traceparent
 
 router = APIRouter(tags=["alerts"])
 
@@ -21,10 +22,14 @@ WEBHOOK = {
 async def take_alerts(body: AdmittedBody, parts: AGateway) -> JSONResponse:
     """Take a notification. 202 says that its incident is stored durably; the ids are those of its first alert."""
     group = parse_alert_body(body)
-    notification = Notification(parts.tenant, group.group_key, group.alerts, all_ended=group.status == "resolved")
+    notification = Notification(
+        parts.tenant, group.group_key, group.alerts, all_ended=group.status == "resolved", traceparent=traceparent()
+    )
     receipts = await parts.store.accept(notification, parts.now())
     for alert in group.alerts:
         parts.meters.alerts.labels("firing" if alert.firing else "resolved").inc()
+    for receipt in receipts:
+        parts.meters.notified.labels("localized" if receipt.queued else "joined").inc()
     first = receipts[0]
     return JSONResponse(
         {

@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import Depends, Request
+from opentelemetry.trace import Tracer
 
 from service.gateway.bodies import read_body
 from service.gateway.rate_limit import RateLimit
 from service.jobs.store import IncidentStore
-from service.telemetry import Meters
+from service.telemetry import Meters, tracer
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Gateway:
     longest_wait_s: float = 60.0
     heartbeat_s: float = 15.0
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    tracer: Tracer = field(default_factory=tracer)
     tenant: str = ""
 
     def now(self) -> datetime:

@@ -1,36 +1,70 @@
 import time
+from contextlib import AbstractContextManager, nullcontext
 
+from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.telemetry import Meters
+from service.telemetry import Meters, continued, span
+
+WORKING = frozenset({"POST", "PUT", "DELETE"})
+"""Who only looks, which dashboards and probes do all the time, leaves no trace."""
+INTAKE = frozenset({"/v1/traces", "/v1/logs", "/v1/metrics"})
+"""Telemetry that comes in leaves none either: our own may be among it, which would tell of itself without end."""
 
 
 class Measured:
-    """Counts requests and the time until their responses begin, by route (never by path: ids would be without end)."""
+    """Counts requests and the time until their responses begin, by route (never by path: ids would be without end);
+    what causes work goes on with the trace that it came with, or begins one.
+    """
 
-    def __init__(self, app: ASGIApp, meters: Meters) -> None:
+    def __init__(self, app: ASGIApp, meters: Meters, tracer: Tracer) -> None:
         self._app = app
         self._meters = meters
+        self._tracer = tracer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass everything on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started = time.perf_counter()
+        started, answered = time.perf_counter(), False
 
         async def measured(message: Message) -> None:
+            nonlocal answered
             if message["type"] == "http.response.start":
-                self._note(scope, message["status"], time.perf_counter() - started)
+                answered = True
+                self._note(scope, message["status"], time.perf_counter() - started, active)
             await send(message)
 
-        await self._app(scope, receive, measured)
+        with continued(self._tracer, _header(scope, b"traceparent")), _traced(scope) as active:
+            try:
+                await self._app(scope, receive, measured)
+            finally:
+                if not answered:  # it broke: what the sender is told then is told outside of us
+                    self._note(scope, 500, time.perf_counter() - started, active)
 
-    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+    def _note(self, scope: Scope, status: int, seconds: float, active: Span | None) -> None:
         route = getattr(scope.get("route"), "path", "unmatched")
         method = scope["method"] if scope["method"] in KNOWN_METHODS else "other"
         self._meters.requests.labels(method, route, str(status)).inc()
         self._meters.request_seconds.labels(method, route).observe(seconds)
+        if active is not None:
+            active.update_name(f"{method} {route}")
+            active.set_attributes({"http.route": route, "http.response.status_code": status})
+            if status >= 500:
+                active.set_attribute("error.type", str(status))
+                active.set_status(StatusCode.ERROR)
+
+
+def _traced(scope: Scope) -> AbstractContextManager[Span | None]:
+    if scope["method"] not in WORKING or scope["path"] in INTAKE:
+        return nullcontext()
+    attributes = {"http.request.method": scope["method"], "url.path": scope["path"]}
+    return span(scope["method"], attributes, SpanKind.SERVER)
+
+
+def _header(scope: Scope, name: bytes) -> str:
+    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), "")
 
 
 KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

@@ -16,6 +16,7 @@ from service.gateway.documented import schema_of
 from service.jobs.records import Question
 from service.stores.alert_body import parse_alert_body
 from service.stores.validation import Moment, printable
+from service.telemetry import traceparent
 
 LONGEST_WINDOW = timedelta(days=1)
 
@@ -87,14 +88,14 @@ def question_of(body: object, now: datetime) -> Question:
 def _about_alerts(asked: AboutAlerts) -> Question:
     webhook = {"version": "4", "status": asked.status, "groupKey": asked.group_key, "alerts": asked.alerts}
     group = parse_alert_body(webhook)
-    return Question(group.alerts, group.group_key, deadline_s=asked.deadline_s)
+    return Question(group.alerts, group.group_key, deadline_s=asked.deadline_s, traceparent=traceparent())
 
 
 def _about_window(asked: AboutWindow, now: datetime) -> Question:
     window = _window(asked.window, now)
     middle = window.start + window.length / 2
     alert = Alert(f"asked-{secrets.token_hex(8)}", middle, window.end, _labels(asked.component))
-    return Question((alert,), window=window, deadline_s=asked.deadline_s)
+    return Question((alert,), window=window, deadline_s=asked.deadline_s, traceparent=traceparent())
 
 
 def _window(asked: _Window, now: datetime) -> Window:

@@ -12,7 +12,7 @@ def web_app(gateway: Gateway, version: str, intake: Intake | None = None) -> Fas
     """The HTTP side of hypocenter over these parts; with an intake, exporters may send it telemetry."""
     app = FastAPI(title="hypocenter", version=version, docs_url=None, redoc_url=None)
     app.state.gateway = gateway
-    app.add_middleware(Measured, meters=gateway.meters)
+    app.add_middleware(Measured, meters=gateway.meters, tracer=gateway.tracer)
     answer_with_problems(app)
     for noun in (alerts, localizations, events, verdicts, incidents, changes, probes):
         app.include_router(noun.router, responses=PROBLEMS)
