@@ -7,12 +7,14 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Coroutine, Generator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 
 from service.agent.answering import Bench, answer
 from service.agent.budget import Budget
@@ -24,6 +26,7 @@ from service.domain.incident import Incident
 from service.domain.localization import RankedBy
 from service.errors import SettingsError, StoreError
 from service.gateway.context import Gateway
+from service.gateway.probes import probes_app
 from service.gateway.rate_limit import RateLimit
 from service.gateway.web import web_app
 from service.jobs.changes import ToldChanges
@@ -32,7 +35,6 @@ from service.jobs.store import IncidentStore
 from service.ports import Telemetry
 from service.settings import Options, Settings, read_settings
 from service.stores.case_files import need_free
-from service.stores.embedded.intake import Intake
 from service.stores.recorded import RecordedCase
 from service.telemetry import Meters, log_to, logger, tracer
 from service.view.saving import save_view
@@ -45,6 +47,7 @@ from service.worker import Pace, Worker
 TENANT = ""
 """Until callers say who they are, there is one tenant."""
 
+VERSION = importlib.metadata.version("hypocenter")
 HTTP_GRACE_S = 5
 BACKLOG = 2048
 
@@ -63,37 +66,43 @@ async def serve(config: Path | None, options: Options) -> None:
             logger("app").warning(NO_SOURCE)
         else:
             closing.push_async_callback(source.aclose)
-        worker = None if source is None else build_worker(settings, store, source, meters)
+        idle = settings.worker.at_once == 0
+        worker = None if source is None or idle else build_worker(settings, store, source, meters)
         intake = open_intake(settings.telemetry)
         gateway = build_gateway(settings, store, source, meters, stopping)
-        server = _Server(_http_config(gateway, intake))
+        server = _Server(_http_config(web_app(gateway, VERSION, intake=intake)))
         if intake is not None:
             closing.push_async_callback(intake.close)
         with _listening(settings.host, settings.port) as listener:
-            _stop_on_signal(stopping, lambda: setattr(server, "should_exit", True))
-            async with asyncio.TaskGroup() as group:
-                if worker is not None:
-                    group.create_task(worker.run(stopping))
-                if intake is not None:
-                    group.create_task(intake.run(stopping))
-                await server.serve(sockets=[listener])
-                stopping.set()
+            also = [part.run(stopping) for part in (worker, intake) if part is not None]
+            await _until_stopped(server, listener, stopping, *also)
 
 
 async def work(config: Path | None, options: Options) -> None:
-    """Run a worker alone until SIGTERM or SIGINT. Raises `SettingsError` if it cannot start."""
+    """Run a worker alone until SIGTERM or SIGINT; where a port is set for it, it tells there how it is.
+
+    Raises `SettingsError` if it cannot start.
+    """
     settings = read_settings(os.environ, config, options)
     log_to(sys.stderr, settings.log_level)
-    source = open_source(settings)
-    if source is None:
-        raise SettingsError(NO_SOURCE)
-    store, stopping = open_store(settings.store), asyncio.Event()
-    _stop_on_signal(stopping)
-    try:
-        await build_worker(settings, store, source, Meters()).run(stopping)
-    finally:
-        await source.aclose()
-        await store.close()
+    if settings.worker.at_once == 0:
+        raise SettingsError("worker.at_once is 0: a worker alone would do nothing")
+    async with contextlib.AsyncExitStack() as closing:
+        source = open_source(settings)
+        if source is None:
+            raise SettingsError(NO_SOURCE)
+        closing.push_async_callback(source.aclose)
+        store, meters, stopping = open_store(settings.store), Meters(), asyncio.Event()
+        closing.push_async_callback(store.close)
+        worker = build_worker(settings, store, source, meters)
+        if (port := settings.worker.port) is None:
+            _stop_on_signal(stopping)
+            await worker.run(stopping)
+        else:
+            gateway = build_gateway(settings, store, source, meters, stopping)
+            server = _Server(_http_config(probes_app(gateway, VERSION)))
+            with _listening(settings.host, port) as listener:
+                await _until_stopped(server, listener, stopping, worker.run(stopping))
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,15 +235,27 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _http_config(gateway: Gateway, intake: Intake | None) -> uvicorn.Config:
+def _http_config(app: FastAPI) -> uvicorn.Config:
     return uvicorn.Config(
-        web_app(gateway, importlib.metadata.version("hypocenter"), intake=intake),
+        app,
         log_config=None,
         access_log=False,
         lifespan="off",
         server_header=False,
         timeout_graceful_shutdown=HTTP_GRACE_S,
     )
+
+
+async def _until_stopped(
+    server: _Server, listener: socket.socket, stopping: asyncio.Event, *also: Coroutine[Any, Any, None]
+) -> None:
+    """Serve, and run what runs beside it, until a signal comes."""
+    _stop_on_signal(stopping, lambda: setattr(server, "should_exit", True))
+    async with asyncio.TaskGroup() as group:
+        for part in also:
+            group.create_task(part)
+        await server.serve(sockets=[listener])
+        stopping.set()
 
 
 @contextlib.contextmanager

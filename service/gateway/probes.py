@@ -1,12 +1,13 @@
 import asyncio
 
-from fastapi import APIRouter
+from fastapi import APIRouter, FastAPI
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from service.agent.document import SCHEMA_VERSION
 from service.errors import StoreError
 from service.gateway.context import AGateway, Check, Gateway
+from service.gateway.problem import answer_with_problems
 
 router = APIRouter(tags=["probes"])
 
@@ -47,6 +48,15 @@ async def metrics(parts: AGateway) -> Response:
             parts.meters.jobs.labels(status.value).set(count)
         parts.meters.oldest_s.set(backlog.oldest_s)
     return Response(parts.meters.exposition(), media_type=CONTENT_TYPE_LATEST)
+
+
+def probes_app(gateway: Gateway, version: str) -> FastAPI:
+    """What a worker alone answers: probes and metrics, nothing that tells of incidents."""
+    app = FastAPI(title="hypocenter worker", version=version, docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.gateway = gateway
+    answer_with_problems(app)
+    app.include_router(router)
+    return app
 
 
 async def _telemetry(parts: Gateway) -> Check:

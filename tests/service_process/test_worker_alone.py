@@ -1,0 +1,76 @@
+import signal
+import subprocess
+import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from service.__main__ import run
+from tests.gateway.conftest import alertmanager_body
+from tests.service_process.conftest import HYPOCENTER, PATIENCE_S, Server, environment, free_port
+
+
+class Idle(Server):
+    """A server that takes alerts and works on none."""
+
+    @property
+    def source(self) -> list[str]:
+        config = self.store.with_name("idle.toml")
+        config.write_text("[worker]\nat_once = 0\n")
+        return [*super().source, "--config", str(config)]
+
+
+@pytest.fixture
+def idle(case_dir: Path, tmp_path: Path) -> Iterator[Idle]:
+    made = Idle(case_dir, tmp_path / "store.sqlite", tmp_path / "serve.log", free_port())
+    try:
+        made.start()
+        yield made
+    finally:
+        made.clear_away()
+
+
+@contextmanager
+def worker_of(server: Server, port: int) -> Generator["subprocess.Popen[bytes]"]:
+    options = ["--case", server.case, "--store", server.store, "--model", "rules"]
+    told = environment() | {"HYPOCENTER_WORKER__PORT": str(port)}
+    worker = subprocess.Popen([*HYPOCENTER, "work", *options], stderr=subprocess.DEVNULL, env=told)
+    try:
+        yield worker
+    finally:
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(PATIENCE_S) == 0
+
+
+def answer_of(url: str) -> httpx.Response:
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return httpx.get(url, timeout=PATIENCE_S)
+        except httpx.TransportError:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+
+
+def test_a_worker_alone_works_for_a_server_that_does_not_and_tells_how_it_is(idle: Idle) -> None:
+    id_ = idle.post("/v1/alerts", alertmanager_body("cart")).json()["localization_id"]
+    assert idle.get(f"/v1/localizations/{id_}?wait_s=0.5").json()["status"] == "queued"
+    port = free_port()
+    with worker_of(idle, port):
+        assert idle.get(f"/v1/localizations/{id_}?wait_s=60").json()["status"] == "done"
+        assert answer_of(f"http://127.0.0.1:{port}/livez").status_code == 200
+        assert answer_of(f"http://127.0.0.1:{port}/readyz").status_code == 200
+        metrics = answer_of(f"http://127.0.0.1:{port}/metrics").text
+        assert 'hypocenter_localizations_total{status="done"' in metrics
+        assert answer_of(f"http://127.0.0.1:{port}/v1/incidents").status_code == 404
+
+
+def test_a_worker_alone_that_may_do_nothing_says_so(
+    case_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HYPOCENTER_WORKER__AT_ONCE", "0")
+    assert run(["work", "--case", str(case_dir)]) == 2
+    assert "worker.at_once" in capsys.readouterr().err
