@@ -15,6 +15,8 @@ class Stop(StrEnum):
     OUT_OF_TOKENS = "out_of_tokens"
     OUT_OF_TIME = "out_of_time"
     MODEL_DOWN = "model_down"
+    MODEL_BUSY = "model_busy"  # it had no time for this incident while that would have helped
+    OVER_BUDGET = "over_budget"  # its tenant has used up what the model may cost
     CANCELLED = "cancelled"
 
 

@@ -102,6 +102,16 @@ class Meters:
             registry=self.registry,
         )
 
+        self.model_rounds = self._counter(
+            "model_rounds",
+            "Rounds asked of the model: what became of each (answered, garbage, failed, or refused: left alone)",
+            "outcome",
+        )
+        self.model_breaker = self._gauge("model_breaker", "1 for the state that the model's breaker is in", "state")
+        self.model_latency_s = self._gauge("model_round_latency_seconds", "Time that a round takes the model, smoothed")
+        self.model_seats = self._gauge("model_seats", "Localizations with the model, and waiting for it", "state")
+        self.interim = self._counter("interim_answers", "Statistical answers shown while the model's was waited for")
+
     def _store(self) -> None:
         self.store_seconds = self._histogram(
             "store_operation_duration_seconds", "Time that the incident store took", STORE_BUCKETS_S, "operation"
