@@ -110,6 +110,27 @@ def work(
     asyncio.run(work_app(config, options))
 
 
+@cli.command()
+def token(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The file of tokens (doors.tokens_file); made if need be.")
+    ],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Who will use it; the audit log tells it by this name.")],
+    scope: Annotated[list[str], typer.Option(metavar="SCOPE", help="ingest, read or operate; may be given again.")],
+    tenant: Annotated[str, typer.Option(help='The tenant that it speaks for; "*" for any that a request names.')] = "",
+) -> None:
+    """Make a token and print it, this once. The file keeps its digest; a server that runs takes it up by itself.
+
+    A token ends when its entry is taken out of the file.
+    """
+    from service.gateway.callers import Scope
+    from service.gateway.tokens import add_token
+
+    if unknown := [told for told in scope if told not in list(Scope)]:
+        raise CallerError(f"--scope {unknown[0]}: should be one of {', '.join(Scope)}")
+    print(add_token(file, name, [Scope(told) for told in scope], tenant))
+
+
 @cli.command("check-config")
 def check_config(case: Case = None, telemetry: Telemetry = None, model: Model = None, config: Config = None) -> None:
     """Ask each telemetry server that the settings name: what the last hour holds, and what is missing.

@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,13 +25,15 @@ from service.domain.evidence import Signal
 from service.domain.incident import Incident
 from service.domain.localization import RankedBy
 from service.errors import SettingsError, StoreError
+from service.gateway.connections import ConnectionLimits, bounded
 from service.gateway.context import Gateway
+from service.gateway.doors import Doors
 from service.gateway.probes import probes_app
-from service.gateway.rate_limit import RateLimit
 from service.gateway.web import web_app
 from service.jobs.changes import ToldChanges
 from service.jobs.sqlite import SqliteStore
 from service.jobs.store import IncidentStore
+from service.notify.courier import Courier, Patience, Target
 from service.ports import Telemetry
 from service.settings import Options, Settings, read_settings
 from service.stores.case_files import need_free
@@ -40,12 +42,12 @@ from service.telemetry import Meters, log_to, logger, tracer
 from service.view.saving import save_view
 from service.wiring.asking import Asked
 from service.wiring.checkup import Report, examine
+from service.wiring.doors import connection_limits, open_doors, probe_doors, rate_limits
 from service.wiring.models import build_fusion, build_model, title
-from service.wiring.sources import NO_SOURCE, Source, no_source, open_intake, open_source
+from service.wiring.notify import examine_targets, open_targets
+from service.wiring.sources import NO_SOURCE, no_source, open_intakes, open_source
+from service.wiring.tenants import TenantSources, open_sources, settings_of
 from service.worker import Pace, Worker
-
-TENANT = ""
-"""Until callers say who they are, there is one tenant."""
 
 VERSION = importlib.metadata.version("hypocenter")
 HTTP_GRACE_S = 5
@@ -59,22 +61,25 @@ async def serve(config: Path | None, options: Options) -> None:
     settings = read_settings(os.environ, config, options)
     log_to(sys.stderr, settings.log_level)
     async with contextlib.AsyncExitStack() as closing:
+        doors = open_doors(settings)
         store, meters, stopping = open_store(settings.store), Meters(), asyncio.Event()
         closing.push_async_callback(store.close)
-        source = open_source(settings)
-        if source is None:
+        sources = open_sources(settings)
+        if sources is None:
             logger("app").warning(NO_SOURCE)
         else:
-            closing.push_async_callback(source.aclose)
+            closing.push_async_callback(sources.aclose)
+        targets = open_targets(settings.notify, closing)
+        courier = build_courier(settings, store, targets, meters)
         idle = settings.worker.at_once == 0
-        worker = None if source is None or idle else build_worker(settings, store, source, meters)
-        intake = open_intake(settings.telemetry)
-        gateway = build_gateway(settings, store, source, meters, stopping)
-        server = _Server(_http_config(web_app(gateway, VERSION, intake=intake)))
-        if intake is not None:
-            closing.push_async_callback(intake.close)
+        worker = None if sources is None or idle else build_worker(settings, store, sources, meters, targets)
+        intakes = open_intakes(settings.telemetry)
+        gateway = build_gateway(settings, doors, store, sources, meters, stopping)
+        server = _Server(_http_config(web_app(gateway, VERSION, intakes), connection_limits(settings.gateway)))
+        if intakes is not None:
+            closing.push_async_callback(intakes.close)
         with _listening(settings.host, settings.port) as listener:
-            also = [part.run(stopping) for part in (worker, intake) if part is not None]
+            also = [part.run(stopping) for part in (worker, courier, intakes) if part is not None]
             await _until_stopped(server, listener, stopping, *also)
 
 
@@ -88,21 +93,23 @@ async def work(config: Path | None, options: Options) -> None:
     if settings.worker.at_once == 0:
         raise SettingsError("worker.at_once is 0: a worker alone would do nothing")
     async with contextlib.AsyncExitStack() as closing:
-        source = open_source(settings)
-        if source is None:
+        sources = open_sources(settings)
+        if sources is None:
             raise SettingsError(NO_SOURCE)
-        closing.push_async_callback(source.aclose)
+        closing.push_async_callback(sources.aclose)
         store, meters, stopping = open_store(settings.store), Meters(), asyncio.Event()
         closing.push_async_callback(store.close)
-        worker = build_worker(settings, store, source, meters)
+        targets = open_targets(settings.notify, closing)
+        worker = build_worker(settings, store, sources, meters, targets)
+        courier = build_courier(settings, store, targets, meters)
         if (port := settings.worker.port) is None:
             _stop_on_signal(stopping)
-            await worker.run(stopping)
+            await asyncio.gather(worker.run(stopping), courier.run(stopping))
         else:
-            gateway = build_gateway(settings, store, source, meters, stopping)
-            server = _Server(_http_config(probes_app(gateway, VERSION)))
+            gateway = build_gateway(settings, probe_doors(settings), store, sources, meters, stopping)
+            server = _Server(_http_config(probes_app(gateway, VERSION), connection_limits(settings.gateway)))
             with _listening(settings.host, port) as listener:
-                await _until_stopped(server, listener, stopping, worker.run(stopping))
+                await _until_stopped(server, listener, stopping, worker.run(stopping), courier.run(stopping))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +143,7 @@ async def localize_asked(
     settings, now = read_settings(os.environ, config, options), datetime.now(UTC)
     sighting = asked.sighting(now)
     async with contextlib.AsyncExitStack() as closing:
-        source = open_source(settings)
+        source = open_source(settings_of(settings, ""))
         if source is None:
             raise SettingsError(NO_SOURCE)
         closing.push_async_callback(source.aclose)
@@ -144,7 +151,7 @@ async def localize_asked(
         if settings.store.exists():  # a server's, which may have been told of changes
             store = open_store(settings.store)
             closing.push_async_callback(store.close)
-            telemetry = with_told_changes(telemetry, store)
+            telemetry = with_told_changes(telemetry, store, "")
         incident = source.windows.incident(sighting, asked.moment(now))
         return await _answered(incident, build_bench(settings, telemetry), on_step, save)
 
@@ -159,16 +166,20 @@ async def _answered(incident: Incident, bench: Bench, on_step: OnStep | None, sa
 
 
 async def check_config(config: Path | None, options: Options) -> Report:
-    """Ask every server that the settings name. Raises `SettingsError` where they cannot be meant, or name none."""
+    """Ask every server that the settings name, and look whether who is told answers can be reached.
+
+    Raises `SettingsError` where they cannot be meant, or name no server of telemetry.
+    """
     settings = read_settings(os.environ, config, options)
     build_model(settings.model)
-    source = open_source(settings)
-    if source is None:
-        raise SettingsError(NO_SOURCE)
-    try:
-        return await examine(source, settings.budget.telemetry_timeout_s)
-    finally:
-        await source.aclose()
+    async with contextlib.AsyncExitStack() as closing:
+        source = open_source(settings_of(settings, ""))
+        if source is None:
+            raise SettingsError(NO_SOURCE)
+        closing.push_async_callback(source.aclose)
+        targets = await examine_targets(open_targets(settings.notify, closing))
+        asked = await examine(source, settings.budget.telemetry_timeout_s)
+        return Report((*targets.lines, *asked.lines), asked.well and targets.well)
 
 
 def open_store(path: Path) -> IncidentStore:
@@ -195,35 +206,54 @@ def build_bench(settings: Settings, telemetry: Telemetry) -> Bench:
     )
 
 
-def with_told_changes(telemetry: Telemetry, store: IncidentStore) -> Telemetry:
-    """The stores, and beside their changes those that were told here."""
-    return replace(telemetry, changes=ToldChanges(store, TENANT, telemetry.changes))
+def with_told_changes(telemetry: Telemetry, store: IncidentStore, tenant: str) -> Telemetry:
+    """The stores, and beside their changes those that the tenant told here."""
+    return replace(telemetry, changes=ToldChanges(store, tenant, telemetry.changes))
 
 
-def build_worker(settings: Settings, store: IncidentStore, source: Source, meters: Meters) -> Worker:
-    """A worker over the store and the source."""
-    said = settings.worker
-    bench = build_bench(settings, with_told_changes(source.telemetry, store))
+def build_worker(
+    settings: Settings, store: IncidentStore, sources: TenantSources, meters: Meters, targets: Sequence[Target] = ()
+) -> Worker:
+    """A worker over the store and the sources, whose answers go to those of the targets that want them."""
+
+    @contextlib.asynccontextmanager
+    async def telemetry_of(tenant: str) -> AsyncGenerator[Telemetry]:
+        async with sources.lent(tenant) as source:
+            yield with_told_changes(source.telemetry, store, tenant)
+
+    said, source = settings.worker, sources.shared
+    bench = build_bench(settings, source.telemetry)
     pace = Pace(said.at_once, said.lease_s, said.drain_s)
-    return Worker(store, bench, source.windows, pace, meters, tracer())
+    return Worker(store, bench, source.windows, pace, meters, tracer(), telemetry_of)
+
+
+def build_courier(settings: Settings, store: IncidentStore, targets: Sequence[Target], meters: Meters) -> Courier:
+    """Who delivers what the store has for the targets."""
+    return Courier(store, targets, Patience(drain_s=settings.worker.drain_s), meters, settings.public_url)
 
 
 def build_gateway(
-    settings: Settings, store: IncidentStore, source: Source | None, meters: Meters, stopping: asyncio.Event
+    settings: Settings,
+    doors: Doors,
+    store: IncidentStore,
+    sources: TenantSources | None,
+    meters: Meters,
+    stopping: asyncio.Event,
 ) -> Gateway:
     """The parts behind the routes."""
     said = settings.gateway
     return Gateway(
         store=store,
         meters=meters,
-        rate=RateLimit(said.requests_per_s),
-        telemetry_check=no_source if source is None else source.check,
+        doors=doors,
+        rates=rate_limits(said),
+        looking_at_once=said.connections // 2,
+        telemetry_check=no_source if sources is None else sources.shared.check,
         model_name=title(settings.model),
         body_limit_bytes=said.body_limit_bytes,
         longest_wait_s=said.longest_wait_s,
         heartbeat_s=said.heartbeat_s,
         stopping=stopping,
-        tenant=TENANT,
     )
 
 
@@ -235,9 +265,10 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _http_config(app: FastAPI) -> uvicorn.Config:
+def _http_config(app: FastAPI, limits: ConnectionLimits) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        http=bounded(limits),
         log_config=None,
         access_log=False,
         lifespan="off",

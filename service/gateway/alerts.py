@@ -1,10 +1,16 @@
+from collections.abc import Sequence
+
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
 from service.agent.document import SCHEMA_VERSION
-from service.gateway.context import AdmittedBody, AGateway
+from service.domain.alert import Alert
+from service.gateway.callers import ACaller, Caller
+from service.gateway.context import AGateway, JsonBody
+from service.gateway.doors import Doors
 from service.jobs.grouping import Notification
-from service.stores.alert_body import parse_alert_body
+from service.jobs.records import Receipt
+from service.stores.alert_body import AlertGroup, parse_alert_body
 from service.telemetry import traceparent
 
 router = APIRouter(tags=["alerts"])
@@ -19,26 +25,44 @@ WEBHOOK = {
 
 
 @router.post("/v1/alerts", status_code=202, openapi_extra=WEBHOOK)
-async def take_alerts(body: AdmittedBody, parts: AGateway) -> JSONResponse:
-    """Take a notification. 202 says that its incident is stored durably; the ids are those of its first alert."""
+async def take_alerts(body: JsonBody, parts: AGateway, caller: ACaller) -> JSONResponse:
+    """Take a notification. 202 says that its incident is stored durably; the ids are those of its first alert.
+
+    Alerts by which we told a root cause ourselves are left out; of nothing else, the ids are null.
+    """
     group = parse_alert_body(body)
-    notification = Notification(
-        parts.tenant, group.group_key, group.alerts, all_ended=group.status == "resolved", traceparent=traceparent()
-    )
-    receipts = await parts.store.accept(notification, parts.now())
+    receipts: list[Receipt] = []
+    for tenant, alerts in _by_tenant(group, parts.doors, caller).items():
+        notification = Notification(
+            tenant, group.group_key, alerts, all_ended=group.status == "resolved", traceparent=traceparent()
+        )
+        receipts += await parts.store.accept(notification, parts.now())
     for alert in group.alerts:
         parts.meters.alerts.labels("firing" if alert.firing else "resolved").inc()
     for receipt in receipts:
         parts.meters.notified.labels("localized" if receipt.queued else "joined").inc()
-    first = receipts[0]
+    return _acknowledged(receipts)
+
+
+def _acknowledged(receipts: Sequence[Receipt]) -> JSONResponse:
+    first = receipts[0] if receipts else None
     return JSONResponse(
         {
             "schema_version": SCHEMA_VERSION,
-            "incident_id": first.incident_id,
-            "localization_id": first.localization_id,
+            "incident_id": first and first.incident_id,
+            "localization_id": first and first.localization_id,
             "incidents": [
                 {"id": r.incident_id, "localization_id": r.localization_id, "queued": r.queued} for r in receipts
             ],
         },
         202,
+        {"Location": f"/v1/incidents/{first.incident_id}"} if first else None,
     )
+
+
+def _by_tenant(group: AlertGroup, doors: Doors, caller: Caller) -> dict[str, tuple[Alert, ...]]:
+    shares: dict[str, tuple[Alert, ...]] = {}
+    for alert in (alert for alert in group.alerts if not alert.ours):
+        tenant = doors.tenant_of(caller, alert.labels)
+        shares[tenant] = (*shares.get(tenant, ()), alert)
+    return shares

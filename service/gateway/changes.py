@@ -4,6 +4,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from service.agent.document import SCHEMA_VERSION
+from service.gateway.callers import ACaller
 from service.gateway.context import AGateway, JsonBody
 from service.gateway.documented import schema_of
 from service.jobs.records import Change
@@ -27,7 +28,7 @@ SCHEMA: dict[str, Any] = {
 
 
 @router.post("/v1/changes", status_code=202, openapi_extra=SCHEMA)
-async def take_changes(request: Request, body: JsonBody, parts: AGateway) -> Response:
+async def take_changes(request: Request, body: JsonBody, parts: AGateway, caller: ACaller) -> Response:
     """Keep what a pipeline tells: the plain form, several of it (``{"changes": […]}``), CDEvents, CloudEvents in
     binary or structured mode, Argo CD's and GitHub's bodies. One that is known already is kept once; an event that is
     in order and tells of no change is accepted and says so (``ignored``), so that no sender repeats it.
@@ -36,6 +37,6 @@ async def take_changes(request: Request, body: JsonBody, parts: AGateway) -> Res
     told = parse_change_body(body, request.headers)
     if told.changes:
         kept = [Change(c.time or now, c.service, c.kind, c.summary) for c in told.changes]
-        await parts.store.add_changes(parts.tenant, kept)
+        await parts.store.add_changes(caller.tenant, kept)
     ignored = {"ignored": told.ignored} if told.ignored else {}
     return JSONResponse({"schema_version": SCHEMA_VERSION, "accepted": len(told.changes), **ignored}, 202)

@@ -10,7 +10,8 @@ from fastapi import Depends, Request
 from opentelemetry.trace import Tracer
 
 from service.gateway.bodies import read_body
-from service.gateway.rate_limit import RateLimit
+from service.gateway.doors import Doors
+from service.gateway.rate_limit import RateLimits
 from service.jobs.store import IncidentStore
 from service.telemetry import Meters, tracer
 
@@ -32,9 +33,11 @@ class Gateway:
 
     store: IncidentStore
     meters: Meters
-    rate: RateLimit
     telemetry_check: Callable[[], Awaitable[Check]]
     model_name: str
+    doors: Doors = field(default_factory=lambda: Doors(open=True))
+    rates: RateLimits = field(default_factory=RateLimits)
+    looking_at_once: int = 250
     body_limit_bytes: int = 1_000_000
     body_timeout_s: float = 10.0
     check_timeout_s: float = 5.0
@@ -42,7 +45,6 @@ class Gateway:
     heartbeat_s: float = 15.0
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     tracer: Tracer = field(default_factory=tracer)
-    tenant: str = ""
 
     def now(self) -> datetime:
         """The time, UTC."""
@@ -63,11 +65,4 @@ async def json_body(request: Request, parts: AGateway) -> object:
     return await read_body(request, parts.body_limit_bytes, parts.body_timeout_s)
 
 
-async def admitted_body(request: Request, parts: AGateway) -> object:
-    """The same for what causes work: within the rate limit, which is looked at before anything is read."""
-    parts.rate.admit()
-    return await read_body(request, parts.body_limit_bytes, parts.body_timeout_s)
-
-
 JsonBody = Annotated[object, Depends(json_body)]
-AdmittedBody = Annotated[object, Depends(admitted_body)]

@@ -1,6 +1,7 @@
 """Stored records as the JSON that goes over the wire."""
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -8,8 +9,11 @@ from service.agent.document import SCHEMA_VERSION
 from service.domain.alert import Alert
 from service.domain.localization import Stop
 from service.domain.window import rfc3339
+from service.evidence.redaction import redact
 from service.gateway.problem import Problem
 from service.jobs.records import IncidentRecord, JobStatus, LocalizationRecord
+
+LONGEST_TEXT = 4000
 
 
 def incident_document(incident: IncidentRecord) -> dict[str, object]:
@@ -19,7 +23,7 @@ def incident_document(incident: IncidentRecord) -> dict[str, object]:
         "schema_version": SCHEMA_VERSION,
         "id": incident.id,
         "status": incident.status,
-        "group_key": incident.group_key,
+        "group_key": redact(incident.group_key, LONGEST_TEXT),
         "opened_at": rfc3339(incident.opened_at),
         "heard_at": rfc3339(incident.heard_at),
         "resolved_at": _maybe(incident.resolved_at),
@@ -65,10 +69,15 @@ def _alert(alert: Alert) -> dict[str, object]:
         "status": "firing" if alert.firing else "resolved",
         "starts_at": rfc3339(alert.starts_at),
         "ends_at": _maybe(alert.ends_at),
-        "labels": dict(alert.labels),
-        "annotations": dict(alert.annotations),
-        "generator_url": alert.generator_url,
+        "labels": _redacted(alert.labels),
+        "annotations": _redacted(alert.annotations),
+        "generator_url": redact(alert.generator_url, LONGEST_TEXT),
     }
+
+
+def _redacted(texts: Mapping[str, str]) -> dict[str, str]:
+    """As people wrote them into rules, where they put what no page should show."""
+    return {name: redact(text, LONGEST_TEXT) for name, text in texts.items()}
 
 
 def _maybe(moment: datetime | None) -> str | None:

@@ -14,6 +14,7 @@ from fastapi import APIRouter, Header
 from fastapi.responses import Response, StreamingResponse
 
 from service.errors import StoreError
+from service.gateway.callers import ACaller
 from service.gateway.context import AGateway, Gateway
 from service.gateway.documents import found, localization_state
 from service.gateway.problem import Problem
@@ -31,14 +32,16 @@ NOTHING_SEEN = -1
 
 
 @router.get("/v1/localizations/{localization_id}/events", response_class=StreamingResponse, responses=STREAM)
-async def stream(localization_id: str, parts: AGateway, last_event_id: Annotated[str, Header()] = "") -> Response:
+async def stream(
+    localization_id: str, parts: AGateway, caller: ACaller, last_event_id: Annotated[str, Header()] = ""
+) -> Response:
     """Every step: first those after ``Last-Event-ID`` that are there already, then the others as they are made."""
     seen = _seen(last_event_id)
-    record = found(await parts.store.localization(parts.tenant, localization_id), localization_id)
+    record = found(await parts.store.localization(caller.tenant, localization_id), localization_id)
     if record.status.ended and seen >= record.steps:
         return Response(status_code=204)
     return StreamingResponse(
-        _unbroken(_events(parts, record.id, seen)), media_type="text/event-stream", headers=HEADERS
+        _unbroken(_events(parts, caller.tenant, record.id, seen)), media_type="text/event-stream", headers=HEADERS
     )
 
 
@@ -51,13 +54,13 @@ async def _unbroken(events: AsyncIterator[str]) -> AsyncIterator[str]:
         logger("gateway").warning("events broken off: %s", error)
 
 
-async def _events(parts: Gateway, localization_id: str, seen: int) -> AsyncIterator[str]:
+async def _events(parts: Gateway, tenant: str, localization_id: str, seen: int) -> AsyncIterator[str]:
     spoken_at = time.monotonic()
     with parts.store.watch(localization_id) as watch:
         while not parts.stopping.is_set():
             # In this order: the steps of what has ended by now are all there to be read.
-            record = await parts.store.localization(parts.tenant, localization_id)
-            for step in await parts.store.steps(parts.tenant, localization_id, seen):
+            record = await parts.store.localization(tenant, localization_id)
+            for step in await parts.store.steps(tenant, localization_id, seen):
                 yield _event(step.number, "step", step.body)
                 seen, spoken_at = step.number, time.monotonic()
             if record is None:

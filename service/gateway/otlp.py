@@ -8,8 +8,10 @@ from fastapi.responses import Response
 from starlette.requests import ClientDisconnect
 
 from service.errors import HypocenterError
+from service.gateway.callers import caller_of
 from service.gateway.problem import LingeringResponse, Problem
-from service.stores.embedded.intake import Intake, Kind, Sent
+from service.stores.embedded.intake import Kind, Sent
+from service.stores.embedded.intakes import Intakes
 from service.stores.embedded.refusals import FullError, MalformedError, OversizeError
 from service.stores.embedded.room import Hold
 from service.stores.embedded.wire import refusal_bytes
@@ -58,15 +60,16 @@ class _Lingering(LingeringResponse):
 
 async def _answer(request: Request, kind: Kind) -> Response:
     as_json, packed = _is_json(request), _is_packed(request)
-    intake: Intake = request.app.state.intake
-    with intake.room.hold() as hold:
+    intakes: Intakes = request.app.state.intakes
+    with intakes.room.hold() as hold:
         try:
-            body = await _read(request, intake.body_limit_bytes, hold)
+            body = await _read(request, intakes.body_limit_bytes, hold)
         except (OversizeError, FullError) as error:  # the sender is still sending
             return _refusal(error, as_json, _Lingering, {"Connection": "close"})
         except ClientDisconnect:
             return Response(status_code=400)
         try:
+            intake = await intakes.of(caller_of(request).tenant)
             receipt = await intake.take(Sent(kind, body, as_json, packed), hold)
         except HypocenterError as error:
             return _refusal(error, as_json)

@@ -6,8 +6,9 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from service.agent.document import SCHEMA_VERSION
 from service.errors import StoreError
+from service.gateway.application import Application
+from service.gateway.callers import ACaller, Scope
 from service.gateway.context import AGateway, Check, Gateway
-from service.gateway.problem import answer_with_problems
 
 router = APIRouter(tags=["probes"])
 
@@ -19,8 +20,8 @@ async def livez() -> Response:
 
 
 @router.get("/readyz", responses={503: {"description": "Not ready; the same body says why."}})
-async def readyz(parts: AGateway) -> Response:
-    """Whether work can be taken: 200 or 503, and what was found about each part."""
+async def readyz(parts: AGateway, caller: ACaller) -> Response:
+    """Whether work can be taken: 200 or 503, and what was found about each part, which a stranger is not told."""
     checks = {
         "store": await _store(parts),
         "telemetry": await _telemetry(parts),
@@ -31,7 +32,10 @@ async def readyz(parts: AGateway) -> Response:
     body = {
         "schema_version": SCHEMA_VERSION,
         "status": "ready" if ready else "not ready",
-        "checks": {name: {"ok": check.ok, "found": check.found} for name, check in checks.items()},
+        "checks": {
+            name: {"ok": check.ok, **({"found": check.found} if Scope.READ in caller.scopes else {})}
+            for name, check in checks.items()
+        },
     }
     return JSONResponse(body, 200 if ready else 503, headers=None if ready else {"Retry-After": "5"})
 
@@ -52,9 +56,7 @@ async def metrics(parts: AGateway) -> Response:
 
 def probes_app(gateway: Gateway, version: str) -> FastAPI:
     """What a worker alone answers: probes and metrics, nothing that tells of incidents."""
-    app = FastAPI(title="hypocenter worker", version=version, docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.gateway = gateway
-    answer_with_problems(app)
+    app = Application(gateway, "hypocenter worker", version, openapi_url=None)
     app.include_router(router)
     return app
 

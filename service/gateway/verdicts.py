@@ -13,6 +13,7 @@ from service.domain.fault import Fault
 from service.domain.localization import Cause, Localization, RankedBy, Stop
 from service.domain.window import rfc3339
 from service.gateway.bodies import validated
+from service.gateway.callers import ACaller
 from service.gateway.context import AGateway, Gateway, JsonBody
 from service.gateway.documented import schema_of
 from service.gateway.documents import found
@@ -54,27 +55,27 @@ SCHEMA = {"requestBody": {"required": True, "content": {"application/json": {"sc
 
 
 @router.put("/v1/localizations/{localization_id}/verdict", openapi_extra=SCHEMA)
-async def put_verdict(localization_id: str, body: JsonBody, parts: AGateway) -> Response:
+async def put_verdict(localization_id: str, body: JsonBody, parts: AGateway, caller: ACaller) -> Response:
     """Grade the answer by what the operator found, and keep both; a later verdict replaces an earlier one."""
     verdict = validated(Verdict, body)
-    record = found(await parts.store.localization(parts.tenant, localization_id), localization_id)
-    graded = await _graded(parts, record, verdict)
+    record = found(await parts.store.localization(caller.tenant, localization_id), localization_id)
+    graded = await _graded(parts, caller.tenant, record, verdict)
     stored = StoredVerdict(verdict.model_dump_json(), json.dumps(_grade_document(graded)), parts.now())
-    await parts.store.put_verdict(parts.tenant, record.id, stored)
+    await parts.store.put_verdict(caller.tenant, record.id, stored)
     return JSONResponse(_document(record.id, stored))
 
 
 @router.get("/v1/localizations/{localization_id}/verdict")
-async def get_verdict(localization_id: str, parts: AGateway) -> Response:
+async def get_verdict(localization_id: str, parts: AGateway, caller: ACaller) -> Response:
     """What the operator found, and the grade."""
-    stored = await parts.store.verdict(parts.tenant, localization_id)
+    stored = await parts.store.verdict(caller.tenant, localization_id)
     if stored is None:
         raise Problem(404, f"nobody has told what was behind localization {localization_id[:80]}")
     return JSONResponse(_document(localization_id, stored))
 
 
-async def _graded(parts: Gateway, record: LocalizationRecord, verdict: Verdict) -> Grade:
-    graph = await parts.store.graph(parts.tenant, record.id)
+async def _graded(parts: Gateway, tenant: str, record: LocalizationRecord, verdict: Verdict) -> Grade:
+    graph = await parts.store.graph(tenant, record.id)
     if record.status is not JobStatus.DONE or graph is None:
         raise Problem(409, f"localization {record.id} has no answer to be graded: it is {record.status}")
     truth = Truth(tuple(TrueCause(Component(c.kind, c.name), c.fault) for c in verdict.causes))

@@ -13,6 +13,7 @@ from service.settings.backends import (
     TopologySettings,
     TracesSettings,
 )
+from service.settings.doors import DoorsSettings
 from service.settings.groups import (
     BudgetSettings,
     GatewaySettings,
@@ -30,6 +31,7 @@ __all__ = [
     "BackendSettings",
     "BudgetSettings",
     "ChangesSettings",
+    "DoorsSettings",
     "FamilySettings",
     "GatewaySettings",
     "LabelSettings",

@@ -11,6 +11,7 @@ from service.settings.backends import (
     TopologySettings,
     TracesSettings,
 )
+from service.settings.doors import DoorsSettings
 from service.settings.links import LinksSettings
 from service.settings.notify import Targets
 from service.settings.values import Address, Group, Seconds
@@ -47,7 +48,13 @@ class GatewaySettings(Group):
 
     body_limit_bytes: Annotated[int, Field(ge=1024)] = 1_000_000
     requests_per_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 500.0
-    """Notifications and questions taken per second, in the long run; 0 is no limit."""
+    """Requests per second in the long run, of each kind (what is told, telemetry, looked at, operated); 0: no limit."""
+    caller_requests_per_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """The same of one token in one tenant's name."""
+    connections: Annotated[int, Field(ge=2)] = 500
+    """Open at once; half of them may look and wait, so that alerts find room."""
+    header_limit_bytes: Annotated[int, Field(ge=1024)] = 32_768
+    header_timeout_s: Seconds = 10.0
     longest_wait_s: Seconds = 60.0
     heartbeat_s: Seconds = 15.0
 
@@ -100,6 +107,7 @@ class Settings(Group):
     model: ModelSettings = ModelSettings()
     budget: BudgetSettings = BudgetSettings()
     gateway: GatewaySettings = GatewaySettings()
+    doors: DoorsSettings = DoorsSettings()
     worker: WorkerSettings = WorkerSettings()
     windows: WindowSettings = WindowSettings()
     telemetry: TelemetrySettings = TelemetrySettings()

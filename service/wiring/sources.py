@@ -10,13 +10,12 @@ from typing import Any, Protocol
 
 import httpx
 
-from service.agent.answering import TELEMETRY_SHARE
 from service.errors import BackendError, CallerError, SettingsError, StoreError
 from service.gateway.context import Check
 from service.ports import Telemetry
-from service.settings import BudgetSettings, Settings, TelemetrySettings, WindowSettings
+from service.settings import Settings, TelemetrySettings, WindowSettings
 from service.stores.backend import Backend
-from service.stores.embedded.intake import Intake
+from service.stores.embedded.intakes import Intakes
 from service.stores.embedded.query import EmbeddedTelemetry
 from service.stores.embedded.retention import Retention
 from service.stores.jaeger import Jaeger
@@ -72,24 +71,19 @@ def open_source(settings: Settings, transport: httpx.AsyncBaseTransport | None =
     if settings.case is None and not live:
         return None
     if settings.case is None:
-        return _live_source(settings, Backends(transport, _patience_s(settings.budget)))
+        return _live_source(settings, Backends(transport))
     if live:
         raise SettingsError(f"telemetry cannot come from the case {settings.case} and from {live}: choose one")
     return _recorded_source(settings.case)
 
 
-def open_intake(settings: TelemetrySettings) -> Intake | None:
-    """The way in for telemetry, if it is to be kept here. Raises `SettingsError` if the directory cannot be used."""
+def open_intakes(settings: TelemetrySettings) -> Intakes | None:
+    """The ways in for telemetry, if it is to be kept here. Raises `SettingsError` if the directory cannot be used."""
     if settings.embedded is None:
         return None
     retention = Retention(timedelta(seconds=settings.keep_s), settings.keep_bytes)
     try:
-        return Intake(
-            settings.embedded,
-            retention,
-            body_limit_bytes=settings.body_limit_bytes,
-            room_bytes=settings.room_bytes,
-        )
+        return Intakes(settings.embedded, retention, settings.body_limit_bytes, settings.room_bytes)
     except StoreError as error:
         raise SettingsError(str(error)) from None
 
@@ -162,11 +156,6 @@ async def _found(store: Findable) -> tuple[bool, str]:
         return True, await store.found()
     except BackendError as error:
         return False, str(error)
-
-
-def _patience_s(settings: BudgetSettings) -> float:
-    """How long one call may take, so that an incident still has what it waits for in time."""
-    return 0.9 * min(settings.telemetry_timeout_s, TELEMETRY_SHARE * settings.deadline_s)
 
 
 def _live_windows(settings: WindowSettings) -> LiveWindows:

@@ -8,7 +8,6 @@ import httpx
 import pytest
 
 from service.gateway.context import Check, Gateway
-from service.gateway.rate_limit import RateLimit
 from service.gateway.web import web_app
 from service.jobs.records import Claim, Ending, StoredStep
 from service.jobs.sqlite import SqliteStore
@@ -39,7 +38,6 @@ def gateway(store: SqliteStore) -> Gateway:
     return Gateway(
         store=store,
         meters=Meters(),
-        rate=RateLimit(0),
         telemetry_check=_fine,
         model_name="none",
         body_limit_bytes=100_000,
@@ -52,7 +50,7 @@ def gateway(store: SqliteStore) -> Gateway:
 @pytest.fixture
 async def client(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(web_app(gateway, "0"), raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as opened:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as opened:
         yield opened
 
 

@@ -14,7 +14,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.gateway.context import Check, Gateway
-from service.gateway.rate_limit import RateLimit
 from service.gateway.web import web_app
 from service.jobs.records import IncidentQuery, JobStatus
 from service.jobs.sqlite import SqliteStore
@@ -152,12 +151,12 @@ async def test_a_body_that_does_not_come_is_not_waited_for_longer_than_the_limit
         await asyncio.Event().wait()
 
     transport = httpx.ASGITransport(web_app(replace(gateway, body_timeout_s=0.05), "0"))
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         assert "0.05 s" in assert_problem(await client.post("/v1/alerts", content=stalled()), 408)
 
 
 async def test_what_exceeds_the_rate_is_told_to_come_again(gateway: Gateway, client: httpx.AsyncClient) -> None:
-    gateway.rate.per_s = 0.001
+    gateway.rates.per_s = 0.001
     assert (await client.post("/v1/alerts", json=alertmanager_body("cart"))).status_code == 202
     refused = await client.post("/v1/alerts", json=alertmanager_body("pay"))
     assert_problem(refused, 503)
@@ -216,9 +215,9 @@ def test_no_body_whatsoever_is_answered_with_an_error_of_ours(
 
     async def post_all() -> list[httpx.Response]:
         store = SqliteStore(tmp_path_factory.mktemp("fuzz") / "store.sqlite")
-        gateway = Gateway(store, Meters(), RateLimit(0), fine, "none")
+        gateway = Gateway(store, Meters(), fine, "none")
         transport = httpx.ASGITransport(web_app(gateway, "0"))
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             posted = [await client.post("/v1/alerts", content=body.encode("utf-8", "surrogatepass")) for body in bodies]
         await store.close()
         return posted

@@ -17,7 +17,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from service.gateway.context import Gateway
 from service.gateway.web import web_app
-from service.stores.embedded.intake import Intake
+from service.stores.embedded.intakes import Intakes
 from service.stores.embedded.query import EmbeddedTelemetry
 from tests.gateway.test_alerts import assert_problem
 from tests.stores.embedded.sending import (
@@ -40,16 +40,16 @@ LIMIT = 100_000
 
 
 @pytest.fixture
-async def intake(tmp_path: Path) -> AsyncIterator[Intake]:
-    opened = Intake(tmp_path / "telemetry", body_limit_bytes=LIMIT, room_bytes=2 * LIMIT, clock=lambda: at(15))
+async def intakes(tmp_path: Path) -> AsyncIterator[Intakes]:
+    opened = Intakes(tmp_path / "telemetry", body_limit_bytes=LIMIT, room_bytes=2 * LIMIT, clock=lambda: at(15))
     yield opened
     await opened.close()
 
 
 @pytest.fixture
-async def client(gateway: Gateway, intake: Intake) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(web_app(gateway, "0", intake=intake), raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as opened:
+async def client(gateway: Gateway, intakes: Intakes) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(web_app(gateway, "0", intakes), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as opened:
         yield opened
 
 
@@ -149,24 +149,24 @@ async def test_a_bomb_is_413(client: httpx.AsyncClient) -> None:
 
 
 async def test_more_at_once_than_there_is_room_for_is_429_and_the_room_is_given_back(
-    client: httpx.AsyncClient, intake: Intake
+    client: httpx.AsyncClient, intakes: Intakes
 ) -> None:
-    with intake.room.hold() as others:
+    with intakes.room.hold() as others:
         others.grow(2 * LIMIT - 10)
         response = await client.post("/v1/traces", content=TRACES, headers=PROTOBUF)
         assert response.status_code == 429
         assert response.headers["retry-after"] == "1"
     assert (await client.post("/v1/traces", content=TRACES, headers=PROTOBUF)).status_code == 200
-    assert intake.room.used == 0
+    assert intakes.room.used == 0
 
 
-async def test_what_unpacks_to_more_than_there_is_room_for_is_429(client: httpx.AsyncClient, intake: Intake) -> None:
+async def test_what_unpacks_to_more_than_there_is_room_for_is_429(client: httpx.AsyncClient, intakes: Intakes) -> None:
     packed = gzip.compress(bytes(LIMIT - 1))
-    with intake.room.hold() as others:
+    with intakes.room.hold() as others:
         others.grow(LIMIT + 500)
         response = await client.post("/v1/traces", content=packed, headers=PROTOBUF | GZIP)
         assert response.status_code == 429
-    assert intake.room.used == 0
+    assert intakes.room.used == 0
 
 
 async def test_a_full_disk_is_503_until_there_is_space(
@@ -185,13 +185,13 @@ async def test_a_full_disk_is_503_until_there_is_space(
     assert (await client.post("/v1/traces", content=TRACES, headers=PROTOBUF)).status_code == 200
 
 
-async def test_a_closed_store_is_503(client: httpx.AsyncClient, intake: Intake) -> None:
-    await intake.close()
+async def test_a_closed_store_is_503(client: httpx.AsyncClient, intakes: Intakes) -> None:
+    await intakes.close()
     assert (await client.post("/v1/traces", content=TRACES, headers=PROTOBUF)).status_code == 503
 
 
 async def test_a_burst_is_taken_whole_or_told_to_come_again(
-    client: httpx.AsyncClient, intake: Intake, tmp_path: Path
+    client: httpx.AsyncClient, intakes: Intakes, tmp_path: Path
 ) -> None:
     body = trace_request(*(span(name="x" * 300) for _ in range(100))).SerializeToString()
     posts: list[Awaitable[httpx.Response]] = [
@@ -201,7 +201,7 @@ async def test_a_burst_is_taken_whole_or_told_to_come_again(
     assert set(statuses) <= {200, 429}
     assert len(await rows(tmp_path)) == 100 * statuses.count(200)
     assert statuses.count(200) > 0
-    assert intake.room.used == 0
+    assert intakes.room.used == 0
 
 
 async def test_other_requests_are_answered_while_telemetry_is_decoded(client: httpx.AsyncClient) -> None:
@@ -219,5 +219,5 @@ async def test_other_requests_are_answered_while_telemetry_is_decoded(client: ht
 
 async def test_without_an_embedded_store_there_is_nothing_to_send_to(gateway: Gateway) -> None:
     transport = httpx.ASGITransport(web_app(replace(gateway), "0"))
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         assert_problem(await client.post("/v1/traces", content=TRACES, headers=PROTOBUF), 404)

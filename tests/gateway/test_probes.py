@@ -47,7 +47,7 @@ async def test_a_source_that_is_gone_is_not_ready(gateway: Gateway) -> None:
         return Check(ok=False, found="gone")
 
     transport = httpx.ASGITransport(web_app(replace(gateway, telemetry_check=gone), "0"))
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         assert (await client.get("/readyz")).status_code == 503
 
 
@@ -57,7 +57,8 @@ async def test_a_source_that_hangs_is_not_ready(gateway: Gateway) -> None:
         raise AssertionError
 
     parts = replace(gateway, telemetry_check=hung, check_timeout_s=0.05)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(web_app(parts, "0")), base_url="http://test") as client:
+    transport = httpx.ASGITransport(web_app(parts, "0"))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         response = await client.get("/readyz")
     assert response.status_code == 503
     assert response.json()["checks"]["telemetry"] == {"ok": False, "found": "no answer within 0.05 s"}
@@ -83,7 +84,7 @@ async def test_two_apps_in_one_process_count_apart(gateway: Gateway, client: htt
 
     other = httpx.ASGITransport(web_app(replace(gateway, meters=Meters()), "0"))
     await client.post("/v1/alerts", json=alertmanager_body("cart"))
-    async with httpx.AsyncClient(transport=other, base_url="http://test") as second:
+    async with httpx.AsyncClient(transport=other, base_url="http://localhost") as second:
         assert 'hypocenter_alerts_total{status="firing"}' not in (await second.get("/metrics")).text
 
 
@@ -145,7 +146,7 @@ async def test_an_error_of_ours_is_a_problem_that_tells_strangers_nothing(gatewa
         raise RuntimeError("a secret")
 
     transport = httpx.ASGITransport(web_app(replace(gateway, telemetry_check=broken), "0"), raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         response = await client.get("/readyz")
     assert "secret" not in assert_problem(response, 500)
     await asyncio.sleep(0)

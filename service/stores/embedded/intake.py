@@ -1,7 +1,6 @@
 """The way in: OTLP requests to rows on the disk, off the event loop, bounded in bytes."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -40,7 +39,7 @@ from service.stores.embedded.wire import answer_bytes, message, unpacked
 from service.stores.embedded.writer import Writer
 
 WRITE_TIMEOUT_S = 10.0
-TIDY_EVERY_S = 1.0
+ROOM_BYTES = 64_000_000
 
 
 class Kind(StrEnum):
@@ -84,7 +83,7 @@ class Intake:
         retention: Retention | None = None,
         *,
         body_limit_bytes: int = 8_000_000,
-        room_bytes: int = 64_000_000,
+        room: Room | None = None,
         seal_after_s: float = SEAL_AFTER_S,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -94,7 +93,7 @@ class Intake:
         self._decoder = ThreadPoolExecutor(1, thread_name_prefix="embedded-decoder")
         self._metrics = MetricDecoder()
         self.body_limit_bytes = body_limit_bytes
-        self.room = Room(max(room_bytes, 2 * body_limit_bytes))
+        self.room = room or Room(ROOM_BYTES)
 
     @property
     def trouble(self) -> str:
@@ -114,13 +113,9 @@ class Intake:
         answer = answer_bytes(_answer(sent.kind, decoded), as_json=sent.as_json)
         return Receipt(answer, decoded.table.num_rows, decoded.rejected)
 
-    async def run(self, stopping: asyncio.Event) -> None:
-        """Seal and expire while nothing comes in, until told to stop."""
-        while not stopping.is_set():
-            await asyncio.wrap_future(self._writer.tidy())
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(TIDY_EVERY_S):
-                    await stopping.wait()
+    async def tidy(self) -> None:
+        """Seal and expire, which is due also while nothing comes in."""
+        await asyncio.wrap_future(self._writer.tidy())
 
     async def close(self) -> None:
         """Finish what is under way, seal everything."""

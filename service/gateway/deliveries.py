@@ -1,0 +1,35 @@
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+
+from service.agent.document import SCHEMA_VERSION
+from service.domain.window import rfc3339
+from service.gateway.callers import ACaller
+from service.gateway.context import AGateway
+from service.gateway.documents import found
+from service.jobs.records import DeliveryRecord
+
+router = APIRouter(tags=["localizations"])
+
+
+@router.get("/v1/localizations/{localization_id}/deliveries")
+async def get_deliveries(localization_id: str, parts: AGateway, caller: ACaller) -> JSONResponse:
+    """Where the answer went, or is going: to each target, with the last attempt's error."""
+    record = found(await parts.store.localization(caller.tenant, localization_id), localization_id)
+    deliveries = await parts.store.deliveries(caller.tenant, record.id)
+    return JSONResponse(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "localization_id": record.id,
+            "deliveries": [_document(delivery) for delivery in deliveries],
+        }
+    )
+
+
+def _document(delivery: DeliveryRecord) -> dict[str, object]:
+    return {
+        "target": delivery.target,
+        "status": delivery.status,
+        "attempts": delivery.attempts,
+        "error": delivery.error,
+        "at": rfc3339(delivery.at),
+    }

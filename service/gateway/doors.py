@@ -1,0 +1,130 @@
+"""Who is let in, and in whose name."""
+
+import base64
+import binascii
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from starlette.datastructures import Headers
+
+from service.gateway.callers import ANY_TENANT, TENANT, Caller, Scope
+from service.gateway.problem import Problem
+from service.gateway.tokens import TokenFile
+
+ANYONE = "anyone"
+"""The name of who comes in through an open door."""
+
+TOLD_AT = frozenset({"/v1/alerts", "/v1/changes", "/v1/traces", "/v1/logs", "/v1/metrics"})
+PROBES = frozenset({"/livez", "/readyz"})
+METRICS = "/metrics"
+LOOKING = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Unauthorized(Problem):
+    """Nobody knows who asks. Only bearer is offered: of basic, a browser would keep the password and use it for any
+    page.
+    """
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(401, detail)
+        self.headers = {"WWW-Authenticate": 'Bearer realm="hypocenter"'}
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """Closed, who shows no token may only probe, and see the metrics where these are open. ``open``, everybody may do
+    everything who asks for this machine by a name of its own: so no page in a browser comes in by another name that
+    leads here.
+    """
+
+    tokens: TokenFile | None = None
+    open: bool = False
+    metrics_open: bool = False
+    tenant_header: str = "X-Scope-OrgID"
+    tenant_label: str = ""
+
+    def needed(self, method: str, path: str) -> Scope | None:
+        """What is needed for that; None is needed for nothing. What is not known here needs the most."""
+        if path in PROBES or (path == METRICS and self.metrics_open):
+            return None
+        if method in LOOKING:
+            return Scope.READ
+        return Scope.INGEST if path in TOLD_AT else Scope.OPERATE
+
+    def let_in(self, method: str, path: str, headers: Headers) -> Caller:
+        """Who asks. Raises `Problem`: 401 for who is not known, 403 for what they may not, 400 for no tenant's name."""
+        scope = self.needed(method, path)
+        if scope is None:
+            return self._prober(headers)
+        caller = self._known(headers)
+        if scope not in caller.scopes:
+            raise Problem(403, f"the token {caller.name} lacks the scope {scope}")
+        if method not in LOOKING and headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+            raise Problem(403, "a page of another site asks")
+        return caller
+
+    def tenant_of(self, caller: Caller, labels: Mapping[str, str]) -> str:
+        """Whose an alert is: where a label tells and the caller may name any tenant, that one's."""
+        told = labels.get(self.tenant_label, "") if self.tenant_label and caller.chooses else ""
+        return told if TENANT.fullmatch(told) else caller.tenant
+
+    def _prober(self, headers: Headers) -> Caller:
+        """A stranger may probe; who is known sees more."""
+        try:
+            return self._known(headers)
+        except Problem:
+            return Caller(ANYONE, "", frozenset())
+
+    def _known(self, headers: Headers) -> Caller:
+        if self.open:
+            if not _is_local(headers.get("host", "")):
+                raise Problem(421, "without tokens only requests to a name of this machine, as localhost, are answered")
+            return self._in_the_name_of(ANYONE, ANY_TENANT, frozenset(Scope), headers)
+        presented = _presented(headers.get("authorization", ""))
+        if not presented:
+            raise Unauthorized("a token is needed: Authorization: Bearer, or as the password of Basic")
+        token = self.tokens and self.tokens.find(presented)
+        if token is None:
+            raise Unauthorized("this token is not known")
+        return self._in_the_name_of(token.name, token.tenant, token.scopes, headers)
+
+    def _in_the_name_of(self, name: str, tenant: str, scopes: frozenset[Scope], headers: Headers) -> Caller:
+        told = headers.get(self.tenant_header, "")
+        if told and not TENANT.fullmatch(told):
+            raise Problem(400, f"{self.tenant_header}: is no name of a tenant")
+        if tenant == ANY_TENANT:
+            return Caller(name, told, scopes, chooses=not told)
+        if told not in ("", tenant):
+            raise Problem(403, f"the token {name} does not speak for that tenant")
+        return Caller(name, tenant, scopes)
+
+
+def _presented(authorization: str) -> str:
+    """The token in the header's value, "" if there is none."""
+    kind, _, value = authorization.strip().partition(" ")
+    match kind.lower():
+        case "bearer":
+            return value.strip()
+        case "basic":
+            try:
+                return base64.b64decode(value.strip(), validate=True).decode().partition(":")[2]
+            except (binascii.Error, UnicodeDecodeError):
+                return ""
+        case _:
+            return ""
+
+
+_PORT = re.compile(r":\d*$")
+
+
+def _is_local(host: str) -> bool:
+    """Whether a Host header names this machine as it is known to itself."""
+    name = _PORT.sub("", host).strip("[]").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
