@@ -9,13 +9,14 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from opentelemetry.trace import Tracer
+from opentelemetry.trace import Span, SpanKind, Tracer
 
 from service.agent.answering import Bench, answer
 from service.agent.document import localization_document, step_document
 from service.agent.links import Links
 from service.agent.localize import Outcome
 from service.agent.transcript_json import to_dict
+from service.domain.localization import Localization
 from service.domain.transcript import Frame, Step
 from service.domain.window import Window
 from service.errors import HypocenterError, StoreError
@@ -23,7 +24,7 @@ from service.jobs.graph_json import graph_json
 from service.jobs.records import Claim, Ending, IncidentQuery, IncidentRecord, IncidentStatus, Lease, StoredStep
 from service.jobs.store import QUEUE, IncidentStore, LeaseLost
 from service.ports import Telemetry
-from service.telemetry import Meters, logger
+from service.telemetry import NAME, Meters, continued, logger, span
 from service.view.view import View
 from service.view.windows import Sighting, WindowPolicy
 
@@ -92,7 +93,9 @@ class Worker:
                 if claim is None:
                     await queue.next(IDLE_S)
                 else:
-                    await self._attempt(claim)
+                    with continued(self._tracer, claim.localization.traceparent):
+                        self._taken(claim)
+                        await self._attempt(claim)
 
     async def _claim(self) -> Claim | None:
         try:
@@ -101,6 +104,15 @@ class Worker:
             self._log.error("no work can be taken: %s", error)
             await asyncio.sleep(IDLE_S)
             return None
+
+    def _taken(self, claim: Claim) -> None:
+        """Tell how long it waited in the queue, which began in whatever process."""
+        queued, now = claim.localization, datetime.now(UTC)
+        if queued.attempts == 1:
+            self._meters.queue_seconds.observe(max(0.0, (now - queued.created_at).total_seconds()))
+        told = {"hypocenter.localization.id": queued.id, "hypocenter.attempt": queued.attempts}
+        with span("queue", told, SpanKind.CONSUMER, int(queued.created_at.timestamp() * 1e9)):
+            pass
 
     async def _attempt(self, claim: Claim) -> None:
         """One try at a localization. It ends in an answer, in a failure that is kept, or in other hands."""
@@ -136,8 +148,7 @@ class Worker:
 
     async def _answer(self, claim: Claim) -> None:
         """Localize, and store the answer under the lease."""
-        attributes = {"gen_ai.operation.name": "invoke_agent", "hypocenter.localization.id": claim.localization.id}
-        with self._tracer.start_as_current_span("invoke_agent hypocenter", attributes=attributes):
+        with span(f"invoke_agent {NAME}", _told(claim)) as active:
             steps = StepLog(self._store, claim.lease)
             sighting = await self._sighting(claim.incident)
             incident = self._windows.incident(sighting, datetime.now(UTC))
@@ -146,7 +157,10 @@ class Worker:
                 view, outcome = await answer(incident, bench, claim.localization.deadline_s, steps.note)
             await steps.written()
             await self._store.finish(claim.lease, _ending(claim, view, outcome, self._bench.links), datetime.now(UTC))
-        said = outcome.localization
+            self._answered(claim, outcome.localization, active)
+
+    def _answered(self, claim: Claim, said: Localization, active: Span) -> None:
+        active.set_attributes(_summary(said))
         self._meters.ended.labels("done", said.stop.value, said.ranked_by.value).inc()
         self._meters.seconds.observe(said.seconds)
         self._meters.steps.inc(said.usage.turns)
@@ -232,6 +246,27 @@ def _ending(claim: Claim, view: View, outcome: Outcome, links: Links) -> Ending:
 def _fields(claim: Claim, **more: object) -> dict[str, object]:
     ids = {"localization": claim.localization.id, "incident": claim.incident.id, "attempt": claim.localization.attempts}
     return {"fields": {**ids, **more}}
+
+
+def _told(claim: Claim) -> dict[str, str | int]:
+    return {
+        "gen_ai.operation.name": "invoke_agent",
+        "gen_ai.provider.name": NAME,
+        "gen_ai.agent.name": NAME,
+        "gen_ai.conversation.id": claim.localization.id,
+        "hypocenter.incident.id": claim.incident.id,
+        "hypocenter.attempt": claim.localization.attempts,
+    }
+
+
+def _summary(said: Localization) -> dict[str, str | int]:
+    return {
+        "gen_ai.request.model": said.model.name if said.model else "",
+        "gen_ai.usage.input_tokens": said.usage.prompt_tokens,
+        "gen_ai.usage.output_tokens": said.usage.completion_tokens,
+        "hypocenter.stop": said.stop.value,
+        "hypocenter.ranked_by": said.ranked_by.value,
+    }
 
 
 def _told_to_stop() -> bool:
