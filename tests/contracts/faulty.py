@@ -15,6 +15,7 @@ class Asked:
 
     target: str
     headers: dict[str, str]
+    body: bytes = b""
 
 
 Behaviour = Callable[[Asked, asyncio.StreamWriter], Awaitable[None]]
@@ -102,5 +103,5 @@ async def _request(reader: asyncio.StreamReader) -> Asked:
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")[:MOST_HEAD_BYTES]
     first, *lines = head.split("\r\n")
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines if line)}
-    await reader.readexactly(int(headers.get("content-length", "0")))
-    return Asked(first.split(" ")[1], headers)
+    body = await reader.readexactly(int(headers.get("content-length", "0")))
+    return Asked(first.split(" ")[1], headers, body)
