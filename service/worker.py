@@ -4,28 +4,42 @@ import asyncio
 import json
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from opentelemetry.trace import Span, SpanKind, Tracer
 
-from service.agent.answering import Bench, answer
+from service.agent.answering import Bench, Scene, look
 from service.agent.document import localization_document, step_document
-from service.agent.links import Links
 from service.agent.localize import Outcome
+from service.agent.rounds import OnStep
 from service.agent.transcript_json import to_dict
+from service.consultation import Asker, Consultation
+from service.domain.incident import Incident
 from service.domain.localization import Localization
 from service.domain.transcript import Frame, Step
 from service.domain.window import Window
 from service.errors import HypocenterError, StoreError
 from service.jobs.graph_json import graph_json
-from service.jobs.records import Claim, Ending, IncidentQuery, IncidentRecord, IncidentStatus, Lease, StoredStep
+from service.jobs.lateness import Lateness
+from service.jobs.records import (
+    NO_LIMITS,
+    Claim,
+    Ending,
+    IncidentQuery,
+    IncidentRecord,
+    IncidentStatus,
+    Lease,
+    Limits,
+    Reason,
+    StoredStep,
+)
+from service.jobs.step_log import StepLog
 from service.jobs.store import QUEUE, IncidentStore, LeaseLost
 from service.ports import Telemetry
 from service.telemetry import NAME, Meters, continued, logger, span
-from service.view.view import View
 from service.view.windows import Sighting, WindowPolicy
 
 IDLE_S = 1.0
@@ -38,23 +52,34 @@ NEIGHBOURS = 50
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How many localizations at once, how long a lease holds, how long they may take to end when told to stop, and
-    how soon one that raised is tried again: after ``retry_s``, growing with the square of the attempts.
+    """How many incidents are looked at at once, how long a lease holds, how long they may take to end when told to
+    stop, and how soon one that raised is tried again: after ``retry_s``, growing with the square of the attempts. What
+    has its interim answer and waits for the model's is no longer looked at; ``limits`` count it.
     """
 
     at_once: int = 2
     lease_s: float = 6.0
     drain_s: float = 10.0
     retry_s: float = 1.0
+    limits: Limits = NO_LIMITS
+    lateness: Lateness = field(default_factory=Lateness)
 
 
 TelemetryOf = Callable[[str], AbstractAsyncContextManager[Telemetry]]
 """Lends the telemetry of a tenant, for as long as one of its incidents is looked at."""
 
+Tell = Callable[[Claim, Localization], Sequence[str]]
+"""Names the targets that are told an answer."""
+
+
+def _nobody(_claim: Claim, _said: Localization) -> Sequence[str]:
+    return ()
+
 
 class Worker:
     """Works on the store's localizations. Any number of workers, in any processes, may share a store. What an incident
-    sees is lent by ``telemetry_of`` its tenant; without it, all see that of the bench.
+    sees is lent by ``telemetry_of`` its tenant; without it, all see that of the bench. Whether the bench's model is
+    asked, the ``consultation`` decides; without one it always is. Who is told an answer, ``tell`` names.
     """
 
     def __init__(
@@ -66,27 +91,32 @@ class Worker:
         meters: Meters,
         tracer: Tracer,
         telemetry_of: TelemetryOf | None = None,
+        consultation: Consultation | None = None,
+        tell: Tell = _nobody,
     ) -> None:
         self._store = store
         self._bench = bench
-        self._telemetry_of = telemetry_of or (lambda _tenant: nullcontext(bench.telemetry))
+        self._telemetry_of: TelemetryOf = telemetry_of or (lambda _tenant: nullcontext(bench.telemetry))
+        self._consultation = consultation
+        self._tell = tell
         self._windows = windows
         self._pace = pace
         self._meters = meters
         self._tracer = tracer
         self._log = logger("worker")
         self._owner = _new_owner()
+        self._attempts: set[asyncio.Task[None]] = set()
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Work until told to stop; then end what is under way, or hand it back after ``drain_s``."""
         async with asyncio.TaskGroup() as group:
-            slots = [group.create_task(self._slot(stopping)) for _ in range(self._pace.at_once)]
+            slots = [group.create_task(self._slot(stopping, group)) for _ in range(self._pace.at_once)]
             await stopping.wait()
-            _, late = await asyncio.wait(slots, timeout=self._pace.drain_s)
-            for slot in late:
-                slot.cancel()
+            await asyncio.wait({*slots, *self._attempts}, timeout=self._pace.drain_s)
+            for late in (*slots, *self._attempts):
+                late.cancel()
 
-    async def _slot(self, stopping: asyncio.Event) -> None:
+    async def _slot(self, stopping: asyncio.Event, group: asyncio.TaskGroup) -> None:
         with self._store.watch(QUEUE) as queue:
             while not stopping.is_set():
                 claim = await self._claim()
@@ -95,11 +125,19 @@ class Worker:
                 else:
                     with continued(self._tracer, claim.localization.traceparent):
                         self._taken(claim)
-                        await self._attempt(claim)
+                        await self._begin(claim, group)
+
+    async def _begin(self, claim: Claim, group: asyncio.TaskGroup) -> None:
+        """Begin an attempt, and return when there is time for the next."""
+        free = asyncio.Event()
+        attempt = group.create_task(self._attempt(claim, free))
+        self._attempts.add(attempt)
+        attempt.add_done_callback(self._attempts.discard)
+        await free.wait()
 
     async def _claim(self) -> Claim | None:
         try:
-            return await self._store.claim(self._owner, self._pace.lease_s, datetime.now(UTC))
+            return await self._store.claim(self._owner, self._pace.lease_s, datetime.now(UTC), self._pace.limits)
         except StoreError as error:
             self._log.error("no work can be taken: %s", error)
             await asyncio.sleep(IDLE_S)
@@ -114,9 +152,11 @@ class Worker:
         with span("queue", told, SpanKind.CONSUMER, int(queued.created_at.timestamp() * 1e9)):
             pass
 
-    async def _attempt(self, claim: Claim) -> None:
-        """One try at a localization. It ends in an answer, in a failure that is kept, or in other hands."""
-        work = asyncio.create_task(self._answer(claim))
+    async def _attempt(self, claim: Claim, free: asyncio.Event) -> None:
+        """One try at a localization. It ends in an answer, dropped, in a failure that is kept, or in other hands;
+        ``free`` is set as soon as it is no longer looked at.
+        """
+        work = asyncio.create_task(self._answer(claim, free))
         keeper = asyncio.create_task(self._keep(claim.lease, work))
         try:
             await work
@@ -133,6 +173,7 @@ class Worker:
             await self._failed(claim, error)
         finally:
             keeper.cancel()
+            free.set()
 
     async def _keep(self, lease: Lease, work: "asyncio.Task[None]") -> None:
         """Renew the lease while the work goes on; without it, the work stops."""
@@ -146,18 +187,54 @@ class Worker:
             except StoreError as error:
                 self._log.warning("lease not renewed: %s", error)
 
-    async def _answer(self, claim: Claim) -> None:
-        """Localize, and store the answer under the lease."""
+    async def _answer(self, claim: Claim, free: asyncio.Event) -> None:
+        """Localize, unless it is too late, and store the answer under the lease."""
         with span(f"invoke_agent {NAME}", _told(claim)) as active:
-            steps = StepLog(self._store, claim.lease)
-            sighting = await self._sighting(claim.incident)
-            incident = self._windows.incident(sighting, datetime.now(UTC))
-            async with self._telemetry_of(incident.tenant) as telemetry:
-                bench = replace(self._bench, telemetry=telemetry)
-                view, outcome = await answer(incident, bench, claim.localization.deadline_s, steps.note)
-            await steps.written()
-            await self._store.finish(claim.lease, _ending(claim, view, outcome, self._bench.links), datetime.now(UTC))
-            self._answered(claim, outcome.localization, active)
+            now = datetime.now(UTC)
+            incident = self._windows.incident(await self._sighting(claim.incident), now)
+            late = self._pace.lateness.reason(claim, incident.window, now)
+            if late:
+                await self._drop(claim, late)
+            else:
+                self._answered(claim, await self._localize(claim, incident, free), active)
+
+    async def _localize(self, claim: Claim, incident: Incident, free: asyncio.Event) -> Localization:
+        steps = StepLog(self._store, claim.lease)
+
+        def on_step(frame: Frame, step: Step) -> None:
+            steps.note(StoredStep(step.number, json.dumps(step_document(frame, step))))
+
+        async with self._telemetry_of(incident.tenant) as telemetry:
+            bench = replace(self._bench, telemetry=telemetry)
+            scene = await look(incident, bench, claim.localization.deadline_s)
+        if self._consultation is None:
+            outcome = await scene.localize(bench.model, on_step)
+        else:
+            outcome = await self._consultation.answer(scene, self._asker(claim, scene, on_step, free))
+        await steps.written()
+        tell = self._tell(claim, outcome.localization)
+        await self._store.finish(claim.lease, _ending(claim, scene, outcome), datetime.now(UTC), tell)
+        return outcome.localization
+
+    def _asker(self, claim: Claim, scene: Scene, on_step: OnStep, free: asyncio.Event) -> Asker:
+        async def show(outcome: Outcome) -> None:
+            try:
+                await self._store.interim(claim.lease, _ending(claim, scene, outcome, "running"), datetime.now(UTC))
+            except StoreError as error:
+                self._log.warning("interim answer not shown: %s", error, extra=_fields(claim))
+            free.set()
+
+        async def still_helps() -> bool:
+            incident = await self._store.incident(claim.incident.tenant, claim.incident.id)
+            burns = incident is not None and incident.status is IncidentStatus.OPEN
+            return burns or claim.localization.reason is Reason.ASKED
+
+        return Asker(claim.incident.tenant, on_step, show, still_helps)
+
+    async def _drop(self, claim: Claim, reason: str) -> None:
+        await self._store.drop(claim.lease, reason, datetime.now(UTC))
+        self._meters.ended.labels("dropped", "", "").inc()
+        self._log.info("dropped: %s", reason, extra=_fields(claim))
 
     def _answered(self, claim: Claim, said: Localization, active: Span) -> None:
         active.set_attributes(_summary(said))
@@ -203,44 +280,10 @@ class Worker:
             self._meters.ended.labels(kept.status.value, "", "").inc()
 
 
-class StepLog:
-    """Writes steps to the store in the order in which they are made, without holding up who makes them."""
-
-    def __init__(self, store: IncidentStore, lease: Lease) -> None:
-        self._store = store
-        self._lease = lease
-        self._waiting: list[StoredStep] = []
-        self._writing: asyncio.Task[None] | None = None
-
-    def note(self, frame: Frame, step: Step) -> None:
-        """Take a step; it is written soon."""
-        self._waiting.append(StoredStep(step.number, json.dumps(step_document(frame, step))))
-        if self._writing is None or self._writing.done():
-            self._writing = asyncio.create_task(self._write_soon())
-
-    async def written(self) -> None:
-        """Return when all of them are in the store. Raises `LeaseLost` and `StoreError`."""
-        if self._writing is not None:
-            await self._writing
-        await self._write()
-
-    async def _write_soon(self) -> None:
-        try:
-            await self._write()
-        except (StoreError, LeaseLost) as error:  # `written` will try again, and say so if it is in vain
-            logger("worker").warning("steps wait: %s", error)
-
-    async def _write(self) -> None:
-        while self._waiting:
-            steps = tuple(self._waiting)
-            await self._store.add_steps(self._lease, steps)
-            del self._waiting[: len(steps)]
-
-
-def _ending(claim: Claim, view: View, outcome: Outcome, links: Links) -> Ending:
+def _ending(claim: Claim, scene: Scene, outcome: Outcome, status: str = "done") -> Ending:
     ids = {"id": claim.localization.id, "incident_id": claim.incident.id}
-    document = localization_document(outcome, **ids, links=links)
-    return Ending(json.dumps(document), json.dumps(to_dict(outcome.transcript)), graph_json(view.graph))
+    document = localization_document(outcome, **ids, status=status, links=scene.bench.links)
+    return Ending(json.dumps(document), json.dumps(to_dict(outcome.transcript)), graph_json(scene.view.graph))
 
 
 def _fields(claim: Claim, **more: object) -> dict[str, object]:

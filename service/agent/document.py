@@ -10,16 +10,19 @@ from service.domain.evidence import Evidence
 from service.domain.localization import Cause, ModelIdentity, Usage
 from service.domain.transcript import Frame, Step
 from service.domain.window import Window, rfc3339
+from service.evidence.redaction import redact
 from service.evidence.statement import statement
 
 SCHEMA_VERSION = "1"
+NOTE_LENGTH = 400
+QUERY_LENGTH = 1000
 
 
 def localization_document(
     outcome: Outcome, *, id: str, incident_id: str, status: str = "done", links: Links = NO_LINKS
 ) -> dict[str, object]:
-    """The answer; each piece of evidence with its link, where there are templates for one. ``query`` is empty until a
-    store says how it was asked.
+    """The answer; each piece of evidence with its link, where there are templates for one, and with what its server was
+    asked (PromQL, TraceQL, LogQL and the like), where one was.
     """
     said = outcome.localization
     return {
@@ -27,14 +30,14 @@ def localization_document(
         "id": id,
         "incident_id": incident_id,
         "status": status,
-        "stop": said.stop.value,
+        "stop": None if status == "running" else said.stop.value,
         "ranked_by": said.ranked_by.value,
         "model": None if said.model is None else _model(said.model),
         "unresolved": said.unresolved,
         "causes": [_cause(place, cause, outcome.window, links) for place, cause in enumerate(said.causes, start=1)],
         "seconds": round(said.seconds, 3),
         "usage": _usage(said.usage),
-        "notes": list(said.notes),
+        "notes": [redact(note, NOTE_LENGTH) for note in said.notes],
         "onset": None if outcome.onset is None else rfc3339(outcome.onset),
         "dropped": said.dropped,
     }
@@ -82,7 +85,7 @@ def _evidence(e: Evidence, window: Window, link: str) -> dict[str, object]:
         "component": e.component.name,
         "statement": statement(e),
         "window": [rfc3339(window.start), rfc3339(window.end)],
-        "query": "",
+        "query": redact(e.query, QUERY_LENGTH),
         "link": link,
     }
 
