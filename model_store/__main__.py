@@ -139,6 +139,7 @@ def ablate(
     run_dir: Annotated[Path, typer.Option("--run", metavar="DIR", help="A run that came to the stage's beginning.")],
     stage: Annotated[str, typer.Option(help="Which stage's reward is taken apart.")] = "rank",
     steps: Annotated[int | None, typer.Option(min=1, help="Of each variant; else as many as the stage has.")] = None,
+    rate: Annotated[float | None, typer.Option(min=0, help="Peak of the learning rate; else the stage's.")] = None,
     pools: Annotated[Path | None, typer.Option(metavar="DIR", help="Where pools lie; else in the run.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="Of the processor.")] = 2,
 ) -> None:
@@ -152,7 +153,7 @@ def ablate(
         print(line, flush=True)
 
     run = Run(read_recipe(recipe), run_dir, pools or run_dir / POOLS, threads, say)
-    for line in table(take_apart(run, stage, steps, say)):
+    for line in table(take_apart(run, stage, steps, rate, say)):
         print(line)
 
 

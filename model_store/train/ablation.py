@@ -40,8 +40,9 @@ class Row:
     papers: Sequence[Paper]
 
 
-def ablate(run: Run, stage: str, steps: int | None, say: Say) -> list[Row]:
-    """Learn the variants of one stage of a run, each of so many steps (else the stage's own), and let all sit its exam.
+def ablate(run: Run, stage: str, steps: int | None, rate: float | None, say: Say) -> list[Row]:
+    """Learn the variants of one stage of a run, each of so many steps at such a peak rate (else the stage's own), and
+    let all sit its exam. Few steps need a higher rate, to tell the variants apart.
 
     Raises `CallerError` for a stage that pays nothing, or whose start is not there.
     """
@@ -51,7 +52,8 @@ def ablate(run: Run, stage: str, steps: int | None, say: Say) -> list[Row]:
         raise CallerError(
             f"{stage}: is no stage of recipe {run.recipe.name} that pays for anything; there are {paying}"
         )
-    shorter = part if steps is None else part.model_copy(update={"steps": steps})
+    paced = part.rate if rate is None else part.rate.model_copy(update={"peak": rate})
+    shorter = part.model_copy(update={"steps": steps or part.steps, "rate": paced})
     sitting = run.sitting(part)
     rows = list[Row]()
     for label, network in _networks(run, shorter):

@@ -121,7 +121,7 @@ def test_a_stages_reward_is_taken_apart_part_by_part(straight: Path, place: Path
     part = RECIPE.stage("rank")
     assert isinstance(part, GrpoPart)
     assert [*variants(part)] == [WHOLE, *(f"without-{name}" for name in part.pay.weights)]
-    rows = ablate(run, "rank", 1, lambda line: None)
+    rows = ablate(run, "rank", 1, 1e-3, lambda line: None)
     assert [row.label for row in rows] == [START, *variants(part)]
     assert {len(row.papers) for row in rows} == {RECIPE.exam.pool.count}
     head, _, *lines = table(rows)
@@ -132,4 +132,4 @@ def test_a_stages_reward_is_taken_apart_part_by_part(straight: Path, place: Path
 def test_a_stage_that_pays_nothing_cannot_be_taken_apart(straight: Path, place: Path) -> None:
     run = Run(RECIPE, straight, place / "pools", 1, lambda line: None)
     with pytest.raises(CallerError, match="sft: is no stage of recipe smoke that pays"):
-        ablate(run, "sft", 1, lambda line: None)
+        ablate(run, "sft", 1, None, lambda line: None)
