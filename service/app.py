@@ -44,10 +44,11 @@ from service.wiring.asking import Asked
 from service.wiring.checkup import Report, examine
 from service.wiring.doors import connection_limits, open_doors, probe_doors, rate_limits
 from service.wiring.models import build_fusion, build_model, title
-from service.wiring.notify import examine_targets, open_targets
+from service.wiring.notify import examine_targets, open_targets, wanting
 from service.wiring.sources import NO_SOURCE, no_source, open_intakes, open_source
+from service.wiring.storms import build_call_paths, build_consultation, build_pace, severities_of
 from service.wiring.tenants import TenantSources, open_sources, settings_of
-from service.worker import Pace, Worker
+from service.worker import Worker
 
 VERSION = importlib.metadata.version("hypocenter")
 HTTP_GRACE_S = 5
@@ -74,12 +75,13 @@ async def serve(config: Path | None, options: Options) -> None:
         idle = settings.worker.at_once == 0
         worker = None if sources is None or idle else build_worker(settings, store, sources, meters, targets)
         intakes = open_intakes(settings.telemetry)
-        gateway = build_gateway(settings, doors, store, sources, meters, stopping)
+        paths = build_call_paths(settings.grouping, sources)
+        gateway = replace(build_gateway(settings, doors, store, sources, meters, stopping), kin_of=paths.of)
         server = _Server(_http_config(web_app(gateway, VERSION, intakes), connection_limits(settings.gateway)))
         if intakes is not None:
             closing.push_async_callback(intakes.close)
         with _listening(settings.host, settings.port) as listener:
-            also = [part.run(stopping) for part in (worker, courier, intakes) if part is not None]
+            also = [part.run(stopping) for part in (worker, courier, intakes, paths) if part is not None]
             await _until_stopped(server, listener, stopping, *also)
 
 
@@ -221,10 +223,11 @@ def build_worker(
         async with sources.lent(tenant) as source:
             yield with_told_changes(source.telemetry, store, tenant)
 
-    said, source = settings.worker, sources.shared
-    bench = build_bench(settings, source.telemetry)
-    pace = Pace(said.at_once, said.lease_s, said.drain_s)
-    return Worker(store, bench, source.windows, pace, meters, tracer(), telemetry_of)
+    bench, pace = build_bench(settings, sources.shared.telemetry), build_pace(settings)
+    consultation = build_consultation(settings.model, bench.model, meters)
+    return Worker(
+        store, bench, sources.shared.windows, pace, meters, tracer(), telemetry_of, consultation, wanting(targets)
+    )
 
 
 def build_courier(settings: Settings, store: IncidentStore, targets: Sequence[Target], meters: Meters) -> Courier:
@@ -250,6 +253,7 @@ def build_gateway(
         looking_at_once=said.connections // 2,
         telemetry_check=no_source if sources is None else sources.shared.check,
         model_name=title(settings.model),
+        severities=severities_of(settings.grouping),
         body_limit_bytes=said.body_limit_bytes,
         longest_wait_s=said.longest_wait_s,
         heartbeat_s=said.heartbeat_s,

@@ -1,8 +1,11 @@
+from typing import Any
+
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from service.gateway.audit import Audited
 from service.gateway.context import Gateway
+from service.gateway.documented import with_security
 from service.gateway.guarding import Guarded
 from service.gateway.measuring import Measured
 from service.gateway.problem import answer_with_problems
@@ -19,6 +22,11 @@ class Application(FastAPI):
         self.state.gateway = gateway
         self._gateway = gateway
         answer_with_problems(self)
+
+    def openapi(self) -> dict[str, Any]:
+        """The contract; behind closed doors with what each route needs."""
+        contract, doors = super().openapi(), self._gateway.doors
+        return contract if doors.open else with_security(contract, doors.needed)
 
     def build_middleware_stack(self) -> ASGIApp:
         """What a request passes, from the outside in."""

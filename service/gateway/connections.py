@@ -55,7 +55,8 @@ def bounded(limits: ConnectionLimits, protocol: type[H11Protocol] = PROTOCOL) ->
             super().connection_lost(exc)
 
         def _awaits_head(self) -> bool:
-            return self.cycle is None or self.cycle.response_complete
+            cycle: Any = self.cycle  # None before the first request, whatever its type says
+            return cycle is None or cycle.response_complete
 
         def _expect_head(self) -> None:
             if self._head_due is None:

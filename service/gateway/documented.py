@@ -1,9 +1,11 @@
 """What ``/openapi.json`` says beyond what the routes' signatures tell."""
 
+from collections.abc import Callable
 from typing import Any, cast
 
 from pydantic import BaseModel
 
+from service.gateway.callers import Scope
 from service.gateway.problem import MEDIA_TYPE
 
 Schema = dict[str, Any]
@@ -24,6 +26,19 @@ PROBLEMS: dict[int | str, Schema] = {
     "default": {"description": "What went wrong (RFC 9457).", "content": {MEDIA_TYPE: {"schema": PROBLEM}}}
 }
 """The answer of every route to everything that it cannot do."""
+
+
+SCHEMES = {"bearer": {"type": "http", "scheme": "bearer"}, "basic": {"type": "http", "scheme": "basic"}}
+
+
+def with_security(contract: Schema, needed: Callable[[str, str], Scope | None]) -> Schema:
+    """The contract, and with every operation which scope a token needs for it."""
+    contract.setdefault("components", {})["securitySchemes"] = SCHEMES
+    for path, operations in contract["paths"].items():
+        for method, operation in operations.items():
+            scope = needed(method.upper(), path)
+            operation["security"] = [] if scope is None else [{name: [scope.value]} for name in SCHEMES]
+    return contract
 
 
 def schema_of(model: type[BaseModel]) -> Schema:

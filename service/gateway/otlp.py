@@ -9,6 +9,7 @@ from starlette.requests import ClientDisconnect
 
 from service.errors import HypocenterError
 from service.gateway.callers import caller_of
+from service.gateway.documented import PROBLEMS
 from service.gateway.problem import LingeringResponse, Problem
 from service.stores.embedded.intake import Kind, Sent
 from service.stores.embedded.intakes import Intakes
@@ -24,27 +25,30 @@ PROTOBUF, JSON = "application/x-protobuf", "application/json"
 BODY_TIMEOUT_S = 10.0
 RETRY_AFTER_S = {429: 1, 503: 5}
 
-SCHEMA: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {PROTOBUF: {"schema": {"type": "string", "format": "binary"}}, JSON: {}},
-    }
+BINARY: dict[str, Any] = {PROTOBUF: {"schema": {"type": "string", "format": "binary"}}}
+SCHEMA: dict[str, Any] = {"requestBody": {"required": True, "content": {**BINARY, JSON: {}}}}
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {"description": "It is on the disk.", "content": {**BINARY, JSON: {}}},
+    "default": {
+        "description": "What went wrong: OTLP's Status, or a problem where it is not about telemetry.",
+        "content": {**BINARY, JSON: {}, **PROBLEMS["default"]["content"]},
+    },
 }
 
 
-@router.post("/v1/traces", openapi_extra=SCHEMA)
+@router.post("/v1/traces", response_class=Response, responses=ANSWERS, openapi_extra=SCHEMA)
 async def take_traces(request: Request) -> Response:
     """Take an ExportTraceServiceRequest; 200 says that its spans are on the disk."""
     return await _answer(request, Kind.TRACES)
 
 
-@router.post("/v1/logs", openapi_extra=SCHEMA)
+@router.post("/v1/logs", response_class=Response, responses=ANSWERS, openapi_extra=SCHEMA)
 async def take_logs(request: Request) -> Response:
     """Take an ExportLogsServiceRequest; 200 says that its records are on the disk."""
     return await _answer(request, Kind.LOGS)
 
 
-@router.post("/v1/metrics", openapi_extra=SCHEMA)
+@router.post("/v1/metrics", response_class=Response, responses=ANSWERS, openapi_extra=SCHEMA)
 async def take_metrics(request: Request) -> Response:
     """Take an ExportMetricsServiceRequest; 200 says that its points are on the disk."""
     return await _answer(request, Kind.METRICS)

@@ -14,7 +14,7 @@ PLACE = "{tenant}"
 """In a server's ``tenant``: the incident's."""
 
 MOST = 100
-"""Adapters are kept of so many tenants, and of those who are being looked at."""
+"""Adapters are kept of so many tenants, or of as many as are being looked at."""
 
 
 def settings_of(settings: Settings, tenant: str) -> Settings:
@@ -47,6 +47,7 @@ class TenantSources:
     settings: Settings
     shared: Source
     open: Callable[[Settings], Source | None] = open_source
+    most: int = MOST
     _opened: dict[str, _Opened] = field(default_factory=dict[str, _Opened])
 
     @asynccontextmanager
@@ -58,7 +59,7 @@ class TenantSources:
             yield opened.source
         finally:
             opened.users -= 1
-            await self._close_unused(MOST)
+            await self._close_unused(self.most)
 
     async def aclose(self) -> None:
         """Close them; nobody uses one any more."""

@@ -1,11 +1,16 @@
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
+from uvicorn.server import ServerState
 
 from service.gateway.context import Check, Gateway
 from service.gateway.web import web_app
@@ -94,6 +99,18 @@ def grafana_body(service: str) -> Body:
         "silenceURL": "http://grafana/silence",
     }
     return body
+
+
+@asynccontextmanager
+async def serving(app: FastAPI, protocol: Any = AutoHTTPProtocol) -> AsyncGenerator[int]:
+    """The app on a free port of this machine."""
+    config, state = uvicorn.Config(app, http=protocol, lifespan="off", log_config=None), ServerState()
+    config.load()
+    server = await asyncio.get_running_loop().create_server(
+        lambda: protocol(config=config, server_state=state, app_state={}), "127.0.0.1", 0
+    )
+    async with server:
+        yield server.sockets[0].getsockname()[1]
 
 
 RESULT = """{"schema_version": "1", "id": "ID", "incident_id": "INC", "status": "done", "stop": "answered",

@@ -1,39 +1,21 @@
 """On real sockets: what a server is asked before there is a request."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import cast
 
 import pytest
-import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.server import ServerState
 
 from service.gateway.connections import ConnectionLimits, bounded
 from service.gateway.context import Gateway
 from service.gateway.web import web_app
+from tests.gateway.conftest import serving
 
 pytestmark = pytest.mark.anyio
 
-PATIENCE_S = 60
-PARSERS = [H11Protocol, HttpToolsProtocol]
+PARSERS = [H11Protocol, cast("type[H11Protocol]", HttpToolsProtocol)]
 LIVEZ = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n"
-
-
-@asynccontextmanager
-async def serving(gateway: Gateway, limits: ConnectionLimits, parser: Any) -> AsyncGenerator[int]:
-    """The gateway on a free port of this machine."""
-    protocol: Any = bounded(limits, cast("type[H11Protocol]", parser))
-    config = uvicorn.Config(web_app(gateway, "0"), http=protocol, lifespan="off", log_config=None)
-    config.load()
-    state = ServerState()
-    server = await asyncio.get_running_loop().create_server(
-        lambda: protocol(config=config, server_state=state, app_state={}), "127.0.0.1", 0
-    )
-    async with server, asyncio.timeout(PATIENCE_S):
-        yield server.sockets[0].getsockname()[1]
 
 
 async def answer_to(port: int, *pieces: bytes) -> str:
@@ -49,8 +31,8 @@ async def answer_to(port: int, *pieces: bytes) -> str:
 
 
 @pytest.mark.parametrize("parser", PARSERS)
-async def test_a_head_that_is_too_long_is_refused(gateway: Gateway, parser: Any) -> None:
-    async with serving(gateway, ConnectionLimits(header_bytes=2000), parser) as port:
+async def test_a_head_that_is_too_long_is_refused(gateway: Gateway, parser: type[H11Protocol]) -> None:
+    async with serving(web_app(gateway, "0"), bounded(ConnectionLimits(header_bytes=2000), parser)) as port:
         answer = await answer_to(port, LIVEZ, b"X-Long: " + 3000 * b"x")
     assert answer.startswith("HTTP/1.1 431 ")
     assert "application/problem+json" in answer
@@ -59,23 +41,25 @@ async def test_a_head_that_is_too_long_is_refused(gateway: Gateway, parser: Any)
 @pytest.mark.parametrize("parser", PARSERS)
 @pytest.mark.parametrize("pieces", [(), (LIVEZ,), (b"GET",)])
 async def test_a_head_that_does_not_come_is_not_waited_for(
-    gateway: Gateway, parser: Any, pieces: tuple[bytes, ...]
+    gateway: Gateway, parser: type[H11Protocol], pieces: tuple[bytes, ...]
 ) -> None:
-    async with serving(gateway, ConnectionLimits(header_s=0.1), parser) as port:
+    async with serving(web_app(gateway, "0"), bounded(ConnectionLimits(header_s=0.1), parser)) as port:
         assert (await answer_to(port, *pieces)).startswith("HTTP/1.1 408 ")
 
 
 @pytest.mark.parametrize("parser", PARSERS)
-async def test_a_head_that_comes_in_pieces_is_read_and_the_next_one_too(gateway: Gateway, parser: Any) -> None:
+async def test_a_head_that_comes_in_pieces_is_read_and_the_next_one_too(
+    gateway: Gateway, parser: type[H11Protocol]
+) -> None:
     last = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-    async with serving(gateway, ConnectionLimits(), parser) as port:
+    async with serving(web_app(gateway, "0"), bounded(ConnectionLimits(), parser)) as port:
         answer = await answer_to(port, LIVEZ[:7], LIVEZ[7:], b"\r\n", last)
     assert answer.count("HTTP/1.1 200 ") == 2
 
 
 @pytest.mark.parametrize("parser", PARSERS)
-async def test_one_connection_too_many_is_told_to_come_again(gateway: Gateway, parser: Any) -> None:
-    async with serving(gateway, ConnectionLimits(at_once=2), parser) as port:
+async def test_one_connection_too_many_is_told_to_come_again(gateway: Gateway, parser: type[H11Protocol]) -> None:
+    async with serving(web_app(gateway, "0"), bounded(ConnectionLimits(at_once=2), parser)) as port:
         others = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
         refused = await answer_to(port)
         assert refused.startswith("HTTP/1.1 503 ")

@@ -78,6 +78,7 @@ NEEDED = [
     ("GET", "/v1/localizations/{localization_id}/events", "read"),
     ("GET", "/v1/localizations/{localization_id}/transcript", "read"),
     ("GET", "/v1/localizations/{localization_id}/verdict", "read"),
+    ("GET", "/v1/localizations/{localization_id}/deliveries", "read"),
     ("GET", "/metrics", "read"),
     ("GET", "/openapi.json", "read"),
 ]
@@ -105,6 +106,8 @@ async def test_every_route_is_in_that_list(client: httpx.AsyncClient, keys: Keys
     contract = (await client.get("/openapi.json", headers=keys.make("reader", Scope.READ))).json()
     routes = {(method.upper(), path) for path, methods in contract["paths"].items() for method in methods}
     assert routes - {(method, path) for method, path, _ in NEEDED} == {("GET", "/livez"), ("GET", "/readyz")}
+    for method, path, scope in NEEDED[:-1]:
+        assert {"bearer": [scope]} in contract["paths"][path][method.lower()]["security"]
 
 
 @given(method=st.text(min_size=1), path=st.text().filter(lambda path: not path.startswith(("/livez", "/readyz"))))
@@ -212,7 +215,7 @@ async def test_another_tenants_ids_are_404_on_every_route(
     nobody = keys.make("nobody")
     ids = await ids_of(client, shop, answer_next)
     by_id = [(method, path) for method, path, _ in NEEDED if "{" in path]
-    assert len(by_id) == 7
+    assert len(by_id) == 8
     for method, path in by_id:
         url = path_with(path, ids["incident_id"] if "incident_id" in path else ids["localization_id"])
         body = {"causes": []} if method == "PUT" else None
