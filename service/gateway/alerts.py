@@ -34,9 +34,14 @@ async def take_alerts(body: JsonBody, parts: AGateway, caller: ACaller) -> JSONR
     receipts: list[Receipt] = []
     for tenant, alerts in _by_tenant(group, parts.doors, caller).items():
         notification = Notification(
-            tenant, group.group_key, alerts, all_ended=group.status == "resolved", traceparent=traceparent()
+            tenant,
+            group.group_key,
+            alerts,
+            all_ended=group.status == "resolved",
+            traceparent=traceparent(),
+            severities=parts.severities,
         )
-        receipts += await parts.store.accept(notification, parts.now())
+        receipts += await parts.store.accept(notification, parts.now(), parts.kin_of(tenant))
     for alert in group.alerts:
         parts.meters.alerts.labels("firing" if alert.firing else "resolved").inc()
     for receipt in receipts:

@@ -12,6 +12,8 @@ from opentelemetry.trace import Tracer
 from service.gateway.bodies import read_body
 from service.gateway.doors import Doors
 from service.gateway.rate_limit import RateLimits
+from service.jobs.kin import NO_KIN, Kin
+from service.jobs.priority import STANDARD, Severities
 from service.jobs.store import IncidentStore
 from service.telemetry import Meters, tracer
 
@@ -22,6 +24,10 @@ class Check:
 
     ok: bool
     found: str
+
+
+def _no_kin(_tenant: str) -> Kin:
+    return NO_KIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,8 @@ class Gateway:
     model_name: str
     doors: Doors = field(default_factory=lambda: Doors(open=True))
     rates: RateLimits = field(default_factory=RateLimits)
+    kin_of: Callable[[str], Kin] = _no_kin
+    severities: Severities = STANDARD
     looking_at_once: int = 250
     body_limit_bytes: int = 1_000_000
     body_timeout_s: float = 10.0

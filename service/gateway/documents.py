@@ -35,8 +35,8 @@ def incident_document(incident: IncidentRecord) -> dict[str, object]:
 
 
 def localization_state(localization: LocalizationRecord) -> dict[str, Any]:
-    """The answer once there is one; until then, and without one, how far it is."""
-    if localization.status is JobStatus.DONE:
+    """The answer, also one that a better may yet replace; until there is one, and without one, how far it is."""
+    if localization.result and localization.status in (JobStatus.RUNNING, JobStatus.DONE):
         answer: dict[str, Any] = json.loads(localization.result)
         return answer
     return {

@@ -1,7 +1,8 @@
 """The steps of a localization as server-sent events.
 
 Each step is an event whose id is its number; after the last one comes ``end`` with the localization, whose id is the
-number of steps. So ``Last-Event-ID`` says exactly what a client has seen, and one that has seen the end gets 204, which
+number of steps. An answer that a better one may replace is an event ``interim`` without an id: who comes back is told
+again. So ``Last-Event-ID`` says exactly what a client has seen, and one that has seen the end gets 204, which
 stops an EventSource. Between events a comment keeps the connection alive.
 """
 
@@ -18,6 +19,7 @@ from service.gateway.callers import ACaller
 from service.gateway.context import AGateway, Gateway
 from service.gateway.documents import found, localization_state
 from service.gateway.problem import Problem
+from service.jobs.records import JobStatus
 from service.telemetry import logger
 
 router = APIRouter(tags=["localizations"])
@@ -55,7 +57,7 @@ async def _unbroken(events: AsyncIterator[str]) -> AsyncIterator[str]:
 
 
 async def _events(parts: Gateway, tenant: str, localization_id: str, seen: int) -> AsyncIterator[str]:
-    spoken_at = time.monotonic()
+    spoken_at, interim = time.monotonic(), ""
     with parts.store.watch(localization_id) as watch:
         while not parts.stopping.is_set():
             # In this order: the steps of what has ended by now are all there to be read.
@@ -68,6 +70,9 @@ async def _events(parts: Gateway, tenant: str, localization_id: str, seen: int) 
             if record.status.ended:
                 yield _event(record.steps, "end", json.dumps(localization_state(record)))
                 return
+            if record.status is JobStatus.RUNNING and record.result != interim:
+                interim = record.result
+                yield f"event: interim\ndata: {json.dumps(localization_state(record))}\n\n"
             if time.monotonic() - spoken_at >= parts.heartbeat_s:
                 yield HEARTBEAT
                 spoken_at = time.monotonic()

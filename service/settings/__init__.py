@@ -17,6 +17,7 @@ from service.settings.doors import DoorsSettings
 from service.settings.groups import (
     BudgetSettings,
     GatewaySettings,
+    GroupingSettings,
     ModelSettings,
     Settings,
     TelemetrySettings,
@@ -34,6 +35,7 @@ __all__ = [
     "DoorsSettings",
     "FamilySettings",
     "GatewaySettings",
+    "GroupingSettings",
     "LabelSettings",
     "LinksSettings",
     "LogsSettings",

@@ -14,7 +14,7 @@ from service.settings.backends import (
 from service.settings.doors import DoorsSettings
 from service.settings.links import LinksSettings
 from service.settings.notify import Targets
-from service.settings.values import Address, Group, Seconds
+from service.settings.values import Address, Group, Seconds, SeverityWords
 
 
 class ModelSettings(Group):
@@ -30,6 +30,19 @@ class ModelSettings(Group):
     """Who serves the model: any OpenAI-compatible server; one that could run in this process is served by vLLM then."""
     api_key_file: Path | None = None
     timeout_s: Seconds = 30.0
+    at_once: Annotated[int, Field(ge=1, le=256)] = 2
+    """Localizations of this process that ask the model at the same time; others wait, and have a statistical answer."""
+    waiting: Annotated[int, Field(ge=0, le=10_000)] = 16
+    """Of those, how many wait for the model; more have only the statistical answer."""
+    slow_s: Seconds = 10.0
+    """While a round takes the model longer, one localization at a time asks it."""
+    interim_s: Seconds = 1.0
+    """While the model thinks for longer, the statistical answer is shown."""
+    tokens_per_hour: Annotated[int, Field(ge=0)] = 0
+    """What the model may read and write for one tenant, by this process; 0 is no limit."""
+    failures: Annotated[int, Field(ge=1, le=100)] = 3
+    """After so many rounds in a row that failed, it is left alone for ``rest_s``; then one localization tries."""
+    rest_s: Seconds = 30.0
 
 
 class BudgetSettings(Group):
@@ -69,6 +82,23 @@ class WorkerSettings(Group):
     lease_s: Seconds = 6.0
     drain_s: Seconds = 10.0
     """How long a localization may take to end when the process is told to."""
+    at_once_in_all: Annotated[int, Field(ge=0)] = 0
+    """Localizations at the same time of all workers of the store, with those that wait for a model; 0 is no limit."""
+    at_once_of_tenant: Annotated[int, Field(ge=0)] = 0
+    late_s: Seconds = 900.0
+    """One that waited for longer is dropped if its incident was resolved meanwhile."""
+    telemetry_s: Annotated[float, Field(gt=0, le=366 * 86_400, allow_inf_nan=False)] = 48 * 3600.0
+    """How long the servers keep telemetry: of older incidents nothing could be said, and they are dropped."""
+
+
+class GroupingSettings(Group):
+    """Which alerts are one incident, and how they say how severe they are."""
+
+    join_s: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] = 300.0
+    """For how long after an incident opened, others on its call path join it; 0: none ever does."""
+    severity_label: Annotated[str, Field(min_length=1)] = "severity"
+    severities: SeverityWords = Field(default_factory=dict)
+    """Words of one's own, ``{ p1 = "critical" }``, beside critical, page, error, high, warning, info and the like."""
 
 
 class WindowSettings(Group):
@@ -109,6 +139,7 @@ class Settings(Group):
     gateway: GatewaySettings = GatewaySettings()
     doors: DoorsSettings = DoorsSettings()
     worker: WorkerSettings = WorkerSettings()
+    grouping: GroupingSettings = GroupingSettings()
     windows: WindowSettings = WindowSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     traces: TracesSettings = TracesSettings()

@@ -1,7 +1,7 @@
 """What values of settings may be, and how an environment variable has them."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -32,6 +32,8 @@ def _paired(told: object) -> object:
 
 Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
 """A list, or one text with commas between, as an environment has it."""
+
+SeverityWords = Annotated[dict[str, Literal["critical", "error", "warning", "info"]], BeforeValidator(_paired)]
 
 _HeaderName = Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")]
 _HeaderValue = Annotated[str, Field(pattern=r"^[\x20-\x7e]*$")]
