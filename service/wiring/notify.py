@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
 
@@ -28,8 +29,10 @@ REQUESTS = 2
 """So many does a receiver make at most, one after the other."""
 
 
-def open_targets(settings: Mapping[str, NotifySettings], backends: Backends) -> tuple[Target, ...]:
-    """All that are set. Raises `SettingsError` where one cannot be used."""
+def open_targets(settings: Mapping[str, NotifySettings], closing: AsyncExitStack) -> tuple[Target, ...]:
+    """All that are set, with connections until the stack is left. Raises `SettingsError` where one cannot be used."""
+    backends = Backends()
+    closing.push_async_callback(backends.aclose)
     return tuple(_target(name, said, backends) for name, said in settings.items())
 
 
