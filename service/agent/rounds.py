@@ -22,6 +22,7 @@ from service.domain.move import Investigate, Malformed, Move, PrintResults, Repo
 from service.domain.transcript import Frame, Step, Transcript
 from service.errors import ModelError
 from service.ports import ChatModel, ChatReply, ChatRequest
+from service.telemetry import span
 from service.tools.rendering import Rendering, rendering_of
 from service.tools.search import Answer
 from service.tools.specs import INVESTIGATE, PRINT_RESULTS, REPORT_VERDICT, SIGNAL_OF, TOOLS
@@ -153,7 +154,13 @@ class _Rounds:
         """What comes back on a move; nothing yet where the frame now sleeps, nothing at all where it has ended."""
         match move:
             case ToolCall():
-                return self.desk.search(turn.frame, move)
+                told = {
+                    "gen_ai.operation.name": "execute_tool",
+                    "gen_ai.tool.name": move.tool,
+                    "gen_ai.tool.type": "function",
+                }
+                with span(f"execute_tool {move.tool}", {**told, "hypocenter.frame": turn.frame.id}):
+                    return self.desk.search(turn.frame, move)
             case Investigate():
                 return self._descend(turn.frame, move)
             case ReportVerdict():

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from service.errors import ModelError
 from service.ports import ChatReply, ChatRequest
+from service.telemetry import calling
 
 _REFUSED: Final = frozenset({400, 404, 405, 415, 422, 501})
 """Answers by which a server says that it does not know what it was asked for, rather than that it is in trouble."""
@@ -99,8 +100,10 @@ class ModelServer:
     async def fetch(self, client: httpx.AsyncClient, method: str, path: str, body: Mapping[str, Any] | None) -> bytes:
         """The body of a successful answer. Raises `Refusal` where another form of the request may be taken."""
         try:
-            async with client.stream(method, path, json=body) as response:
-                content = await self._read(response)
+            with calling("model", method, f"{self._base}{path}") as call:
+                async with client.stream(method, path, json=body, headers=call.headers) as response:
+                    call.answered(response.status_code)
+                    content = await self._read(response)
         except httpx.HTTPError as error:
             raise ModelError(f"the model server {self.host} failed: {type(error).__name__} {error}".rstrip()) from error
         if response.is_success:

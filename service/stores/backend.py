@@ -16,10 +16,11 @@ from typing import Any, Final, TypeVar
 import httpx
 from pydantic import TypeAdapter, ValidationError
 
+from service.breaker import Breaker, BreakerState
 from service.errors import BackendError
 from service.stores.access import Access, Certificates
-from service.stores.breaker import Breaker
 from service.stores.validation import first_fault, printable
+from service.telemetry import calling
 
 T = TypeVar("T")
 
@@ -38,10 +39,13 @@ LONGEST_LINE: Final = 300
 
 @dataclass(slots=True)
 class Spent:
-    """What a backend was asked so far: requests, retries among them, and bytes of their answers, unpacked."""
+    """What a backend was asked so far: requests, retries among them, bytes of their answers, unpacked, and questions
+    that it failed to answer as it should.
+    """
 
     requests: int = 0
     bytes: int = 0
+    failures: int = 0
 
 
 class Backend:
@@ -67,6 +71,11 @@ class Backend:
         self._certificates = Certificates(access)
         self._line: _Line | None = None
 
+    @property
+    def left_alone(self) -> bool:
+        """Whether it failed so often in a row that it is not asked for a while."""
+        return self._breaker.state is not BreakerState.CLOSED
+
     async def ask(
         self,
         method: str,
@@ -89,7 +98,11 @@ class Backend:
         given = {name: value for name, value in asked.items() if value is not None}
         if (rests_s := self._breaker.rests_s()) > 0:
             raise self.failure(f"is not asked for {rests_s:.0f} s: it failed too often in a row")
-        return await self._bounded(_Question(method, path, given, headers or {}, retry, missing_ok))
+        try:
+            return await self._bounded(_Question(method, path, given, headers or {}, retry, missing_ok))
+        except BackendError:
+            self.spent.failures += 1
+            raise
 
     async def told(
         self,
@@ -179,9 +192,12 @@ class Backend:
         self.spent.requests += 1
         url = self.access.url.rstrip("/") + question.path
         try:
-            async with client.stream(question.method, url, headers=headers, **question.given) as response:
-                self.clock_ahead_s = _ahead_s(response)
-                return await self._answer(response, question)
+            with calling(self.name, question.method, url) as call:
+                headers |= call.headers
+                async with client.stream(question.method, url, headers=headers, **question.given) as response:
+                    call.answered(response.status_code)
+                    self.clock_ahead_s = _ahead_s(response)
+                    return await self._answer(response, question)
         except httpx.HTTPError as error:
             raise self._broken(error) from None
         except (httpx.InvalidURL, UnicodeError):

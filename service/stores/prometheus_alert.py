@@ -13,7 +13,7 @@ from service.stores.validation import name_of
 
 LONGEST_EXPRESSION: Final = 4_000
 MOST_EXPRESSIONS: Final = 2
-"""So few that, asked of now and before, they cannot open the breaker alone (`service.stores.breaker`)."""
+"""So few that, asked of now and before, they cannot open the breaker alone (`service.breaker`)."""
 
 
 @dataclass(frozen=True, slots=True)

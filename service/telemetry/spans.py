@@ -76,18 +76,18 @@ def calling(peer: str, method: str, url: str) -> Generator[Call]:
     """A request to a server that people call ``peer``. Of the address, what may be a secret or a question is left out:
     who is asked with which credentials, and the query.
     """
-    parts = urlsplit(url)
-    attributes: dict[str, str | int] = {
-        "http.request.method": method,
-        "server.address": parts.hostname or "",
-        "url.scheme": parts.scheme,
-        "url.path": parts.path,
-        "service.peer.name": peer,
-    }
-    if parts.port:
-        attributes["server.port"] = parts.port
-    with span(method, attributes, SpanKind.CLIENT) as active:
+    told: dict[str, str | int] = {"http.request.method": method, "service.peer.name": peer, **_address(url)}
+    with span(method, told, SpanKind.CLIENT) as active:
         yield Call(active)
+
+
+def _address(url: str) -> dict[str, str | int]:
+    try:
+        parts = urlsplit(url)
+        port = {"server.port": parts.port} if parts.port else {}
+    except ValueError:  # it is no address: who asks will say so
+        return {}
+    return {"server.address": parts.hostname or "", "url.scheme": parts.scheme, "url.path": parts.path, **port}
 
 
 def _sent() -> dict[str, str]:
@@ -101,6 +101,7 @@ def _fail(
 ) -> None:
     if kind is None:
         return
-    active.set_attribute("error.type", kind.__name__)
+    if "error.type" not in (getattr(active, "attributes", None) or {}):
+        active.set_attribute("error.type", kind.__name__)
     if isinstance(error, Exception):  # being cancelled is no failure
         active.set_status(StatusCode.ERROR, str(error) if isinstance(error, HypocenterError) else None)

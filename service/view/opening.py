@@ -16,6 +16,7 @@ from service.ports import CHANGES, LOGS, METRICS, SPANS, TOPOLOGY, Telemetry
 from service.stores.case_tables import outside, within
 from service.stores.evening import evened
 from service.stores.partial import bare, notes_of
+from service.telemetry import span
 from service.view.sampling import sampled
 from service.view.topology import build_graph
 from service.view.view import View
@@ -112,8 +113,9 @@ class _Source:
             self.notes.append(f"{self.name}: no source")
             return None
         try:
-            async with asyncio.timeout(self.timeout_s):
-                answer = await self.ask(window)
+            with span(f"fetch {self.name}", {"hypocenter.window": "baseline" if what else "incident"}):
+                async with asyncio.timeout(self.timeout_s):
+                    answer = await self.ask(window)
         except TimeoutError:
             self.notes.append(f"{self.name}: {what}did not answer within {self.timeout_s:g} s")
             return None

@@ -8,9 +8,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from service.breaker import Breaker
 from service.errors import BackendError
 from service.stores.backend import Access, Backend
-from service.stores.breaker import Breaker
 from tests.contracts.adapters import ADAPTERS, Adapter
 from tests.contracts.faulty import Asked, Behaviour, FaultyServer, dies, drips, faulty, hangs, no_http, says
 

@@ -9,9 +9,9 @@ import httpx
 import pytest
 from pydantic import BaseModel
 
+from service.breaker import Breaker
 from service.errors import BackendError
 from service.stores.backend import ATTEMPTS, Access, Backend
-from service.stores.breaker import Breaker
 
 ACCESS = Access("http://loki:3100/prefix", total_s=5.0, pause_s=0.001)
 
