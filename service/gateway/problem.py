@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from service.agent.document import SCHEMA_VERSION
 from service.errors import CallerError, StoreError
 from service.stores.validation import printable
+from service.telemetry import logger
 
 MEDIA_TYPE = "application/problem+json"
 LINGER_S = 2.0
@@ -103,7 +104,9 @@ def _caller(_request: Request, error: Exception) -> Response:
 
 
 def _store(_request: Request, error: Exception) -> Response:
-    return problem_response(503, str(error), {"Retry-After": "5"})
+    """Where the store lies and what it said is for the log."""
+    logger("gateway").error("%s", error)
+    return problem_response(503, "the incident store cannot be used now; the log says why", {"Retry-After": "5"})
 
 
 def _invalid(_request: Request, error: Exception) -> Response:

@@ -218,7 +218,7 @@ async def test_another_tenants_ids_are_404_on_every_route(
     assert len(by_id) == 8
     for method, path in by_id:
         url = path_with(path, ids["incident_id"] if "incident_id" in path else ids["localization_id"])
-        body = {"causes": []} if method == "PUT" else None
+        body: Json | None = {"causes": []} if method == "PUT" else None
         for other in (bank, nobody):
             assert_problem(await client.request(method, url, json=body, headers=other), 404)
     assert (await client.get(f"/v1/localizations/{ids['localization_id']}", headers=shop)).json()["status"] == "done"

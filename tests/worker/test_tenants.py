@@ -1,0 +1,78 @@
+"""Each incident sees what its tenant may see: of telemetry, and of what hypocenter was told."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from service.agent.answering import Bench
+from service.agent.budget import Budget
+from service.app import with_told_changes
+from service.domain.alert import Alert
+from service.domain.localization import RankedBy
+from service.jobs.grouping import Notification
+from service.jobs.records import Change, JobStatus
+from service.jobs.sqlite import SqliteStore
+from service.ports import Telemetry
+from service.telemetry import Meters, tracer
+from service.view.windows import RecordedWindows
+from service.worker import Pace, Worker
+from tests.conftest import CaseFactory
+from tests.worker.test_worker import at_work
+
+pytestmark = pytest.mark.anyio
+
+PATIENCE_S = 60
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+    opened = SqliteStore(tmp_path / "store.sqlite")
+    yield opened
+    await opened.close()
+
+
+async def test_no_incident_sees_what_another_tenant_told(store: SqliteStore, synthetic_case: CaseFactory) -> None:
+    case, lent = synthetic_case(), dict[str, Telemetry]()
+
+    @asynccontextmanager
+    async def telemetry_of(tenant: str) -> AsyncGenerator[Telemetry]:
+        lent[tenant] = with_told_changes(replace(case.telemetry, changes=None), store, tenant)
+        yield lent[tenant]
+
+    bench = Bench(Telemetry(), None, RankedBy.STATISTICAL, Budget(), 30.0, 10.0)
+    worker = Worker(store, bench, RecordedWindows(case.incident), Pace(), Meters(), tracer(), telemetry_of)
+    service, began = case.incident.alerts[0].service, case.incident.alerts[0].starts_at
+    for tenant in ("shop", "bank"):
+        await store.add_changes(tenant, [Change(began, service, "deploy", f"release of {tenant}")])
+    async with at_work(worker):
+        for tenant in ("shop", "bank"):
+            notification = Notification(tenant, "g", (Alert("f", began, None, {"service": service}),))
+            (receipt,) = await store.accept(notification, datetime.now(UTC))
+            assert await status_of(store, tenant, receipt.localization_id) is JobStatus.DONE
+    for tenant, telemetry in lent.items():
+        assert telemetry.changes is not None
+        seen = await telemetry.changes.changes(case.incident.window)
+        assert seen.column("summary").to_pylist() == [f"release of {tenant}"]
+    assert sorted(lent) == ["bank", "shop"]
+
+
+async def status_of(store: SqliteStore, tenant: str, id_: str) -> JobStatus:
+    """How it ended."""
+    async with asyncio.timeout(PATIENCE_S):
+        with store.watch(id_) as watch:
+            while True:
+                found = await store.localization(tenant, id_)
+                assert found is not None
+                if found.status.ended:
+                    return found.status
+                await watch.next(1)
