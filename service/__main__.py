@@ -189,13 +189,12 @@ def localize(
         answered = asyncio.run(localize_case(case_dir, config, options, on_step, save))
     else:
         answered = asyncio.run(localize_asked(asked, config, options, on_step, save))
-    outcome = answered.outcome
     if transcript is not None:
-        _save(outcome, transcript)
+        _save(answered.outcome, transcript)
     if as_json:
         _print_json(answered)
     else:
-        _print_answer(outcome, with_transcript=print_transcript)
+        _print_answer(answered, with_transcript=print_transcript)
 
 
 def _asked(
@@ -296,16 +295,17 @@ def _print_json(answered: "Answered") -> None:
     print(json.dumps(document, indent=2, ensure_ascii=False))
 
 
-def _print_answer(outcome: "Outcome", *, with_transcript: bool) -> None:
+def _print_answer(answered: "Answered", *, with_transcript: bool) -> None:
     from service.agent.printing import answer_lines, transcript_lines
 
+    outcome = answered.outcome
     if outcome.transcript.frames:
         print()
     if with_transcript:
         for line in transcript_lines(outcome.transcript):
             print(line)
         print()
-    for line in answer_lines(outcome):
+    for line in answer_lines(outcome, answered.links):
         print(line)
 
 

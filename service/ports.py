@@ -69,8 +69,10 @@ CHANGES = pa.schema(
 class TraceStore(Protocol):
     """Answers with spans (`SPANS`) that start in the window."""
 
-    async def spans(self, window: Window, alerting: Sequence[str] = ()) -> pa.Table:
-        """Spans of the window. A store that can only look at a part of them chooses traces of the alerting services."""
+    async def spans(self, window: Window, alerting: Sequence[str] = (), traces: Sequence[str] = ()) -> pa.Table:
+        """Spans of the window. A store that can only look at a part of them chooses traces of the alerting services,
+        among them those with one of these ids (`ExemplarStore`).
+        """
         ...
 
 
@@ -87,6 +89,16 @@ class MetricStore(Protocol):
 
     async def metrics(self, window: Window, alerts: Sequence[Alert] = ()) -> pa.Table:
         """Samples of the window. A store that can adds what the rules of these alerts look at."""
+        ...
+
+
+class ExemplarStore(Protocol):
+    """Answers with traces that metrics name as examples of what they count."""
+
+    async def exemplars(self, window: Window, alerts: Sequence[Alert] = ()) -> Sequence[str]:
+        """Trace ids (32 hexadecimal digits) of the window, a handful at most: of what the rules of the alerts look at
+        first, then of their services, the slowest first.
+        """
         ...
 
 
@@ -115,6 +127,7 @@ class Telemetry:
     metrics: MetricStore | None = None
     changes: ChangeStore | None = None
     topology: TopologyStore | None = None
+    exemplars: ExemplarStore | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 # Installs the servers that a shop stands on, if root asks on a Debian; says what is missing if not. Never fails: what
 # needs them is skipped, with the reason.
 set -eu
-packages="redis-server postgresql prometheus prometheus-alertmanager prometheus-node-exporter"
+packages="redis-server postgresql prometheus prometheus-alertmanager prometheus-node-exporter
+victoria-metrics"
 missing=""
 for package in $packages; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q "ok installed" || missing="$missing $package"

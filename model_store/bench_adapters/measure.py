@@ -35,7 +35,8 @@ PLAN = TracePlan(within_s=PATIENCE_S)
 """All that it asks for is waited for, however busy this machine is."""
 SETS = (("jaeger", "loki", "prometheus"), ("tempo", "loki", "prometheus"))
 """Servers that answer for one incident together."""
-HEADS = ("services", "server", "requests", "MB", "seconds", "of the answer's")
+HEADS = ("services", "server", "requests", "MB", "seconds", "of the answer's", "loop held")
+PULSE_S = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +51,14 @@ class Cost:
 @dataclass(frozen=True, slots=True)
 class IncidentCost:
     """Of an incident of so many services: each server's cost, seconds until all had answered (they are asked at the
-    same time), and seconds of the whole localization, without a model.
+    same time), seconds of the whole localization, without a model, and for how long the event loop answered nobody.
     """
 
     services: int
     costs: tuple[Cost, ...]
     fetch_s: float
     whole_s: float
+    held_s: float
     notes: tuple[str, ...] = ()
 
     def rows(self) -> Iterator[tuple[str, ...]]:
@@ -65,7 +67,7 @@ class IncidentCost:
         for cost in (*self.costs, Cost("together", together, self.fetch_s)):
             share = f"{cost.seconds / self.whole_s:.0%} of {self.whole_s:.2f} s"
             figures = (str(cost.spent.requests), f"{cost.spent.bytes / 1e6:.2f}", f"{cost.seconds:.2f}")
-            yield (str(self.services), cost.server, *figures, share)
+            yield (str(self.services), cost.server, *figures, share, f"{self.held_s:.2f}")
 
 
 def table(services: Sequence[int]) -> Iterator[str]:
@@ -111,9 +113,9 @@ class _Watched:
     began: list[float] = field(default_factory=list[float])
     ended: list[float] = field(default_factory=list[float])
 
-    async def spans(self, window: Window, alerting: Sequence[str] = ()) -> pa.Table:
+    async def spans(self, window: Window, alerting: Sequence[str] = (), traces: Sequence[str] = ()) -> pa.Table:
         assert isinstance(self.store, Jaeger | Tempo)
-        return await self._timed(self.store.spans(window, alerting))
+        return await self._timed(self.store.spans(window, alerting, traces))
 
     async def logs(self, window: Window) -> pa.Table:
         assert isinstance(self.store, LokiLogs)
@@ -148,15 +150,31 @@ async def _localized(incident: Incident, addresses: Mapping[str, str]) -> Incide
         traces=watched.get("jaeger") or watched.get("tempo"), logs=watched["loki"], metrics=watched.get("prometheus")
     )
     bench = Bench(telemetry, None, RankedBy.STATISTICAL, Budget(), 2 * PATIENCE_S, PATIENCE_S)
+    pulse = _Pulse()
+    beating = asyncio.create_task(pulse.beat())
     try:
         view, outcome = await answer(incident, bench)
     finally:
+        beating.cancel()
         for one in watched.values():
             await one.backend.aclose()
     asked = watched.values()
     fetch_s = max(max(one.ended) for one in asked) - min(min(one.began) for one in asked)
     costs = tuple(one.cost() for one in asked)
-    return IncidentCost(0, costs, fetch_s, outcome.localization.seconds, view.notes)
+    return IncidentCost(0, costs, fetch_s, outcome.localization.seconds, pulse.held_s, view.notes)
+
+
+@dataclass(slots=True)
+class _Pulse:
+    """Wakes up again and again, and remembers the longest time by which it came late."""
+
+    held_s: float = 0.0
+
+    async def beat(self) -> None:
+        while True:
+            slept = time.perf_counter()
+            await asyncio.sleep(PULSE_S)
+            self.held_s = max(self.held_s, time.perf_counter() - slept - PULSE_S)
 
 
 def _watched(name: str, url: str) -> _Watched:

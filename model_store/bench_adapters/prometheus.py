@@ -19,27 +19,38 @@ def installed() -> bool:
 
 
 @contextlib.contextmanager
-def running(directory: Path, openmetrics: str, options: Sequence[str] = ()) -> Generator[str]:
-    """A Prometheus in that directory that knows this past and nothing else; its address. Raises `TimeoutError`."""
+def running(directory: Path, openmetrics: str, options: Sequence[str] = (), config: str = "{}") -> Generator[str]:
+    """A Prometheus in that directory that knows this past, and what it is told to scrape; its address.
+
+    Raises `TimeoutError`.
+    """
     (directory / "history").write_text(openmetrics)
-    (directory / "prometheus.yml").write_text("{}")
+    (directory / "prometheus.yml").write_text(config)
     blocks = ["tsdb", "create-blocks-from", "openmetrics", str(directory / "history"), str(directory / "data")]
     making = ["promtool", *blocks]
     subprocess.run(making, capture_output=True, timeout=PATIENCE_S, check=True)  # noqa: S603
-    address = f"127.0.0.1:{_free_port()}"
+    address = f"127.0.0.1:{free_port()}"
     files = [f"--config.file={directory / 'prometheus.yml'}", f"--storage.tsdb.path={directory / 'data'}"]
-    with (directory / "log").open("w") as log:
-        command = ["prometheus", *files, f"--web.listen-address={address}", *options]
-        process = subprocess.Popen(command, stderr=log, stdout=log)  # noqa: S603
+    command = ["prometheus", *files, f"--web.listen-address={address}", *options]
+    with started(command, directory / "log", f"http://{address}/-/ready"):
+        yield f"http://{address}"
+
+
+@contextlib.contextmanager
+def started(command: Sequence[str], log: Path, ready: str) -> Generator[None]:
+    """A server that answers at the address ``ready``, until the end. Raises `TimeoutError`."""
+    with log.open("w") as told:
+        process = subprocess.Popen(command, stderr=told, stdout=told)  # noqa: S603
         try:
-            _wait_for(f"http://{address}/-/ready")
-            yield f"http://{address}"
+            _wait_for(ready)
+            yield
         finally:
             process.terminate()
             process.wait(PATIENCE_S)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nobody listens at."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         return listening.getsockname()[1]

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import assert_never
 
+from service.agent.links import NO_LINKS, Links
 from service.agent.localize import Outcome
 from service.agent.prompt import SYSTEM
 from service.domain.component import Component, ComponentKind, edge_ends
@@ -14,6 +15,7 @@ from service.domain.fault import Fault
 from service.domain.localization import Cause, Localization, Stop
 from service.domain.move import Investigate, Malformed, PrintResults, ReportVerdict, ToolCall
 from service.domain.transcript import Frame, Step, Transcript
+from service.domain.window import Window
 from service.evidence.redaction import one_line
 from service.evidence.statement import statement
 from service.tools.naming import WHOLE_SYSTEM
@@ -33,8 +35,8 @@ def step_line(frame: Frame, step: Step) -> str:
     return _line(f"{_INDENT * frame.depth}{_name(frame.component)}: {_said(frame, step)}{forced}")
 
 
-def answer_lines(outcome: Outcome) -> Iterator[str]:
-    """The ranked causes with their evidence, as one would tell them to colleagues."""
+def answer_lines(outcome: Outcome, links: Links = NO_LINKS) -> Iterator[str]:
+    """The ranked causes with their evidence, as one would tell them to colleagues, and where each can be seen."""
     said = outcome.localization
     yield _headline(said)
     if outcome.onset is not None and said.causes:
@@ -42,6 +44,7 @@ def answer_lines(outcome: Outcome) -> Iterator[str]:
     for place, cause in enumerate(said.causes[:SHOWN_CAUSES], start=1):
         yield ""
         yield from map(_line, _cause_lines(place, cause))
+        yield from _links(cause, links, outcome.window)
     yield ""
     if len(said.causes) > SHOWN_CAUSES:
         yield f"{len(said.causes) - SHOWN_CAUSES} less likely ones are not shown."
@@ -128,6 +131,12 @@ def _cause_lines(place: int, cause: Cause) -> Iterator[str]:
 def _evidence_line(e: Evidence, of: Component) -> str:
     about = "" if e.component == of else f"{_name(e.component)}: "
     return f"{_MARGIN}{e.signal.value:<8} {about}{statement(e)}"
+
+
+def _links(cause: Cause, links: Links, window: Window) -> Iterator[str]:
+    """Where people can look at what is shown, each place once."""
+    told = (links.to(e, cause.component, window) for e in cause.evidence[:SHOWN_EVIDENCE])
+    yield from (f"{_MARGIN}see      {link}" for link in dict.fromkeys(filter(None, told)))
 
 
 def _is_missing(note: str) -> bool:

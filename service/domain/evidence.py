@@ -1,4 +1,4 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from service.domain.component import Component
@@ -43,6 +43,7 @@ class Evidence:
     that requests take, for shares the executions concerned per request, for series the change in units of what is
     usual for that metric elsewhere; None where that is not known. ``began_s`` counts from the alert, negative before
     it. ``severity`` is that of a log template: error, warn, info, debug or "". ``example`` is redacted and truncated.
+    ``query`` is how a server was asked for the rows behind it, in its own language; "" where none was.
     """
 
     id: str
@@ -61,6 +62,7 @@ class Evidence:
     began_s: float | None = None
     severity: str = ""
     example: str = ""
+    query: str = field(default="", compare=False)
 
     @property
     def rising(self) -> bool:

@@ -6,7 +6,10 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from service.settings.values import Address, Group, HeaderFiles, Headers, Seconds, Words
+from service.stores.access import Access
 
+_USUAL = Access("")
+"""How a server is asked of which nothing is said."""
 KUBERNETES = "kubernetes"
 """Whoever runs in a cluster knows where its server is and who he is."""
 
@@ -24,7 +27,7 @@ class BackendSettings(Group):
     kind: str = ""
     url: Address = ""
     tenant: str = ""
-    tenant_header: str = "X-Scope-OrgID"
+    tenant_header: str = _USUAL.tenant_header
     headers: Headers = Field(default_factory=dict)
     header_files: HeaderFiles = Field(default_factory=dict)
     bearer_file: Path | None = None
@@ -33,11 +36,11 @@ class BackendSettings(Group):
     ca_file: Path | None = None
     certificate_file: Path | None = None
     key_file: Path | None = None
-    connect_s: Seconds = 2.0
-    read_s: Seconds = 6.0
-    total_s: Seconds = 8.0
-    body_limit_bytes: Annotated[int, Field(ge=1024, le=1_000_000_000)] = 32_000_000
-    at_once: Annotated[int, Field(ge=1, le=64)] = 4
+    connect_s: Seconds = _USUAL.connect_s
+    read_s: Seconds = _USUAL.read_s
+    total_s: Seconds = _USUAL.total_s
+    body_limit_bytes: Annotated[int, Field(ge=1024, le=1_000_000_000)] = _USUAL.body_limit_bytes
+    at_once: Annotated[int, Field(ge=1, le=64)] = _USUAL.at_once
 
     @property
     def somewhere(self) -> bool:

@@ -17,8 +17,11 @@ import httpx
 from pydantic import TypeAdapter, ValidationError
 
 from service.breaker import Breaker, BreakerState
+from service.domain.echo import unechoed
 from service.errors import BackendError
 from service.stores.access import Access, Certificates
+from service.stores.aside import read
+from service.stores.patience import left_s
 from service.stores.validation import first_fault, printable
 from service.telemetry import calling
 
@@ -118,7 +121,7 @@ class Backend:
     ) -> T:
         """The same as JSON of the shape of a pydantic model, or of any type that pydantic validates."""
         body = await self.ask(method, path, params=params, json=json, data=data, headers=headers, retry=retry)
-        return self.parsed(model, body or b"")
+        return await read(functools.partial(self.parsed, model), body or b"")
 
     def parsed(self, model: type[T], body: bytes) -> T:
         """JSON of a body in the shape of a model. Raises `BackendError`."""
@@ -139,26 +142,30 @@ class Backend:
         if line is not None:
             await line.client.aclose()
 
+    @property
+    def patience_s(self) -> float:
+        """How long one call may take now: its total time, or what is left to whoever asks."""
+        return min(self.access.total_s, left_s())
+
     async def _bounded(self, question: "_Question") -> bytes | None:
         """The answer within the total time; the breaker is told how it went."""
-        started, line = time.monotonic(), self._current_line()
+        started, line, total_s = time.monotonic(), self._current_line(), self.patience_s
         began = False
         try:
-            async with asyncio.timeout(self.access.total_s), line.room:
+            async with asyncio.timeout(total_s), line.room:
                 began = True
-                body = await self._attempts(line.client, question)
+                body = await self._attempts(line.client, question, started + total_s)
         except TimeoutError:
             if began:
-                self._breaker.failed()
-                raise self.failure(f"did not answer within {self.access.total_s:g} s") from None
-            raise self.failure(f"was not asked within {self.access.total_s:g} s: others are before") from None
+                self._silent_since(started)
+                raise self.failure(f"did not answer within {round(total_s, 2):g} s") from None
+            raise self.failure(f"was not asked within {round(total_s, 2):g} s: others are before") from None
         except _Trouble as trouble:
             self._breaker.failed()
             raise self.failure(str(trouble)) from None
         except asyncio.CancelledError:
-            # Whoever asked has no time left: where nothing was heard for so long, that says something too.
-            if began and time.monotonic() - started > self.access.connect_s:
-                self._breaker.failed()
+            if began:
+                self._silent_since(started)
             raise
         except BackendError:
             self._breaker.succeeded()
@@ -169,8 +176,12 @@ class Backend:
         finally:
             self._breaker.undecided()
 
-    async def _attempts(self, client: httpx.AsyncClient, question: "_Question") -> bytes | None:
-        until = time.monotonic() + self.access.total_s
+    def _silent_since(self, started: float) -> None:
+        """Whoever asked has no time left: where nothing was heard for so long, that says something of the server."""
+        if time.monotonic() - started >= min(self.access.connect_s, self.access.total_s):
+            self._breaker.failed()
+
+    async def _attempts(self, client: httpx.AsyncClient, question: "_Question", until: float) -> bytes | None:
         for attempt in range(1, ATTEMPTS):
             try:
                 return await self._once(client, question)
@@ -215,7 +226,7 @@ class Backend:
         if status == 404 and question.missing_ok:
             return None
         if status in REFUSING:
-            raise self.failure(f"refuses us ({status}): are its credentials set, and right?")
+            raise self.failure(f"refuses us ({status}): are its credentials, and its tenant, set and right?")
         complaint = _complaint(response, await self._read(response, self.access.body_limit_bytes))
         told = f"answered {question.path} with {status}{complaint and ': '}{complaint}"
         if status in TROUBLED or status >= 500:
@@ -334,4 +345,5 @@ def _complaint(response: httpx.Response, body: bytes) -> str:
     for member in ("error", "message", "reason"):
         if isinstance(told, dict) and member in told:
             told = told[member]  # pyright: ignore[reportUnknownVariableType]
-    return " ".join(str(told).split())[:LONGEST_COMPLAINT]  # pyright: ignore[reportUnknownArgumentType]
+    said, asked = " ".join(str(told).split()), response.request  # pyright: ignore[reportUnknownArgumentType]
+    return unechoed(said, asked.headers, (asked.url.password, asked.url.username))[:LONGEST_COMPLAINT]

@@ -3,12 +3,12 @@
 No setting of a query is sent: a user who may only read may change none. Limit what one costs in the user's profile.
 """
 
-import asyncio
 import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Annotated, Any, Final, Generic, TypeVar
 
 import pyarrow as pa
@@ -17,11 +17,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from service.domain.window import Window
 from service.errors import CaseError, SettingsError
 from service.ports import LOGS, SPANS
+from service.stores.aside import read
 from service.stores.backend import Backend
 from service.stores.clickhouse_sql import LOG_COLUMNS, LOUD, OURS, SPAN_COLUMNS, moments, select
 from service.stores.columns import conform, first_line
 from service.stores.log_sample import Counted, LogPlan, Page, Part, Stretch, sampled_logs
-from service.stores.partial import TRACES, with_notes
+from service.stores.partial import ANY, TRACES, with_notes, with_queries
 
 T = TypeVar("T", bound=tuple[Any, ...])
 C = TypeVar("C", bound="LogColumns | SpanColumns")
@@ -64,22 +65,23 @@ class ClickHouse:
 
     async def logs(self, window: Window) -> pa.Table:
         """Records of the window, a sample of them where they are many. Raises `BackendError`."""
-        return await sampled_logs(self, window, self._backend.access.total_s, self._plan)
+        return await sampled_logs(self, window, self._backend.patience_s, self._plan)
 
-    async def spans(self, window: Window, alerting: Sequence[str] = ()) -> pa.Table:
+    async def spans(self, window: Window, alerting: Sequence[str] = (), traces: Sequence[str] = ()) -> pa.Table:
         """Spans of the window, of a part of the traces where they are many, whoever alerts. Raises `BackendError`."""
         inside = f"{moments(Stretch.of(window), coarse=False)} AND {OURS}"
-        traces = self._tables.traces
-        count = self._single(await self._told(tuple[int], select("count()", traces, inside)))[0]
+        table_name = self._tables.traces
+        count = self._single(await self._told(tuple[int], select("count()", table_name, inside)))[0]
         if not count:
             return SPANS.empty_table()
         parts = 1 if count <= self._most_spans else 2 ** math.ceil(math.log2(count / self._most_spans))
         part = f" AND cityHash64(TraceId) % {parts} = 0" if parts > 1 else ""
         # A part of the traces is about that part of the spans, unless one trace has most of them: hence the limit.
-        query = select(SPAN_COLUMNS, traces, f"{inside}{part} LIMIT {2 * self._most_spans}")
+        query = select(SPAN_COLUMNS, table_name, f"{inside}{part} LIMIT {2 * self._most_spans}")
         table: Any = await self._table(query, SpanColumns, SPANS)
         told = [f"about {table.num_rows:,} of {count:,} spans looked at, by traces"] if parts > 1 else []
-        return with_notes(table.sort_by("start"), told, {TRACES: 1 / parts} if parts > 1 else None)
+        found = with_notes(table.sort_by("start"), told, {TRACES: 1 / parts} if parts > 1 else None)
+        return with_queries(found, {ANY: select("*", table_name, f"{inside}{part}")})
 
     async def found(self) -> str:
         """What answers there, in one line. Raises `BackendError`."""
@@ -101,7 +103,8 @@ class ClickHouse:
         """The first records of a stretch."""
         which = {Part.ALL: "", Part.LOUD: f" AND {LOUD}", Part.QUIET: f" AND NOT {LOUD}"}[part]
         where = f"{await self._in(stretch)}{which} ORDER BY Timestamp LIMIT {limit}"
-        return Page(await self._table(select(LOG_COLUMNS, self._tables.logs, where), LogColumns, LOGS))
+        rows = await self._table(select(LOG_COLUMNS, self._tables.logs, where), LogColumns, LOGS)
+        return Page(rows, query=select("*", self._tables.logs, where))
 
     async def _in(self, stretch: Stretch) -> str:
         """Records of a stretch. The exporter's newer table is sorted by a second time that is coarser."""
@@ -123,9 +126,9 @@ class ClickHouse:
     async def _table(self, query: str, columns: type[C], schema: pa.Schema) -> pa.Table:
         """A large answer. It comes as JSON: Arrow's own format, of a server that lies, takes the process down."""
         body = await self._ask(f"{query} FORMAT JSONColumns")
-        return await asyncio.to_thread(self._read, columns, body, schema)
+        return await read(partial(self._read, columns, schema), body)
 
-    def _read(self, columns: type[C], body: bytes, schema: pa.Schema) -> pa.Table:
+    def _read(self, columns: type[C], schema: pa.Schema, body: bytes) -> pa.Table:
         told = self._backend.parsed(columns, body)
         kinds: Any = zip(schema.names, schema.types, strict=True)
         arrays: list[Any] = [pa.array(getattr(told, name), kind) for name, kind in kinds]

@@ -1,14 +1,17 @@
 """Elasticsearch and OpenSearch: log records of a window (the search both speak)."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Literal
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.domain.window import Window
+from service.stores.aside import aside
 from service.stores.backend import Backend
 from service.stores.embedded.decoded import EPOCH
 from service.stores.log_fields import ECS, OTEL, USUAL, LogFields, LogRows
@@ -55,7 +58,7 @@ class ElasticsearchLogs:
 
     async def logs(self, window: Window) -> pa.Table:
         """Records of the window, a sample of them where they are many. Raises `BackendError`."""
-        return await sampled_logs(self, window, self._backend.access.total_s, self._plan)
+        return await sampled_logs(self, window, self._backend.patience_s, self._plan)
 
     async def found(self) -> str:
         """What answers there, in one line. Raises `BackendError`."""
@@ -84,13 +87,16 @@ class ElasticsearchLogs:
             "fields": [{"field": time, "format": _TIME_FORMAT}, *self._index.fields.every()],
         }
         told = await self._search(body, filters, [self._loud()] if part is Part.QUIET else [])
+        return await aside(partial(self._page, told, json.dumps({"bool": {"filter": filters}})))
+
+    def _page(self, told: "_Searched", query: str) -> Page:
         rows = LogRows(self._index.fields)
         for hit in told.hits.hits:
-            at_us = microseconds_of(_text(hit.fields.get(time, [])))
+            at_us = microseconds_of(_text(hit.fields.get(self._index.time, [])))
             if at_us is None:
-                raise self._backend.failure(f"answers with a record without its time ({time})")
+                raise self._backend.failure(f"answers with a record without its time ({self._index.time})")
             rows.add(at_us, {name: _text(values) for name, values in hit.fields.items()})
-        return Page(rows.table(), told.notes())
+        return Page(rows.table(), told.notes(), query)
 
     async def _search(self, body: Query, filters: Sequence[Query], without: Sequence[Query] = ()) -> "_Searched":
         """An answer, which may be of a part of the shards only: then it says so."""

@@ -3,7 +3,9 @@
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
+from urllib.parse import urlencode
 
 import pyarrow as pa
 
@@ -40,9 +42,9 @@ class Jaeger:
         """What people call it."""
         return self._backend.name
 
-    async def spans(self, window: Window, alerting: Sequence[str] = ()) -> pa.Table:
+    async def spans(self, window: Window, alerting: Sequence[str] = (), traces: Sequence[str] = ()) -> pa.Table:
         """Spans of the window, a sample where there are many (`trace_sampling`). Raises `BackendError`."""
-        return await sampled_spans(self, window, alerting, self._plan)
+        return await sampled_spans(self, window, alerting, self._plan, traces)
 
     async def topology(self, window: Window) -> pa.Table:
         """Who calls whom, as counted in the day before the window's end; empty where the server does not count.
@@ -70,7 +72,12 @@ class Jaeger:
     async def search(self, asked: Asked) -> Found:
         """Traces through a service. Raises `BackendError`."""
         api = self._api or (await self._opened())[0]
-        return await api.search(asked)
+        return replace(await api.search(asked), query=f"/api/traces?{urlencode({'service': asked.service})}")
+
+    async def trace(self, trace_id: str, window: Window) -> pa.Table:
+        """The spans of one trace, none if it is not there. Raises `BackendError`."""
+        api = self._api or (await self._opened())[0]
+        return await api.trace(trace_id)
 
     async def _opened(self) -> tuple[JaegerApi, Sequence[str]]:
         """The version that answers, and the services that it knows. For a version that is gone its page may answer."""

@@ -1,12 +1,14 @@
 """Jaeger's query API in its versions: 1, which its own page uses, and 3, which answers in OTLP's JSON."""
 
-import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Protocol, TypeVar
 
+import pyarrow as pa
+
 from service.domain.window import Window, rfc3339
 from service.ports import SPANS
+from service.stores.aside import read
 from service.stores.backend import Backend
 from service.stores.embedded.decoded import microseconds
 from service.stores.jaeger_wire import (
@@ -37,6 +39,10 @@ class JaegerApi(Protocol):
         """Traces through a service."""
         ...
 
+    async def trace(self, trace_id: str) -> pa.Table:
+        """The spans of one trace, none if it is not there."""
+        ...
+
     async def dependencies(self, window: Window) -> Sequence[Dependency]:
         """Who calls whom; nothing where that is not known."""
         ...
@@ -65,7 +71,12 @@ class Api1:
         if asked.at_least_us:
             parameters["minDuration"] = f"{asked.at_least_us}us"
         body = await self._backend.ask("GET", "/api/traces", params=parameters)
-        return await asyncio.to_thread(self._read, body or b"")
+        return await read(self._read, body or b"")
+
+    async def trace(self, trace_id: str) -> pa.Table:
+        """The spans of one trace, none if it is not there."""
+        body = await self._backend.ask("GET", f"/api/traces/{trace_id}", missing_ok=True)
+        return SPANS.empty_table() if body is None else (await read(self._read, body)).spans
 
     async def dependencies(self, window: Window) -> Sequence[Dependency]:
         """Who calls whom; nothing where that is not known."""
@@ -111,7 +122,12 @@ class Api3:
         if asked.at_least_us:
             parameters["query.duration_min"] = f"{asked.at_least_us}us"
         body = await self._backend.ask("GET", "/api/v3/traces", params=parameters, missing_ok=True)
-        return Found(SPANS.empty_table(), 0) if body is None else await asyncio.to_thread(self._read, body)
+        return Found(SPANS.empty_table(), 0) if body is None else await read(self._read, body)
+
+    async def trace(self, trace_id: str) -> pa.Table:
+        """The spans of one trace, none if it is not there."""
+        body = await self._backend.ask("GET", f"/api/v3/traces/{trace_id}", missing_ok=True)
+        return SPANS.empty_table() if body is None else (await read(self._read, body)).spans
 
     async def dependencies(self, window: Window) -> Sequence[Dependency]:
         """Who calls whom; nothing where that is not known, as in older ones."""

@@ -17,6 +17,7 @@ from starlette.routing import Route
 from service.stores.embedded.decoded import microseconds
 from service.stores.fake_traces import FakeTraces, Row, Trace, Wanted
 from service.stores.otlp_fake import resource_spans
+from service.stores.span_rows import TRACE_DIGITS
 
 DEFAULT_LIMIT = 20
 _DURATION = re.compile(r"(\d+)(us|ms|s)")
@@ -44,10 +45,12 @@ class FakeJaeger:
             1: [
                 Route("/api/services", _answering(known, _services)),
                 Route("/api/traces", _answering(known, self._traces)),
+                Route("/api/traces/{id}", _answering(known, self._one)),
             ],
             3: [
                 Route("/api/v3/services", _answering(known, _services3)),
                 Route("/api/v3/traces", _answering(known, _traces3)),
+                Route("/api/v3/traces/{id}", _answering(known, _one3)),
             ],
         }
         counted = {
@@ -74,6 +77,10 @@ class FakeJaeger:
         except (ValueError, KeyError) as error:
             return _refused(f"malformed parameter: {error}")
         return _envelope([self._trace(trace) for trace in known.found(wanted, limit)])
+
+    def _one(self, known: FakeTraces, asked: dict[str, str]) -> Response:
+        trace = known.traces.get(asked["id"].rjust(TRACE_DIGITS, "0"))
+        return _refused("trace not found", 404) if trace is None else _envelope([self._trace(trace)])
 
     def _trace(self, trace: Trace) -> dict[str, Any]:
         senders = list(dict.fromkeys((row["service"], row["pod"], row["node"]) for row in trace))
@@ -108,7 +115,7 @@ class FakeJaeger:
 
 def _answering(known: FakeTraces, answer: Any) -> Any:
     async def endpoint(request: Request) -> Response:
-        return answer(known, dict(request.query_params))
+        return answer(known, {**request.path_params, **request.query_params})
 
     return endpoint
 
@@ -152,6 +159,15 @@ def _traces3(known: FakeTraces, asked: dict[str, str]) -> Response:
         return _error3(400, f"malformed parameter {error}")
     wanted = Wanted(asked["query.service_name"], microseconds(start), microseconds(end), at_least_us=at_least_us)
     found = known.found(wanted, limit)
+    return _sent3(found)
+
+
+def _one3(known: FakeTraces, asked: dict[str, str]) -> Response:
+    trace = known.traces.get(asked["id"].rjust(TRACE_DIGITS, "0"))
+    return _sent3([] if trace is None else [trace])
+
+
+def _sent3(found: Sequence[Trace]) -> Response:
     if not found:
         return _error3(404, "No traces found")
     sent = [part for trace in found for part in resource_spans(trace, by_name=False)]
@@ -166,9 +182,9 @@ def _envelope(data: Sequence[object]) -> Response:
     return JSONResponse({"data": data or None, "total": len(data), "limit": 0, "offset": 0, "errors": None})
 
 
-def _refused(message: str) -> Response:
-    errors = [{"code": 400, "msg": message}]
-    return JSONResponse({"data": None, "total": 0, "limit": 0, "offset": 0, "errors": errors}, 400)
+def _refused(message: str, code: int = 400) -> Response:
+    errors = [{"code": code, "msg": message}]
+    return JSONResponse({"data": None, "total": 0, "limit": 0, "offset": 0, "errors": errors}, code)
 
 
 def _process(service: str, pod: str, node: str) -> dict[str, Any]:

@@ -22,10 +22,12 @@ from service.domain.window import Window
 from service.errors import BackendError
 from service.ports import LOGS
 from service.stores.embedded.decoded import microseconds
-from service.stores.partial import with_notes
+from service.stores.partial import ANY, with_notes, with_queries
 
 FILL: Final = 0.8
 """How full a page should be: lines are not spread evenly."""
+LOUD_SEVERITIES: Final = ("error", "warn")
+"""Whose lines were asked for as those of trouble (`service.domain.evidence`)."""
 COUNT_PATIENCE: Final = 0.4
 """The part of the time after which the lines are asked for without their number."""
 
@@ -99,11 +101,12 @@ class Counted:
 @dataclass(frozen=True, slots=True)
 class Page:
     """The first lines of a stretch in the order of time (`LOGS`); ``notes`` where the backend itself says that it did
-    not look everywhere.
+    not look everywhere; ``query`` is how a person would ask the same, the time aside.
     """
 
     rows: pa.Table
     notes: tuple[str, ...] = ()
+    query: str = ""
 
 
 class LogSource(Protocol):
@@ -135,7 +138,8 @@ async def sampled_logs(source: LogSource, window: Window, patience_s: float, pla
     notes = () if counted is None else counted.notes
     if counted is not None and counted.lines <= plan.page:
         page = await source.page(whole, Part.ALL, plan.page) if counted.lines else Page(LOGS.empty_table())
-        return with_notes(page.rows, tuple(dict.fromkeys((*notes, *page.notes))))
+        told = with_notes(page.rows, tuple(dict.fromkeys((*notes, *page.notes))))
+        return with_queries(told, {ANY: page.query})
     sample = _Sample(source, plan, notes=dict.fromkeys(notes))
     await sample.take(whole, counted, ends_at_s)
     return sample.table(counted)
@@ -156,6 +160,7 @@ class _Sample:
     plan: LogPlan
     pages: dict[Part, list[pa.Table]] = field(default_factory=dict[Part, list[pa.Table]])
     notes: dict[str, None] = field(default_factory=dict[str, None])
+    queries: dict[Part, str] = field(default_factory=dict[Part, str])
     failed: list[BackendError] = field(default_factory=list[BackendError])
     asked: int = 0
     late: int = 0
@@ -206,6 +211,7 @@ class _Sample:
     async def _page(self, stretch: Stretch, part: Part, limit: int) -> pa.Table:
         page = await self.source.page(stretch, part, limit)
         self.notes |= dict.fromkeys(page.notes)
+        self.queries[part] = page.query
         return page.rows
 
     def _keep(self, part: Part, rows: pa.Table) -> None:
@@ -221,7 +227,9 @@ class _Sample:
         together: Any = pa.concat_tables([rows[Part.LOUD], rows[Part.QUIET]])
         table: pa.Table = together.sort_by("time")
         shares = {} if counted is None else _shares(counted, rows)
-        return with_notes(table, [*self._missing(counted, rows, shares), *self.notes], shares)
+        told = with_notes(table, [*self._missing(counted, rows, shares), *self.notes], shares)
+        loud = self.queries.get(Part.LOUD, "")
+        return with_queries(told, {ANY: self.queries.get(Part.QUIET, loud), **dict.fromkeys(LOUD_SEVERITIES, loud)})
 
     def _missing(self, counted: Counted | None, rows: dict[Part, pa.Table], shares: dict[str, float]) -> Sequence[str]:
         found = {part: table.num_rows for part, table in rows.items()}

@@ -3,12 +3,15 @@
 import asyncio
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from operator import itemgetter
 from typing import Annotated, Literal
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.domain.window import Window
+from service.stores.aside import read
 from service.stores.backend import Backend
 from service.stores.log_fields import LOUD_LEVEL, LOUD_TEXT, UNKNOWN_LEVEL, USUAL, LogFields, LogRows
 from service.stores.log_sample import Counted, LogPlan, Page, Part, Stretch, sampled_logs
@@ -37,7 +40,7 @@ class LokiLogs:
 
     async def logs(self, window: Window) -> pa.Table:
         """Records of the window, a sample of them where they are many. Raises `BackendError`."""
-        ends_at_s = time.monotonic() + self._backend.access.total_s
+        ends_at_s = time.monotonic() + self._backend.patience_s
         selector = self._selector or await self._guessed(Stretch.of(window))
         if not selector:
             return LogRows(self._fields).table()
@@ -89,14 +92,19 @@ class _Streams:
         return Counted(lines, loud)
 
     async def page(self, stretch: Stretch, part: Part, limit: int) -> Page:
-        """Lines come by stream: by time they are put here."""
+        """The first lines of a stretch."""
         asked = {"query": self._queries[part], **_ends(stretch), "limit": str(limit), "direction": "forward"}
-        told = await self._backend.told(_Streamed, "GET", "/loki/api/v1/query_range", params=asked)
-        lines = [(at_ns, body, stream.stream) for stream in told.data.result for at_ns, body in stream.values]
+        body = await self._backend.ask("GET", "/loki/api/v1/query_range", params=asked)
+        return await read(partial(self._read, part, limit), body or b"")
+
+    def _read(self, part: Part, limit: int, body: bytes) -> Page:
+        """Lines come by stream: by time they are put here."""
+        told = self._backend.parsed(_Streamed, body)
+        lines = [(at_ns, line, stream.stream) for stream in told.data.result for at_ns, line in stream.values]
         rows = LogRows(self._fields)
-        for at_ns, body, labels in sorted(lines, key=lambda line: line[0])[:limit]:
-            rows.add(at_ns // 1000, labels, body)
-        return Page(rows.table(), tuple(told.warnings))
+        for at_ns, line, labels in sorted(lines, key=itemgetter(0))[:limit]:
+            rows.add(at_ns // 1000, labels, line)
+        return Page(rows.table(), tuple(told.warnings), self._queries[part])
 
     async def _number(self, part: Part, stretch: Stretch) -> int:
         seconds = -(-stretch.length_us // 1_000_000)

@@ -29,7 +29,7 @@ class InMemoryTelemetry:
             topology=self if "topology" in self._tables else None,
         )
 
-    async def spans(self, window: Window, alerting: Sequence[str] = ()) -> pa.Table:
+    async def spans(self, window: Window, alerting: Sequence[str] = (), traces: Sequence[str] = ()) -> pa.Table:
         """Spans that start in the window."""
         return within(self._tables["spans"], window)
 

@@ -16,9 +16,10 @@ from service.domain.component import EDGE_ARROW
 from service.domain.window import Window
 from service.errors import BackendError
 from service.ports import METRICS
+from service.stores.aside import aside
 from service.stores.backend import Backend
 from service.stores.case_tables import within
-from service.stores.partial import with_notes
+from service.stores.partial import with_notes, with_queries
 from service.stores.prometheus_alert import AlertQuestion, alert_questions
 from service.stores.prometheus_series import FAMILIES, Family, Labels, Question, questions, workload_of
 from service.stores.validation import printable
@@ -77,10 +78,9 @@ class PrometheusMetrics:
         if asked and all(isinstance(answer, BackendError) for answer in answers):
             raise next(answer for answer in answers if isinstance(answer, BackendError))
         told = [(q, a) for q, a in zip(asked, answers, strict=True) if not isinstance(a, BackendError)]
-        rows = [row for question, answer in told for row in self._rows(question, answer.told.result)]
-        rows += of_alerts.rows
-        warnings = _warnings(answer for _, answer in told)
-        return with_notes(within(_table(rows), window), [*_failures(answers), *warnings, *of_alerts.notes, *_cut(rows)])
+        series = [_Answered(question, answer.told.result) for question, answer in told] + of_alerts.series
+        notes = [*_failures(answers), *_warnings(answer for _, answer in told), *of_alerts.notes]
+        return await aside(partial(self._read, series, notes, window))
 
     async def found(self) -> str:
         """What answers there, in one line: targets, series that mean something to us, labels that name whose they are.
@@ -102,6 +102,11 @@ class PrometheusMetrics:
         )
         where = f"{self._backend.name} {self._backend.access.shown}"
         return f"{where}: {targets} targets, {known} questions of {len(names):,} names; {by}"
+
+    def _read(self, answered: "Sequence[_Answered]", notes: Sequence[str], window: Window) -> pa.Table:
+        rows = [row for one in answered for row in self._rows(one.question, one.series, one.whose)]
+        queries = {one.question.metric: one.question.query for one in answered if one.series}
+        return with_queries(with_notes(within(_table(rows), window), [*notes, *_cut(rows)]), queries)
 
     def _asked(self, there: Collection[str], step_s: int) -> list[Question]:
         return list(questions(self._families, there, self._labels, SHORTEST_RATE_STEPS * step_s))
@@ -145,7 +150,8 @@ class PrometheusMetrics:
             if isinstance(answer, BackendError):
                 told.notes.append(f"an alert's own expression got no answer: {answer}")
                 continue
-            told.rows.extend(self._rows(one.question, answer[:MOST_ALERT_SERIES], partial(self._whose_alert, one)))
+            series = answer[:MOST_ALERT_SERIES]
+            told.series.append(_Answered(one.question, series, partial(self._whose_alert, one)))
             if len(answer) > MOST_ALERT_SERIES:
                 told.notes.append(f"{MOST_ALERT_SERIES} of {len(answer):,} series of an alert's expression looked at")
         return told
@@ -224,11 +230,6 @@ _Whose = tuple[str, str, str]
 _WhoseOf = Callable[[Mapping[str, str]], _Whose | None]
 
 
-class _OfAlerts(NamedTuple):
-    rows: list[_Row]
-    notes: list[str]
-
-
 class _Told(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -262,6 +263,19 @@ class _Instant(_Told):
 
 class _Vector(_Told):
     result: list[_Instant]
+
+
+class _Answered(NamedTuple):
+    """Series, and how to see whose they are, where that is not as ever."""
+
+    question: Question
+    series: Sequence[_Series]
+    whose: _WhoseOf | None = None
+
+
+class _OfAlerts(NamedTuple):
+    series: list[_Answered]
+    notes: list[str]
 
 
 def _first(labels: Mapping[str, str], names: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-Form = Literal["gauge", "rate", "histogram", "idle"]
+Form = Literal["gauge", "rate", "increase", "histogram", "idle"]
 About = Literal["component", "edge", "node"]
 
 
@@ -34,8 +34,9 @@ class Labels:
 class Family:
     """A family of series: its name in Prometheus, its form, its unit once asked for, and who it is about.
 
-    A ``gauge`` is taken as it is, a ``rate`` per second; a ``histogram`` gives rate, failures and 90th percentile;
-    ``idle`` is a counter of seconds that a core did nothing. ``scale`` converts to the unit.
+    A ``gauge`` is taken as it is, a ``rate`` per second; ``increase`` is for what is rare, of which a rate says little:
+    how often it happened within a few steps. A ``histogram`` gives rate, failures and 90th percentile; ``idle`` is a
+    counter of seconds that a core did nothing. ``scale`` converts to the unit.
     """
 
     name: str
@@ -69,7 +70,7 @@ FAMILIES: tuple[Family, ...] = (
     Family("container_fs_writes_bytes_total", "rate", "bytes/s"),
     Family("container_network_receive_bytes_total", "rate", "bytes/s"),
     Family("container_network_transmit_bytes_total", "rate", "bytes/s"),
-    Family("kube_pod_container_status_restarts_total", "gauge", ""),
+    Family("kube_pod_container_status_restarts_total", "increase", ""),
     Family("process_cpu_seconds_total", "rate", "cores"),
     Family("process_resident_memory_bytes", "gauge", "bytes"),
     Family("jvm_gc_duration_seconds_sum", "rate", "s/s"),
@@ -127,8 +128,8 @@ def _of_family(family: Family, there: Collection[str], labels: Labels, over: str
     match family.form:
         case "gauge":
             yield Question(name, family.unit, about, f"max by ({by}) ({name})", family.scale)
-        case "rate":
-            query = f"sum by ({by}) (rate({name}{over}))"
+        case "rate" | "increase":
+            query = f"sum by ({by}) ({family.form}({name}{over}))"
             yield Question(name.removesuffix("_total"), family.unit, about, query, family.scale)
         case "idle":
             query = f'1 - avg by ({by}) (rate({name}{{mode="idle"}}{over}))'
@@ -141,15 +142,15 @@ def _of_pods(family: Family, labels: Labels, over: str) -> Question:
     """The sum of a pod's containers. What is told of the pod as a whole (its network, or all containers once more) has
     no container or "POD", and counts where nothing else is told; a container may also stand alone.
     """
-    rate, name = family.form == "rate", family.name
+    counts, name = family.form in ("rate", "increase"), family.name
     by = ", ".join(label for label in dict.fromkeys(labels.owners) if label != "container")
 
     def summed(selector: str, also: str = "") -> str:
-        series = f"rate({name}{{{selector}}}{over})" if rate else f"{name}{{{selector}}}"
+        series = f"{family.form}({name}{{{selector}}}{over})" if counts else f"{name}{{{selector}}}"
         return f"sum by ({by}{also}) ({series})"
 
     parts = (summed('pod!="", container!~"|POD"'), summed('pod!=""'), summed('pod=""', ", container"))
-    metric = name.removesuffix("_total") if rate else name
+    metric = name.removesuffix("_total") if counts else name
     return Question(metric, family.unit, family.about, " or ".join(parts), family.scale, of_pods=True)
 
 

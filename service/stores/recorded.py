@@ -55,7 +55,7 @@ class _RecordedTelemetry:
             topology=self if "topology" in self._paths else None,
         )
 
-    async def spans(self, window: Window, alerting: Sequence[str] = ()) -> pa.Table:
+    async def spans(self, window: Window, alerting: Sequence[str] = (), traces: Sequence[str] = ()) -> pa.Table:
         return await asyncio.to_thread(self._rows, "spans", window)
 
     async def logs(self, window: Window) -> pa.Table:

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from itertools import chain
 
 import pyarrow as pa
 
 from service.domain.window import Window
 from service.errors import BackendError
+from service.stores.aside import aside, read
 from service.stores.backend import Backend
 from service.stores.otlp_json import ResourceSpans, rows_of
 from service.stores.span_rows import SpanRow, span_table
@@ -20,7 +22,7 @@ AROUND = timedelta(minutes=15)
 """Where a trace is looked for: so long before and after the time in which it was found."""
 MOST_SPANS = 100
 """Spans that a search tells of one trace: a Tempo that nobody configured refuses to tell more."""
-FEW, OF_LIMIT = 2, 2
+OF_LIMIT = 2
 """Of traces that have more spans, or of a server that cannot tell them all, half are asked for one by one."""
 
 
@@ -44,9 +46,9 @@ class Tempo:
         """What people call it."""
         return self._backend.name
 
-    async def spans(self, window: Window, alerting: Sequence[str] = ()) -> pa.Table:
+    async def spans(self, window: Window, alerting: Sequence[str] = (), traces: Sequence[str] = ()) -> pa.Table:
         """Spans of the window, a sample where there are many (`trace_sampling`). Raises `BackendError`."""
-        return await sampled_spans(self, window, alerting, self._plan)
+        return await sampled_spans(self, window, alerting, self._plan, traces)
 
     async def found(self) -> str:
         """What answers there, in one line. Raises `BackendError`."""
@@ -62,14 +64,18 @@ class Tempo:
         """Traces through a service. Raises `BackendError`."""
         found = await self._found(asked)
         rest = [trace_id for trace_id, rows in found if trace_id and not rows]
-        few = rest[: max(FEW, asked.limit // OF_LIMIT)]
-        around = Window(asked.window.start - AROUND, asked.window.end + AROUND)
-        one_by_one = await asyncio.gather(*(self._trace(trace_id, around) for trace_id in few))
+        few = rest[: -(-asked.limit // OF_LIMIT)]
+        one_by_one = await asyncio.gather(*(self._trace(trace_id, asked.window) for trace_id in few))
         if few:
             self._note_size(asked.service, one_by_one)
         told = [row for _, rows in found for row in rows]
-        table = await asyncio.to_thread(lambda: span_table(chain(told, *map(rows_of, one_by_one))))
-        return Found(table, len(found) if few == rest else asked.limit)
+        table = await aside(lambda: span_table(chain(told, *map(rows_of, one_by_one))))
+        return Found(table, len(found) if few == rest else asked.limit, trace_ql(asked, whole=False))
+
+    async def trace(self, trace_id: str, window: Window) -> pa.Table:
+        """The spans of one trace, none if it is not there. Raises `BackendError`."""
+        sent = await self._trace(trace_id, window)
+        return await aside(lambda: span_table(rows_of(sent)))
 
     def _note_size(self, service: str, traces: Sequence[Sequence[ResourceSpans]]) -> None:
         spans = sum(len(scope.spans) for trace in traces for part in trace for scope in part.scopes)
@@ -105,18 +111,21 @@ class Tempo:
             **_ends(asked.window),
         }
         body = await self._backend.ask("GET", "/api/search", params=parameters)
-        return await asyncio.to_thread(self._read, body or b"", whole)
+        return await read(partial(self._read, whole), body or b"")
 
-    def _read(self, body: bytes, whole: bool) -> "Sequence[_Told]":
+    def _read(self, whole: bool, body: bytes) -> "Sequence[_Told]":
         answer = self._backend.parsed(SearchAnswer, body)
         return [(trace.trace_id, trace.rows() if whole else []) for trace in answer.traces]
 
-    async def _trace(self, trace_id: str, around: Window) -> Sequence[ResourceSpans]:
-        """One trace; nothing of one that is not there any more. An older Tempo has only the second path."""
+    async def _trace(self, trace_id: str, window: Window) -> Sequence[ResourceSpans]:
+        """One trace of about that time; nothing of one that is not there any more. An older Tempo has only the second
+        path.
+        """
+        around = Window(window.start - AROUND, window.end + AROUND)
         for path in (f"/api/v2/traces/{trace_id}", f"/api/traces/{trace_id}"):
             body = await self._backend.ask("GET", path, params=_ends(around), missing_ok=True)
             if body is not None:
-                answer = await asyncio.to_thread(self._backend.parsed, TraceAnswer, body)
+                answer = await read(partial(self._backend.parsed, TraceAnswer), body)
                 return answer.sent
         return ()
 

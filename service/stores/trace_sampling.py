@@ -3,12 +3,13 @@
 A server of a busy system has more traces than an incident can look at, and answers a search with the newest or any.
 So a window is asked in slices of a minute, spread over it, for a few traces each: typical ones. To these come a few of
 those that failed and of the slowest, from the same minutes: so few that they cannot make a share look changed
-(`DRIFT_OF_SHARE`), and as many of the baseline as of now. Slices lie a minute apart or more, so that the time between
-them counts as not recorded and rates stay true. Where that finds little, the window is asked for everything.
+(`DRIFT_OF_SHARE`), and as many of the baseline as of now. Traces that somebody names (exemplars) take their place.
+Slices lie a minute apart or more, so that the time between them counts as not recorded and rates stay true. Where that
+finds little, the window is asked for everything.
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Final, Protocol
@@ -18,8 +19,10 @@ import pyarrow as pa
 
 from service.domain.window import Window
 from service.errors import BackendError
+from service.stores.aside import aside
 from service.stores.case_tables import within
-from service.stores.partial import with_notes
+from service.stores.partial import ANY, with_notes, with_queries
+from service.stores.patience import left_s
 from service.stores.span_rows import distinct
 from service.telemetry import NAME
 
@@ -30,10 +33,16 @@ Their traces hold whoever calls them and all that they call.
 SLICES: Final = 6
 SLICE: Final = timedelta(minutes=1)
 SPACING: Final = 2 * SLICE
+MOST_NAMED: Final = 5
+"""Traces that may be named. Each takes the place of a search for slow ones, then for failed ones, of every service: the
+questions do not become more, nor the worst traces now than before.
+"""
 FIRST: Final = 5
 """Traces that are asked for first: they tell how large traces are, and of a service that hardly has any, all."""
 FEWEST: Final = 20
 """Traces that are asked for however large they are: fewer tell nothing."""
+PATIENCE: Final = 0.75
+"""The part of the time that is left after which a sample is as large as it will be: then it is still in time."""
 WORST: Final = 2
 """Failed traces, and slow ones, that every other slice is asked for."""
 
@@ -61,10 +70,13 @@ def known_among(alerting: Sequence[str], known: Iterable[str]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a search found: whole traces as `SPANS`, and how many there were; as many as asked for means more."""
+    """What a search found: whole traces as `SPANS`, and how many there were; as many as asked for means more. ``query``
+    is how a person would ask the same, the time aside.
+    """
 
     spans: pa.Table
     traces: int
+    query: str = ""
 
 
 class TraceSearch(Protocol):
@@ -83,6 +95,10 @@ class TraceSearch(Protocol):
         """Traces. Raises `BackendError`."""
         ...
 
+    async def trace(self, trace_id: str, window: Window) -> pa.Table:
+        """The spans of one trace of about that time, none if it is not there. Raises `BackendError`."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class TracePlan:
@@ -95,18 +111,21 @@ class TracePlan:
     within_s: float = 6.0
 
 
-async def sampled_spans(search: TraceSearch, window: Window, alerting: Sequence[str], plan: TracePlan) -> pa.Table:
+async def sampled_spans(
+    search: TraceSearch, window: Window, alerting: Sequence[str], plan: TracePlan, named: Sequence[str] = ()
+) -> pa.Table:
     """Spans of the window: whole traces but for what lies outside it, a sample where there are many, which the table's
-    notes then say. Raises `BackendError` if nothing could be had at all.
+    notes then say; among them those of which an id is ``named``. Raises `BackendError` if nothing could be had at all.
     """
-    sample = _Sample(search, window, plan)
+    sample = _Sample(search, window, plan, tuple(named[:MOST_NAMED]))
+    within_s = min(plan.within_s, PATIENCE * left_s())
     try:
-        async with asyncio.timeout(plan.within_s):
+        async with asyncio.timeout(within_s):
             services = await search.focus(window, alerting)
-            await asyncio.gather(*(sample.take(service) for service in services[:FOCUS]))
+            await asyncio.gather(*(sample.take(service) for service in services[:FOCUS]), *sample.named_ones())
     except TimeoutError:
-        sample.failures.append(BackendError(f"{search.name} did not answer within {plan.within_s:g} s"))
-    return sample.table()
+        sample.failures.append(BackendError(f"{search.name} did not answer within {round(within_s, 2):g} s"))
+    return await aside(sample.table)
 
 
 @dataclass(slots=True)
@@ -116,6 +135,8 @@ class _Sample:
     search: TraceSearch
     window: Window
     plan: TracePlan
+    named: tuple[str, ...] = ()
+    whole: list[pa.Table] = field(default_factory=list[pa.Table])
     kept: dict[str, dict[int, Found]] = field(default_factory=dict[str, dict[int, Found]])
     chosen: bool = False
     failures: list[BackendError] = field(default_factory=list[BackendError])
@@ -131,13 +152,28 @@ class _Sample:
         if not await self._everything(replace(everything, limit=most)):
             await self._worst(service)
 
+    def named_ones(self) -> Iterator[Awaitable[None]]:
+        """Ask for the traces that are named."""
+        return (self._named(trace_id) for trace_id in self.named)
+
+    async def _named(self, trace_id: str) -> None:
+        try:
+            self.whole.append(await self.search.trace(trace_id, self.window))
+        except BackendError as error:
+            self.failures.append(error)
+
     def table(self) -> pa.Table:
         """The spans, with notes where they are not all. Raises `BackendError` if there was no answer at all."""
         found = [kept[place] for kept in self.kept.values() for place in sorted(kept)]
         if self.failures and not found:
             raise self.failures[0]
-        spans = within(distinct([one.spans for one in found]), self.window)
-        return with_notes(spans, list(self._notes(spans)))
+        spans = within(distinct([*(one.spans for one in found), *self.whole]), self.window)
+        return with_queries(with_notes(spans, list(self._notes(spans))), self._queries())
+
+    def _queries(self) -> dict[str, str]:
+        """How each service was asked for; whatever else is in the traces came with the first."""
+        by_service = {service: kept[min(kept)].query for service, kept in self.kept.items() if kept}
+        return {ANY: next(iter(by_service.values()), ""), **by_service}
 
     def _notes(self, spans: pa.Table) -> Iterator[str]:
         if self.chosen:
@@ -147,8 +183,9 @@ class _Sample:
             yield f"some questions were not answered: {self.failures[0]}"
 
     def _most(self, first: Found) -> int:
-        """How many traces may be asked for, as large as they are."""
-        fitting = self.plan.spans * first.traces // max(first.spans.num_rows, 1)
+        """How many traces may be asked for, as large as they are. Not all that were found need have been fetched."""
+        traces: Any = first.spans.column("trace_id")
+        fitting = self.plan.spans * len(traces.unique()) // max(first.spans.num_rows, 1)
         return max(min(FEWEST, self.plan.traces), min(fitting, self.plan.traces))
 
     async def _everything(self, asked: Asked) -> bool:
@@ -169,11 +206,11 @@ class _Sample:
 
     async def _worst(self, service: str) -> None:
         """A few traces that failed, and a few that were slower than all typical ones."""
-        typical = distinct([found.spans for found in self.kept[service].values()])
-        longer_us = _longest_us(typical, service) + 1
+        longer_us = max(_longest_us(found.spans, service) for found in self.kept[service].values()) + 1
         few = [Asked(service, each, WORST) for each in slices_of(self.window)[::2]]
         asked = [*(replace(one, failed=True) for one in few), *(replace(one, at_least_us=longer_us) for one in few)]
-        await asyncio.gather(*(self._keep(SLICES + place, one) for place, one in enumerate(asked, 1)))
+        left = asked[: len(asked) - len(self.named)]
+        await asyncio.gather(*(self._keep(SLICES + place, one) for place, one in enumerate(left, 1)))
 
     async def _keep(self, place: int, asked: Asked) -> Found | None:
         found = await self._ask(asked)

@@ -2,11 +2,13 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pyarrow as pa
 from pydantic import TypeAdapter, ValidationError
 
 from service.domain.window import Window
+from service.stores.aside import aside, read
 from service.stores.backend import Backend
 from service.stores.embedded.decoded import EPOCH
 from service.stores.log_fields import LOUD_LEVEL, LOUD_TEXT, UNKNOWN_LEVEL, USUAL, LogFields, LogRows
@@ -34,7 +36,7 @@ class VictoriaLogs:
 
     async def logs(self, window: Window) -> pa.Table:
         """Records of the window, a sample of them where they are many. Raises `BackendError`."""
-        return await sampled_logs(self, window, self._backend.access.total_s, self._plan)
+        return await sampled_logs(self, window, self._backend.patience_s, self._plan)
 
     async def found(self) -> str:
         """What answers there, in one line. Raises `BackendError`."""
@@ -59,13 +61,16 @@ class VictoriaLogs:
         which = {Part.ALL: "", Part.LOUD: f" ({loud})", Part.QUIET: f" !({loud})"}[part]
         wanted = ", ".join(json.dumps(name) for name in ("_time", *self._fields.every()))
         rows = await self._rows(f"{self._in(stretch)}{which} | sort by (_time) limit {limit} | fields {wanted}")
+        return await aside(partial(self._page, rows, f"{self._query or '*'}{which}"))
+
+    def _page(self, rows: list[dict[str, str]], query: str) -> Page:
         table = LogRows(self._fields)
         for row in rows:
             at_us = microseconds_of(row.get("_time", ""))
             if at_us is None:
                 raise self._backend.failure("answers with a record without its time")
             table.add(at_us, row)
-        return Page(table.table())
+        return Page(table.table(), query=query)
 
     def _in(self, stretch: Stretch) -> str:
         start = EPOCH + timedelta(microseconds=stretch.start_us)
@@ -74,8 +79,12 @@ class VictoriaLogs:
         return f"_time:[{nanosecond_text(start)}, {nanosecond_text(end, last=True)}]{ours}"
 
     async def _rows(self, query: str) -> list[dict[str, str]]:
-        """The lines of an answer, each a record in JSON. An answer that was broken off ends within a line."""
-        body = await self._backend.ask("POST", "/select/logsql/query", data={"query": query}) or b""
+        """The records of an answer."""
+        body = await self._backend.ask("POST", "/select/logsql/query", data={"query": query})
+        return await read(self._read, body or b"")
+
+    def _read(self, body: bytes) -> list[dict[str, str]]:
+        """A record in JSON a line. An answer that was broken off ends within one."""
         try:
             return [_ROW.validate_json(line) for line in body.splitlines() if line.strip()]
         except ValidationError:

@@ -1,12 +1,12 @@
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 
 import pyarrow as pa
 
-from service.domain.evidence import Signal
+from service.domain.evidence import Evidence, Signal
 from service.domain.incident import Incident
 from service.domain.window import Window
 from service.errors import BackendError
@@ -15,7 +15,8 @@ from service.evidence.tables import Compared, Tables
 from service.ports import CHANGES, LOGS, METRICS, SPANS, TOPOLOGY, Telemetry
 from service.stores.case_tables import outside, within
 from service.stores.evening import evened
-from service.stores.partial import bare, notes_of
+from service.stores.partial import ANY, bare, notes_of, queries_of
+from service.stores.patience import patience
 from service.telemetry import span
 from service.view.sampling import sampled
 from service.view.topology import build_graph
@@ -23,6 +24,9 @@ from service.view.view import View
 
 CHANGES_BEFORE = timedelta(hours=1)
 """How far before the window a change still matters: a deployment may need that long to do its harm."""
+
+STORES_SHARE = 0.9
+"""The part of the time that stores know of: what they have by then is taken, not lost."""
 
 Ask = Callable[[Window], Awaitable[pa.Table]]
 
@@ -35,17 +39,39 @@ async def open_view(incident: Incident, telemetry: Telemetry, timeout_s: float =
     raises (`service.errors.CaseError` of a recorded case that is damaged) goes through, the first of several alone.
     """
     try:
-        tables, notes = await _fetch(incident, telemetry, timeout_s)
+        with patience(STORES_SHARE * timeout_s):
+            fetched = await _fetch(incident, telemetry, timeout_s)
     except ExceptionGroup as group:  # signals are fetched side by side; the first that fails tells enough
         raise group.exceptions[0] from None
-    tables, thinned = sampled(tables)
-    graph = build_graph(tables)
     # In a thread: it computes for long enough to keep a server from answering anybody else.
-    assessment = await asyncio.to_thread(assess, tables, graph)
-    return View(incident, tables, graph, assessment.evidence, assessment.onset, (*notes, *thinned))
+    return await asyncio.to_thread(_viewed, incident, fetched)
 
 
-async def _fetch(incident: Incident, telemetry: Telemetry, timeout_s: float) -> tuple[Tables, tuple[str, ...]]:
+@dataclass(frozen=True, slots=True)
+class _Fetched:
+    """What the stores answered; ``queries`` as `service.stores.partial` has them."""
+
+    tables: Tables
+    notes: tuple[str, ...]
+    queries: Mapping[Signal, Mapping[str, str]]
+
+    def query(self, evidence: Evidence) -> str:
+        """How the rows that it comes from were asked for."""
+        asked = self.queries.get(evidence.signal, {})
+        about = {Signal.METRICS: evidence.subject, Signal.LOGS: evidence.severity}
+        return asked.get(about.get(evidence.signal, evidence.component.name)) or asked.get(ANY, "")
+
+
+def _viewed(incident: Incident, fetched: _Fetched) -> View:
+    """What is looked at of the tables, and the evidence in it."""
+    tables, thinned = sampled(fetched.tables)
+    graph = build_graph(tables)
+    assessment = assess(tables, graph)
+    evidence = tuple(replace(row, query=fetched.query(row)) for row in assessment.evidence)
+    return View(incident, tables, graph, evidence, assessment.onset, (*fetched.notes, *thinned))
+
+
+async def _fetch(incident: Incident, telemetry: Telemetry, timeout_s: float) -> _Fetched:
     traces, logs, metrics, changes, topology = (
         _Source("traces", _spans_of(incident, telemetry), SPANS, timeout_s),
         _Source("logs", telemetry.logs.logs if telemetry.logs else None, LOGS, timeout_s),
@@ -71,12 +97,24 @@ async def _fetch(incident: Incident, telemetry: Telemetry, timeout_s: float) -> 
         topology=topology_task.result(),
         alerting=incident.alerting_services,
     )
-    return tables, tuple(note for source in (traces, logs, metrics, changes, topology) for note in source.notes)
+    notes = tuple(note for source in (traces, logs, metrics, changes, topology) for note in source.notes)
+    queries = {Signal.TRACES: traces.queries, Signal.LOGS: logs.queries, Signal.METRICS: metrics.queries}
+    return _Fetched(tables, notes, queries)
 
 
 def _spans_of(incident: Incident, telemetry: Telemetry) -> Ask | None:
-    store = telemetry.traces
-    return None if store is None else partial(store.spans, alerting=incident.alerting_services)
+    """Traces of now are those that metrics give as examples, beside others."""
+    store, exemplars = telemetry.traces, telemetry.exemplars
+    if store is None:
+        return None
+
+    async def ask(window: Window) -> pa.Table:
+        if exemplars is None or window != incident.window:
+            return await store.spans(window, incident.alerting_services)
+        traces = await exemplars.exemplars(window, incident.alerts)
+        return await store.spans(window, incident.alerting_services, traces)
+
+    return ask
 
 
 def _metrics_of(incident: Incident, telemetry: Telemetry) -> Ask | None:
@@ -93,6 +131,7 @@ class _Source:
     schema: pa.Schema
     timeout_s: float
     notes: list[str] = field(default_factory=list[str])
+    queries: dict[str, str] = field(default_factory=dict[str, str])
 
     async def compared(self, window: Window, baseline: Window | None) -> Compared | None:
         """Rows now and before; a row of both times belongs to now."""
@@ -105,7 +144,7 @@ class _Source:
         if before is None:
             self.notes.append(f"{self.name}: no baseline, nothing can be called new")
             return Compared(bare(now))
-        return Compared(*evened(now, outside(before, window)))
+        return Compared(*await asyncio.to_thread(evened, now, outside(before, window)))
 
     async def rows(self, window: Window, what: str = "") -> pa.Table | None:
         """The store's rows of that time, None (and a note) if they cannot be had."""
@@ -126,4 +165,5 @@ class _Source:
             self.notes.append(f"{self.name}: {what}answered with other columns than asked for")
             return None
         self.notes += (f"{self.name}: {what}{note}" for note in notes_of(answer))
+        self.queries = queries_of(answer) | self.queries if what else self.queries | queries_of(answer)
         return answer if self.schema is TOPOLOGY else within(answer, window)

@@ -15,6 +15,7 @@ from service.stores.kubernetes.store import Kubernetes, service_account
 from service.stores.log_fields import ECS, OTEL, USUAL, LogFields
 from service.stores.loki import FIELDS, LokiLogs
 from service.stores.prometheus import PrometheusMetrics
+from service.stores.prometheus_exemplars import PrometheusExemplars
 from service.stores.prometheus_series import FAMILIES, Family, Labels
 from service.stores.tempo import Tempo
 from service.stores.trace_sampling import TracePlan
@@ -69,14 +70,24 @@ def open_metrics(settings: MetricsSettings, labels: LabelSettings, backends: Bac
     """Where metrics come from; None if that is not set. Raises `SettingsError`."""
     if not settings.kind:
         return None
-    usual = Labels()
-    named = {kind: (*getattr(labels, kind), *getattr(usual, kind)) for kind in _OF_METRICS}
     return PrometheusMetrics(
         backends.of("metrics", settings),
         step_s=settings.step_s,
-        labels=Labels(**named),
-        families=(*(Family(**told.model_dump()) for told in settings.families), *FAMILIES),
+        labels=_labels(labels),
+        families=_families(settings),
     )
+
+
+def open_exemplars(
+    settings: MetricsSettings, labels: LabelSettings, backends: Backends, traces: Traces | None
+) -> PrometheusExemplars | None:
+    """Where traces are named by metrics; None if there are none, or they cannot be asked for by name.
+
+    Raises `SettingsError`.
+    """
+    if not settings.kind or not isinstance(traces, Jaeger | Tempo):
+        return None
+    return PrometheusExemplars(backends.of("metrics", settings), _labels(labels), _families(settings))
 
 
 def open_changes(settings: ChangesSettings, labels: LabelSettings, backends: Backends) -> Kubernetes | None:
@@ -89,6 +100,15 @@ def open_topology(settings: TopologySettings, labels: LabelSettings, backends: B
     if settings.kind == "jaeger":
         return Jaeger(backends.of("topology", settings))
     return _cluster("topology", settings, labels, backends) if settings.kind else None
+
+
+def _labels(labels: LabelSettings) -> Labels:
+    usual = Labels()
+    return Labels(**{kind: (*getattr(labels, kind), *getattr(usual, kind)) for kind in _OF_METRICS})
+
+
+def _families(settings: MetricsSettings) -> tuple[Family, ...]:
+    return (*(Family(**told.model_dump()) for told in settings.families), *FAMILIES)
 
 
 def _fields(usual: LogFields, labels: LabelSettings) -> LogFields:

@@ -1,6 +1,5 @@
 """From settings to servers that are asked over HTTP, each of which is one `Backend` whatever signals it answers for."""
 
-import math
 from dataclasses import dataclass, field, replace
 
 import httpx
@@ -33,12 +32,9 @@ NAMES = {
 
 @dataclass(slots=True)
 class Backends:
-    """The servers of this process: of settings that mean the same one there is one, with one limit and one breaker.
-    No call takes longer than ``patience_s``, after which nobody waits for it any more.
-    """
+    """The servers of this process: of settings that mean the same one there is one, with one limit and one breaker."""
 
     transport: httpx.AsyncBaseTransport | None = None
-    patience_s: float = math.inf
     opened: list[Backend] = field(default_factory=list[Backend])
 
     def of(self, signal: str, settings: BackendSettings, access: Access | None = None) -> Backend:
@@ -47,7 +43,6 @@ class Backends:
         Raises `SettingsError` where a file that it needs cannot be used.
         """
         name, reached = NAMES[settings.kind], access or access_of(settings)
-        reached = replace(reached, total_s=min(reached.total_s, self.patience_s))
         _need_usable(signal, reached)
         for backend in self.opened:
             if (backend.name, backend.access) == (name, reached):

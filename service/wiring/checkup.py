@@ -36,6 +36,15 @@ HINTS = {
 }
 TIME = {"traces": "start", "logs": "time", "metrics": "time", "changes": "time"}
 ROWS = {"traces": "spans", "logs": "records", "metrics": "samples", "changes": "changes", "topology": "relations"}
+PLACES = {
+    "traces": "url, tenant, database and table",
+    "logs": "url, tenant, only, index, database and table",
+    "metrics": "url and tenant",
+    "topology": "url and namespaces",
+}
+"""Settings by which the right server is asked for the wrong things: it then knows nothing, and says nothing. That there
+were no changes is nothing unusual.
+"""
 TELLING = {"traces": ("pod", "node"), "logs": ("pod", "node", "severity", "trace_id")}
 """Columns without which a signal says less."""
 
@@ -100,13 +109,14 @@ async def _finding(source: Source, signal: str, ask: Ask | None, window: Window,
             table = await ask(window)
     except (BackendError, TimeoutError) as error:
         why = str(error) or f"no answer within {timeout_s:g} s"
-        return Finding(signal, (why,), (f"{signal}: its server does not answer as it should",), failed=True)
+        return Finding(signal, (why,), (f"{signal}: its server does not answer as it should, see above",), failed=True)
     return _told(signal, found, table, window.end)
 
 
 def _told(signal: str, found: tuple[str, ...], table: pa.Table, now: datetime) -> Finding:
     if not table.num_rows:
-        none = () if signal == "changes" else (f"{signal}: nothing of the last hour; is the right place looked at?",)
+        where = f"nothing of the last hour; do {PLACES.get(signal, '')} of [{signal}] say where ours is?"
+        none = (f"{signal}: {where}",) if signal in PLACES else ()
         return Finding(signal, (*found, f"no {ROWS[signal]} of the last hour"), none)
     services = _names(table, "source" if signal == "topology" else "service")
     of = f" of {len(services)} services: {_listed(sorted(services))}" if services else ", none of which names a service"
@@ -146,7 +156,7 @@ def _clocks(source: Source) -> Iterator[str]:
         ahead_s = backend.clock_ahead_s
         if ahead_s is not None and abs(ahead_s) > CLOCK_S:
             which = "ahead of" if ahead_s > 0 else "behind"
-            yield f"{backend.name}: its clock is {abs(ahead_s):.0f} s {which} ours"
+            yield f"{backend.name}: its clock is {abs(ahead_s):.0f} s {which} ours: so is when things seem to happen"
 
 
 def _names(table: pa.Table, column: str) -> set[str]:

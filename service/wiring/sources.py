@@ -14,6 +14,7 @@ from service.errors import BackendError, CallerError, SettingsError, StoreError
 from service.gateway.context import Check
 from service.ports import Telemetry
 from service.settings import Settings, TelemetrySettings, WindowSettings
+from service.stores.access import Access
 from service.stores.backend import Backend
 from service.stores.embedded.intakes import Intakes
 from service.stores.embedded.query import EmbeddedTelemetry
@@ -23,7 +24,7 @@ from service.stores.joined_topology import JoinedTopology
 from service.stores.kubernetes.store import Kubernetes
 from service.stores.recorded import RecordedCase
 from service.view.windows import LiveWindows, RecordedWindows, WindowPolicy
-from service.wiring.adapters import open_changes, open_logs, open_metrics, open_topology, open_traces
+from service.wiring.adapters import open_changes, open_exemplars, open_logs, open_metrics, open_topology, open_traces
 from service.wiring.backends import Backends
 
 NO_SOURCE = (
@@ -96,7 +97,10 @@ async def no_source() -> Check:
 def _live_names(settings: Settings) -> str:
     """The live sources that are set."""
     groups = (settings.traces, settings.logs, settings.metrics, settings.changes, settings.topology)
-    named = [str(settings.telemetry.embedded or ""), *(group.url or group.kind for group in groups)]
+    named = [
+        str(settings.telemetry.embedded or ""),
+        *(Access(group.url).shown if group.url else group.kind for group in groups),
+    ]
     return " and ".join(dict.fromkeys(filter(None, named)))
 
 
@@ -117,6 +121,7 @@ def _live_source(settings: Settings, backends: Backends) -> Source:
         metrics=metrics or ours.metrics,
         changes=changes or ours.changes,
         topology=JoinedTopology(maps) if maps else ours.topology,
+        exemplars=open_exemplars(settings.metrics, settings.labels, backends, traces),
     )
     named: dict[str, Findable | None] = {
         "traces": traces or embedded,

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from service.agent.document import localization_document
 from service.agent.links import PLACES, Links, Template
+from service.agent.printing import answer_lines
 from service.domain.component import Component, ComponentKind, edge, service
 from service.domain.evidence import Evidence, EvidenceKind, Signal
 from service.domain.window import Window
@@ -126,6 +127,13 @@ def test_an_answer_carries_its_links_and_keeps_to_the_schema() -> None:
     jsonschema.validate(json.loads(json.dumps(said)), SCHEMA)
     first = json.loads(json.dumps(said))["causes"][0]["evidence"][0]
     assert (first["component"], first["link"]) == ("checkout->cart", "https://x.example/traces/cart")
+
+
+def test_what_is_printed_tells_where_it_can_be_seen_each_place_once() -> None:
+    links = Links({Signal.TRACES: (Template("https://x.example/traces?service={service}"),)})
+    lines = [line for line in answer_lines(answered(a_view()), links) if line.startswith("   see ")]
+    assert lines[0] == "   see      https://x.example/traces?service=cart"
+    assert len(lines) == len(set(lines))
 
 
 def test_every_place_can_be_filled_by_some_evidence() -> None:

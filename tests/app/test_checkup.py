@@ -47,7 +47,7 @@ class Store:
         self.table, self.error = table, error
         self.asked: list[Window] = []
 
-    async def spans(self, window: Window, alerting: object = ()) -> pa.Table:
+    async def spans(self, window: Window, alerting: object = (), traces: object = ()) -> pa.Table:
         return await self.logs(window)
 
     async def metrics(self, window: Window, alerts: object = ()) -> pa.Table:
@@ -60,6 +60,9 @@ class Store:
         return self.table
 
     changes = topology = logs
+
+    async def exemplars(self, window: Window, alerts: object = ()) -> list[str]:
+        return []
 
     async def found(self) -> str:
         return "Store: is there"

@@ -4,13 +4,15 @@ promises, values, units and times included.
 
 import asyncio
 import contextlib
+import json
 import math
 import shutil
-import subprocess
 import time
 from collections.abc import Callable, Generator, Iterator
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from urllib.parse import urlencode
 
@@ -18,22 +20,28 @@ import httpx
 import pyarrow as pa
 import pytest
 
+from model_store.bench_adapters.prometheus import PATIENCE_S, free_port, running, started
 from service.domain.alert import Alert
 from service.domain.window import Window
 from service.ports import METRICS
 from service.stores.backend import Access, Backend
 from service.stores.partial import notes_of
 from service.stores.prometheus import PrometheusMetrics
-from tests.service_process.conftest import free_port
+from service.stores.prometheus_exemplars import PrometheusExemplars
+from service.stores.prometheus_series import Family
 
 START = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(hours=3)
 STEP_S, STEPS = 15, 80
 WINDOW = Window(START + timedelta(minutes=5), START + timedelta(minutes=15))
-PATIENCE_S = 90
 
 KUBELET = 'job="kubelet",service="kubelet",instance="10.0.0.1:10250",node="n1"'
 POD = 'pod="cart-7d9f8b6c5-x2x9z"'
 HTTP = "http_server_duration_milliseconds"
+EXAMPLES = [
+    ("0.1", 3, '# {trace_id="0000000000000000000000000000000a"} 0.05'),
+    ("1", 4, '# {trace_id="0000000000000000000000000000000b"} 0.9'),
+    ("+Inf", 5, '# {trace_id="0000000000000000000000000000000c"} 3.5'),
+]
 SERIES: dict[str, tuple[float, float]] = {
     f'container_cpu_usage_seconds_total{{{KUBELET},{POD},container="cart"}}': (0, 0.5),
     f'container_cpu_usage_seconds_total{{{KUBELET},{POD},container="proxy"}}': (0, 0.25),
@@ -48,6 +56,7 @@ SERIES: dict[str, tuple[float, float]] = {
     f'{HTTP}_bucket{{job="cart",http_status_code="200",le="200"}}': (0, 2),
     f'{HTTP}_bucket{{job="cart",http_status_code="200",le="+Inf"}}': (0, 2),
     'http_client_request_failures_total{job="cart",peer="stock"}': (0, 0.1),
+    f'kube_pod_container_status_restarts_total{{{KUBELET},{POD},container="cart"}}': (7, 1 / 15),
     'node_cpu_seconds_total{job="node",instance="10.0.0.1:9100",nodename="n1",mode="idle"}': (0, 0.9),
     'up{job="hypocenter"}': (1, 0),
     'up{job="cart"}': (1, 0),
@@ -69,16 +78,12 @@ def history(in_a_second: int = 1) -> str:
 
 @contextlib.contextmanager
 def prometheus(directory: Path) -> Generator[str]:
-    """A Prometheus with that history; its address."""
-    (directory / "history").write_text(history())
-    (directory / "prometheus.yml").write_text("{}")
-    blocks = ["tsdb", "create-blocks-from", "openmetrics", str(directory / "history"), str(directory / "data")]
-    subprocess.run(["promtool", *blocks], capture_output=True, timeout=PATIENCE_S, check=True)
-    listens = f"127.0.0.1:{free_port()}"
-    options = [f"--config.file={directory / 'prometheus.yml'}", f"--storage.tsdb.path={directory / 'data'}"]
-    with running(["prometheus", *options, f"--web.listen-address={listens}"], directory / "log"):
-        wait_for(f"http://{listens}/-/ready")
-        yield f"http://{listens}"
+    """A Prometheus with that history, which scrapes what gives examples; its address."""
+    with giving_examples() as target:
+        scraping = {"job_name": "web", "scrape_interval": "1s", "static_configs": [{"targets": [target]}]}
+        config = json.dumps({"scrape_configs": [scraping]})
+        with running(directory, history(), ["--enable-feature=exemplar-storage"], config) as url:
+            yield url
 
 
 @contextlib.contextmanager
@@ -86,9 +91,8 @@ def victoria_metrics(directory: Path) -> Generator[str]:
     """A VictoriaMetrics with that history; its address."""
     listens = f"127.0.0.1:{free_port()}"
     options = [f"-storageDataPath={directory / 'data'}", f"-httpListenAddr={listens}", "-memory.allowedBytes=100MB"]
-    with running(["victoria-metrics", *options], directory / "log"):
-        url = f"http://{listens}"
-        wait_for(f"{url}/health")
+    url = f"http://{listens}"
+    with started(["victoria-metrics", *options], directory / "log", f"{url}/health"):
         sent = history(in_a_second=1000).removesuffix("# EOF\n")
         httpx.post(f"{url}/api/v1/import/prometheus", content=sent, trust_env=False).raise_for_status()
         httpx.get(f"{url}/internal/force_flush", trust_env=False, timeout=PATIENCE_S).raise_for_status()
@@ -96,24 +100,30 @@ def victoria_metrics(directory: Path) -> Generator[str]:
 
 
 @contextlib.contextmanager
-def running(command: list[str], log: Path) -> Generator[None]:
-    with log.open("w") as told:
-        process = subprocess.Popen(command, stderr=told, stdout=told)
-        try:
-            yield
-        finally:
-            process.terminate()
-            process.wait(PATIENCE_S)
+def giving_examples() -> Generator[str]:
+    """Something that is scraped, and names a trace for each of its buckets; its address."""
 
+    class Exposition(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            told = "".join(f'web_duration_seconds_bucket{{le="{le}"}} {n} {example}\n' for le, n, example in EXAMPLES)
+            body = f"# TYPE web_duration_seconds histogram\n{told}# EOF\n".encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/openmetrics-text; version=1.0.0; charset=utf-8")
+            self.end_headers()
+            self.wfile.write(body)
 
-def wait_for(url: str) -> None:
-    until = time.monotonic() + PATIENCE_S
-    while time.monotonic() < until:
-        with contextlib.suppress(httpx.TransportError):
-            if httpx.get(url, trust_env=False).is_success:
-                return
-        time.sleep(0.1)
-    raise TimeoutError(url)
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Exposition)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 Open = Callable[[Path], contextlib.AbstractContextManager[str]]
@@ -157,6 +167,7 @@ KNOWN: list[tuple[str, str, str, str, str, float]] = [
     ("container_cpu_usage_seconds", "cart-7d9f8b6c5-x2x9z", "pod", "cart", "cores", 0.75),
     ("container_network_receive_bytes", "cart-7d9f8b6c5-x2x9z", "pod", "cart", "bytes/s", 1000.0),
     ("container_memory_working_set_bytes", "cart-7d9f8b6c5-x2x9z", "pod", "cart", "bytes", 3e6),
+    ("kube_pod_container_status_restarts", "cart-7d9f8b6c5-x2x9z", "pod", "cart", "", 3.0),
     ("http_server_duration_requests", "cart", "service", "cart", "1/s", 3.0),
     ("http_server_duration_errors", "cart", "service", "cart", "1/s", 1.0),
     ("http_server_duration_mean", "cart", "service", "cart", "s", 0.15),
@@ -227,3 +238,23 @@ def test_a_rule_that_is_nonsense_is_refused_in_a_note(url: str, table: pa.Table,
 def test_whatever_a_rule_is_the_rest_is_there(url: str, table: pa.Table, hostile: str) -> None:
     told, usual = ask(url, WINDOW, hostile), set(table.column("metric").to_pylist())
     assert [row["metric"] in usual for row in told.to_pylist()].count(True) == table.num_rows
+
+
+def test_traces_are_named_the_slowest_first_and_a_server_that_keeps_none_names_none(url: str, request: Any) -> None:
+    """What is scraped gets there within seconds."""
+    web = Family("web_duration_seconds", "histogram", "s")
+    expected = ["c", "b", "a"] if request.node.callspec.params["url"] is prometheus else []
+
+    async def named() -> list[str]:
+        backend = Backend("Prometheus", Access(url, read_s=60, total_s=60))
+        now = datetime.now(UTC)
+        try:
+            window = Window(now - timedelta(hours=1), now + timedelta(hours=1))
+            return [each.lstrip("0") for each in await PrometheusExemplars(backend, families=[web]).exemplars(window)]
+        finally:
+            await backend.aclose()
+
+    until = time.monotonic() + PATIENCE_S
+    while (found := asyncio.run(named())) != expected and time.monotonic() < until:
+        time.sleep(0.2)
+    assert found == expected

@@ -67,7 +67,7 @@ def spent(server: str, services: int, *alerting: str) -> Spent:
     return way.spent
 
 
-@pytest.mark.parametrize("server", ["jaeger", "tempo"])
+@pytest.mark.parametrize("server", ["jaeger", "tempo", "old tempo"])
 def test_ten_times_the_services_cost_less_than_three_times_as_much(server: str) -> None:
     few, many = spent(server, 20, "s5"), spent(server, 200, "s5")
     assert many.requests < 3 * few.requests

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
+from threading import current_thread
 
 import httpx
 import pytest
@@ -11,7 +12,9 @@ from pydantic import BaseModel
 
 from service.breaker import Breaker
 from service.errors import BackendError
+from service.stores.aside import SMALL, read
 from service.stores.backend import ATTEMPTS, Access, Backend
+from service.stores.patience import patience
 
 ACCESS = Access("http://loki:3100/prefix", total_s=5.0, pause_s=0.001)
 
@@ -167,6 +170,32 @@ def test_a_call_ends_with_its_time_whoever_is_slow() -> None:
 
     backend = Backend("Loki", replace(ACCESS, total_s=0.05), httpx.MockTransport(never))
     assert "did not answer within 0.05 s" in fault(backend)
+
+
+def test_a_call_ends_with_the_time_of_whoever_asks_which_says_nothing_of_the_server() -> None:
+    async def never(_: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(3600)
+        raise AssertionError
+
+    breaker = Breaker(failures=1)
+    backend = Backend("Loki", ACCESS, httpx.MockTransport(never), breaker)
+    with patience(0.05):
+        assert "did not answer within 0.05 s" in fault(backend)
+    assert breaker.rests_s() == 0
+
+
+def test_a_large_answer_is_read_beside_the_loop_and_a_small_one_at_once() -> None:
+    readers: list[str] = []
+
+    def where(body: bytes) -> int:
+        readers.append(current_thread().name)
+        return len(body)
+
+    async def both() -> list[int]:
+        return [await read(where, b"x" * size) for size in (SMALL, SMALL + 1)]
+
+    assert asyncio.run(both()) == [SMALL, SMALL + 1]
+    assert [name.startswith("reader") for name in readers] == [False, True]
 
 
 def test_only_so_many_questions_are_under_way() -> None:

@@ -16,10 +16,12 @@ from service.errors import BackendError
 from service.evidence.constants import DRIFT_OF_SHARE
 from service.evidence.spans import read_spans
 from service.evidence.tables import Compared
-from service.stores.partial import notes_of
+from service.stores.partial import ANY, notes_of, queries_of
+from service.stores.patience import patience
 from service.stores.trace_sampling import (
     FIRST,
     FOCUS,
+    MOST_NAMED,
     SLICES,
     WORST,
     Asked,
@@ -45,6 +47,7 @@ class Traces:
     trouble: Callable[[Asked], BaseException | None] = lambda asked: None
     name: str = "Traces"
     asked: list[Asked] = field(default_factory=list[Asked])
+    named: list[str] = field(default_factory=list[str])
 
     @property
     def count(self) -> int:
@@ -80,11 +83,15 @@ class Traces:
             and row["duration_us"] >= asked.at_least_us
         ]
         newest = fitting[-asked.limit :]
-        return Found(spans(*newest), len(newest))
+        return Found(spans(*newest), len(newest), f"traces of {asked.service}")
+
+    async def trace(self, trace_id: str, window: Window) -> pa.Table:
+        self.named.append(trace_id)
+        return spans(self.row(int(trace_id, 16)))
 
 
-def sampled(search: Traces, window: Window = HOUR, plan: TracePlan = PLAN) -> pa.Table:
-    return asyncio.run(sampled_spans(search, window, (), plan))
+def sampled(search: Traces, window: Window = HOUR, plan: TracePlan = PLAN, named: Sequence[str] = ()) -> pa.Table:
+    return asyncio.run(sampled_spans(search, window, (), plan, named))
 
 
 def share(table: pa.Table, status: str) -> float:
@@ -146,6 +153,28 @@ def test_no_more_than_a_few_services_are_asked_for() -> None:
     search = Traces(60, services=[f"s{n}" for n in range(20)])
     sampled(search)
     assert {asked.service for asked in search.asked} == {f"s{n}" for n in range(FOCUS)}
+
+
+@given(st.lists(st.integers(0, 1799).map(lambda number: f"{number:x}"), max_size=8, unique=True))
+def test_traces_that_are_named_are_there_for_no_more_questions(named: list[str]) -> None:
+    usual, search = Traces(2), Traces(2)
+    sampled(usual)
+    table = sampled(search, named=named)
+    assert set(named[:MOST_NAMED]) <= set(table.column("trace_id").to_pylist())
+    assert search.named == named[:MOST_NAMED]
+    assert len(search.asked) + len(search.named) == len(usual.asked)
+
+
+def test_a_table_tells_how_each_service_was_asked_for() -> None:
+    queries = queries_of(sampled(Traces(2, services=("web", "cart"))))
+    assert queries == {ANY: "traces of web", "web": "traces of web", "cart": "traces of cart"}
+
+
+def test_whoever_has_less_time_gets_what_is_there_by_then() -> None:
+    hung = fails_for(lambda asked: asked.limit != FIRST, TimeoutError())
+    with patience(0.2):
+        table = sampled(Traces(60, trouble=hung))
+    assert table.num_rows == FIRST
 
 
 def fails_for(which: Callable[[Asked], bool], error: BaseException) -> Callable[[Asked], BaseException | None]:

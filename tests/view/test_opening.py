@@ -76,7 +76,7 @@ class CountingTraces:
         self.open = 0
         self.most_open = 0
 
-    async def spans(self, window: Window, alerting: Sequence[str] = ()) -> pa.Table:
+    async def spans(self, window: Window, alerting: Sequence[str] = (), traces: Sequence[str] = ()) -> pa.Table:
         self.asked.append(window)
         self.open += 1
         self.most_open = max(self.open, self.most_open)

@@ -65,7 +65,7 @@ class SilentModel:
 class BrokenTraces:
     """A trace store with a bug."""
 
-    async def spans(self, window: Window, alerting: Sequence[str] = ()) -> pa.Table:
+    async def spans(self, window: Window, alerting: Sequence[str] = (), traces: Sequence[str] = ()) -> pa.Table:
         raise RuntimeError(f"a bug\nin two lines, seen in {window.start:%Y}")
 
 

@@ -46,7 +46,7 @@ class EmbeddedTelemetry:
         """The ports that this store answers."""
         return Telemetry(traces=self, logs=self, metrics=self)
 
-    async def spans(self, window: Window, alerting: Sequence[str] = ()) -> pa.Table:
+    async def spans(self, window: Window, alerting: Sequence[str] = (), traces: Sequence[str] = ()) -> pa.Table:
         """Spans that start in the window."""
         return await asyncio.to_thread(self._rows, "spans", window)
 
