@@ -5,8 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ValidationError
 
-UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Control characters, line separators, direction overrides and lone surrogates: nothing a name or a label needs."""
+from service.domain.printable import UNPRINTABLE
 
 REPLACEMENT = "\ufffd"
 LONGEST_LINE = 300
