@@ -15,6 +15,7 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
+from opentelemetry.trace import Tracer
 
 from service.agent.answering import Bench, answer
 from service.agent.budget import Budget
@@ -31,6 +32,7 @@ from service.gateway.doors import Doors
 from service.gateway.probes import probes_app
 from service.gateway.web import web_app
 from service.jobs.changes import ToldChanges
+from service.jobs.measured import measured
 from service.jobs.sqlite import SqliteStore
 from service.jobs.store import IncidentStore
 from service.notify.courier import Courier, Patience, Target
@@ -38,13 +40,14 @@ from service.ports import Telemetry
 from service.settings import Options, Settings, read_settings
 from service.stores.case_files import need_free
 from service.stores.recorded import RecordedCase
-from service.telemetry import Meters, log_to, logger, tracer
+from service.telemetry import Meters, log_to, logger
 from service.view.saving import save_view
 from service.wiring.asking import Asked
 from service.wiring.checkup import Report, examine
 from service.wiring.doors import connection_limits, open_doors, probe_doors, rate_limits
 from service.wiring.models import build_fusion, build_model, title
 from service.wiring.notify import examine_targets, open_targets, wanting
+from service.wiring.own_telemetry import build_meters, told_model, tracing
 from service.wiring.sources import NO_SOURCE, no_source, open_intakes, open_source
 from service.wiring.storms import build_call_paths, build_consultation, build_pace, severities_of
 from service.wiring.tenants import TenantSources, open_sources, settings_of
@@ -60,12 +63,14 @@ async def serve(config: Path | None, options: Options) -> None:
     command line (`service.settings`). Raises `SettingsError` if it cannot start.
     """
     settings = read_settings(os.environ, config, options)
-    log_to(sys.stderr, settings.log_level)
+    log_to(sys.stderr, settings.log_level, settings.log_format)
     async with contextlib.AsyncExitStack() as closing:
-        doors = open_doors(settings)
-        store, meters, stopping = open_store(settings.store), Meters(), asyncio.Event()
-        closing.push_async_callback(store.close)
+        doors, stopping = open_doors(settings), asyncio.Event()
+        traced = closing.enter_context(tracing(settings.own_telemetry, VERSION))
         sources = open_sources(settings)
+        meters = build_meters(settings, VERSION, sources)
+        store = measured(open_store(settings.store), meters)
+        closing.push_async_callback(store.close)
         if sources is None:
             logger("app").warning(NO_SOURCE)
         else:
@@ -73,10 +78,11 @@ async def serve(config: Path | None, options: Options) -> None:
         targets = open_targets(settings.notify, closing)
         courier = build_courier(settings, store, targets, meters)
         idle = settings.worker.at_once == 0
-        worker = None if sources is None or idle else build_worker(settings, store, sources, meters, targets)
+        worker = None if sources is None or idle else build_worker(settings, store, sources, meters, traced, targets)
         intakes = open_intakes(settings.telemetry)
         paths = build_call_paths(settings.grouping, sources)
-        gateway = replace(build_gateway(settings, doors, store, sources, meters, stopping), kin_of=paths.of)
+        gateway = build_gateway(settings, doors, store, sources, meters, stopping)
+        gateway = replace(gateway, tracer=traced, kin_of=paths.of)
         server = _Server(_http_config(web_app(gateway, VERSION, intakes), connection_limits(settings.gateway)))
         if intakes is not None:
             closing.push_async_callback(intakes.close)
@@ -91,18 +97,20 @@ async def work(config: Path | None, options: Options) -> None:
     Raises `SettingsError` if it cannot start.
     """
     settings = read_settings(os.environ, config, options)
-    log_to(sys.stderr, settings.log_level)
+    log_to(sys.stderr, settings.log_level, settings.log_format)
     if settings.worker.at_once == 0:
         raise SettingsError("worker.at_once is 0: a worker alone would do nothing")
     async with contextlib.AsyncExitStack() as closing:
+        traced = closing.enter_context(tracing(settings.own_telemetry, VERSION))
         sources = open_sources(settings)
         if sources is None:
             raise SettingsError(NO_SOURCE)
         closing.push_async_callback(sources.aclose)
-        store, meters, stopping = open_store(settings.store), Meters(), asyncio.Event()
+        meters, stopping = build_meters(settings, VERSION, sources), asyncio.Event()
+        store = measured(open_store(settings.store), meters)
         closing.push_async_callback(store.close)
         targets = open_targets(settings.notify, closing)
-        worker = build_worker(settings, store, sources, meters, targets)
+        worker = build_worker(settings, store, sources, meters, traced, targets)
         courier = build_courier(settings, store, targets, meters)
         if (port := settings.worker.port) is None:
             _stop_on_signal(stopping)
@@ -214,7 +222,12 @@ def with_told_changes(telemetry: Telemetry, store: IncidentStore, tenant: str) -
 
 
 def build_worker(
-    settings: Settings, store: IncidentStore, sources: TenantSources, meters: Meters, targets: Sequence[Target] = ()
+    settings: Settings,
+    store: IncidentStore,
+    sources: TenantSources,
+    meters: Meters,
+    tracer: Tracer,
+    targets: Sequence[Target] = (),
 ) -> Worker:
     """A worker over the store and the sources, whose answers go to those of the targets that want them."""
 
@@ -224,9 +237,10 @@ def build_worker(
             yield with_told_changes(source.telemetry, store, tenant)
 
     bench, pace = build_bench(settings, sources.shared.telemetry), build_pace(settings)
-    consultation = build_consultation(settings.model, bench.model, meters)
+    model = None if bench.model is None else told_model(settings, bench.model, meters)
+    consultation = build_consultation(settings.model, model, meters)
     return Worker(
-        store, bench, sources.shared.windows, pace, meters, tracer(), telemetry_of, consultation, wanting(targets)
+        store, bench, sources.shared.windows, pace, meters, tracer, telemetry_of, consultation, wanting(targets)
     )
 
 

@@ -22,12 +22,7 @@ async def livez() -> Response:
 @router.get("/readyz", responses={503: {"description": "Not ready; the same body says why."}})
 async def readyz(parts: AGateway, caller: ACaller) -> Response:
     """Whether work can be taken: 200 or 503, and what was found about each part, which a stranger is not told."""
-    checks = {
-        "store": await _store(parts),
-        "telemetry": await _telemetry(parts),
-        "model": Check(ok=True, found=parts.model_name),
-        "process": Check(ok=not parts.stopping.is_set(), found="stopping" if parts.stopping.is_set() else "running"),
-    }
+    checks = await _checks(parts)
     ready = all(check.ok for check in checks.values())
     body = {
         "schema_version": SCHEMA_VERSION,
@@ -51,6 +46,8 @@ async def metrics(parts: AGateway) -> Response:
         for status, count in backlog.counts.items():
             parts.meters.jobs.labels(status.value).set(count)
         parts.meters.oldest_s.set(backlog.oldest_s)
+    for name, check in (await _checks(parts)).items():
+        parts.meters.ready.labels(name).set(check.ok)
     return Response(parts.meters.exposition(), media_type=CONTENT_TYPE_LATEST)
 
 
@@ -59,6 +56,17 @@ def probes_app(gateway: Gateway, version: str) -> FastAPI:
     app = Application(gateway, "hypocenter worker", version, openapi_url=None)
     app.include_router(router)
     return app
+
+
+async def _checks(parts: Gateway) -> dict[str, Check]:
+    store, telemetry = await asyncio.gather(_store(parts), _telemetry(parts))
+    stopping = parts.stopping.is_set()
+    return {
+        "store": store,
+        "telemetry": telemetry,
+        "model": Check(ok=True, found=parts.model_name),
+        "process": Check(ok=not stopping, found="stopping" if stopping else "running"),
+    }
 
 
 async def _telemetry(parts: Gateway) -> Check:

@@ -26,6 +26,7 @@ from service.settings.groups import (
 )
 from service.settings.links import LinksSettings
 from service.settings.notify import NotifySettings
+from service.settings.own_telemetry import OwnTelemetrySettings
 from service.settings.reading import Options, read_settings
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "ModelSettings",
     "NotifySettings",
     "Options",
+    "OwnTelemetrySettings",
     "Settings",
     "TelemetrySettings",
     "TopologySettings",

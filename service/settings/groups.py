@@ -14,6 +14,7 @@ from service.settings.backends import (
 from service.settings.doors import DoorsSettings
 from service.settings.links import LinksSettings
 from service.settings.notify import Targets
+from service.settings.own_telemetry import OwnTelemetrySettings
 from service.settings.values import Address, Group, Seconds, SeverityWords
 
 
@@ -134,6 +135,9 @@ class Settings(Group):
     case: Path | None = None
     rank: Literal["model", "statistical", "fused"] = "fused"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "json", "text"] = "auto"
+    """How log lines are written; "auto": as words on a terminal, as JSON elsewhere."""
+    own_telemetry: OwnTelemetrySettings = OwnTelemetrySettings()
     model: ModelSettings = ModelSettings()
     budget: BudgetSettings = BudgetSettings()
     gateway: GatewaySettings = GatewaySettings()

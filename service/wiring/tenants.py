@@ -2,11 +2,12 @@
 own: what they remember, their limits and their breakers are nobody else's.
 """
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from service.settings import BackendSettings, Settings
+from service.stores.backend import Backend
 from service.stores.embedded.intakes import directory_of
 from service.wiring.sources import Source, open_source
 
@@ -60,6 +61,13 @@ class TenantSources:
         finally:
             opened.users -= 1
             await self._close_unused(self.most)
+
+    def backends(self) -> Iterator[Backend]:
+        """The servers that are asked for them now, each once."""
+        yield from self.shared.backends
+        for opened in self._opened.values():
+            if opened.source is not self.shared:
+                yield from opened.source.backends
 
     async def aclose(self) -> None:
         """Close them; nobody uses one any more."""
