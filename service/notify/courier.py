@@ -21,9 +21,6 @@ from service.telemetry import Meters, logger
 IDLE_S = 1.0
 """How often the outbox is looked at when nothing rings: what is tried again rings for nobody."""
 
-MARGIN_S = 2.0
-"""How much longer a lease holds than sending may take: what was sent has still to be marked."""
-
 DELIVERED, KEPT_UP, FAILED, DEAD = "delivered", "kept_up", "failed", "dead"
 
 
@@ -46,11 +43,13 @@ class Patience:
     """How long a failed delivery waits: about ``first_s``, then twice as long each time, ``longest_s`` at most, each
     longer or shorter by up to a half, so that what failed together does not come back together.
 
+    ``margin_s`` is how much longer a lease holds than sending may take: what was sent has still to be marked.
     ``drain_s`` is how long one that is under way may take to end when the process is told to stop.
     """
 
     first_s: float = 1.0
     longest_s: float = 300.0
+    margin_s: float = 2.0
     drain_s: float = 10.0
 
     def pause(self, attempts: int) -> timedelta:
@@ -100,7 +99,7 @@ class Courier:
 
     async def _claim(self, target: Target) -> Delivery | None:
         try:
-            lease_s = target.limit_s + MARGIN_S
+            lease_s = target.limit_s + self._patience.margin_s
             return await self._store.claim_delivery(self._owner, lease_s, datetime.now(UTC), [target.name])
         except StoreError as error:
             self._log.error("nothing can be delivered to %s: %s", target.name, error)

@@ -1,4 +1,5 @@
 import asyncio
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,8 @@ from service.stores.access import Certificates, secret_in
 from service.stores.backend import Backend
 
 JSON = {"Content-Type": "application/json"}
+
+_ADDRESS = re.compile(r"(?P<server>https?://(\[[0-9a-f:.]+\]|[^\s/?#@:\[\]]+)(:[0-9]{1,5})?)(?P<path>[/?][^\s#]*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class Hook:
         try:
             await self.backend.ask("POST", path, data=content, headers=headers, retry=False)
         except BackendError as error:
-            raise BackendError(str(error).replace(path, "/…")) from None
+            raise BackendError(_without(path[1:], str(error))) from None
 
     async def found(self) -> str:
         """That connections are taken there, by a TLS that is believed. Nothing is sent. Raises `BackendError`."""
@@ -56,9 +59,15 @@ class Hook:
 
 def split_address(file: Path) -> tuple[str, str]:
     """The server that a file's address names, and what is below it. Raises `BackendError`."""
-    told = secret_in(file)
-    parts = urlsplit(told)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.fragment or " " in told:
+    address = secret_in(file)
+    found = _ADDRESS.fullmatch(address)
+    if found is None:
         raise BackendError(f"{file} holds no address such as https://hooks.example.org/services/…")
-    server = f"{parts.scheme}://{parts.netloc}"
-    return server, told[len(server) :] or "/"
+    return found["server"], found["path"] or "/"
+
+
+def _without(secret: str, told: str) -> str:
+    """The text without the secret, also where that was cut off."""
+    told = told.replace(secret, "…") if secret else told
+    begun = told.find(secret[:8]) if len(secret) > 8 else -1
+    return told if begun < 0 else f"{told[:begun]}…"

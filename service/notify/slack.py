@@ -33,7 +33,7 @@ class Slack:
 
     async def send(self, news: News) -> None:
         """Post it. Raises `BackendError`."""
-        await self.hook.post(json.dumps(message(news), ensure_ascii=False).encode())
+        await self.hook.post(json.dumps(message(news)).encode())
 
     async def found(self) -> str:
         """Whether connections are taken there. Raises `BackendError`."""

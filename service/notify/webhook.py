@@ -25,7 +25,7 @@ class Webhook:
 
     async def send(self, news: News) -> None:
         """Post it. Raises `BackendError`."""
-        content = json.dumps(self.body(news), ensure_ascii=False).encode()
+        content = json.dumps(self.body(news)).encode()
         keys = [key_in(file) for file in self.secret_files]
         await self.hook.post(content, {**JSON, **signed_headers(news.id, news.now, content, keys)})
 

@@ -92,7 +92,8 @@ def nothing_found(**more: Any) -> News:
 
 def backend(url: str, name: str = "the webhook", **more: Any) -> Backend:
     """Whoever is at that address, asked with little patience."""
-    return Backend(name, Access(url, **{"connect_s": 1.0, "read_s": 0.4, "total_s": 0.5, **more}))
+    access = Access(url, connect_s=1.0, read_s=0.4, total_s=0.5)
+    return Backend(name, replace(access, **more))
 
 
 def secret_file(directory: Path, name: str = "secret", secret: str = SECRET) -> Path:

@@ -18,7 +18,7 @@ from tests.contracts.faulty import FaultyServer, faulty, says
 from tests.notify.telling import backend, incident, news
 from tests.service_process.conftest import free_port
 
-PATIENCE_S = 30
+PATIENCE_S = 90
 PROGRAM = shutil.which("prometheus-alertmanager")
 
 pytestmark = pytest.mark.anyio

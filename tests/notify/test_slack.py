@@ -94,7 +94,6 @@ def test_whatever_a_stranger_writes_stays_text_and_is_not_too_long(stranger: str
     told = hostile_news(stranger)
     assert set(OURS.sub("", outside_code(text(told)))) <= set(text(hostile_news("x")) + "0123456789")
     assert all(len(shown) <= LONGEST_SECTION for shown in sections(told))
-    assert json.loads(json.dumps(message(told), ensure_ascii=False).encode("utf-8", "surrogatepass"))
 
 
 @pytest.mark.parametrize(

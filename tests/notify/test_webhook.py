@@ -12,7 +12,7 @@ from standardwebhooks import WebhookVerificationError
 
 from service.errors import BackendError
 from service.gateway.documents import incident_document
-from service.notify.hook import Hook
+from service.notify.hook import Hook, split_address
 from service.notify.news import News
 from service.notify.webhook import Webhook
 from tests.contracts.faulty import Asked, faulty, says
@@ -95,6 +95,27 @@ def test_an_address_that_is_a_secret_stands_in_no_error(tmp_path: Path) -> None:
     told = asyncio.run(refused())
     assert "404" in told
     assert "hidden" not in told
+
+
+@pytest.mark.parametrize("address", ["hooks.example.org/x", "ftp://x/y", "https://me:hidden@x/y", "https://x:port/y"])
+def test_an_address_that_is_none_is_told_by_its_file(tmp_path: Path, address: str) -> None:
+    with pytest.raises(BackendError) as caught:
+        split_address(secret_file(tmp_path, "url", address))
+    assert str(caught.value).startswith(f"{tmp_path / 'url'} holds no address")
+
+
+@pytest.mark.parametrize("longer", [0, 400])
+def test_a_secret_stands_in_no_error_even_if_that_is_cut_off(tmp_path: Path, longer: int) -> None:
+    async def refused() -> str:
+        async with faulty(says(500)) as server:
+            to = backend(server.url)
+            secret_file(tmp_path, "url", f"{server.url}/planted{'x' * longer}")
+            with pytest.raises(BackendError) as caught:
+                await Hook(to, tmp_path / "url").post(b"{}")
+            await to.aclose()
+            return str(caught.value)
+
+    assert "planted" not in asyncio.run(refused())
 
 
 def test_an_address_that_moves_to_another_server_needs_a_start_anew(tmp_path: Path) -> None:

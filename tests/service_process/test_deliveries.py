@@ -1,0 +1,108 @@
+import json
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import httpx
+import pytest
+from standardwebhooks import Webhook as Verifier
+
+from tests.gateway.conftest import alertmanager_body
+from tests.service_process.conftest import PATIENCE_S, Server, free_port
+
+SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
+
+pytestmark = pytest.mark.slow
+
+
+@dataclass
+class Receiver:
+    """Takes webhooks, and acknowledges none before it is told to."""
+
+    url: str = ""
+    ids: list[str] = field(default_factory=list[str])
+    bodies: list[Any] = field(default_factory=list[Any])
+    willing: Event = field(default_factory=Event)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    made, over = Receiver(), Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            made.bodies.append(Verifier(SECRET).verify(body, dict(self.headers.items())))
+            made.ids.append(self.headers["webhook-id"])
+            if not made.willing.is_set():
+                over.wait(PATIENCE_S)
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    class Threads(ThreadingHTTPServer):
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            pass  # who was answered is dead by then
+
+    with Threads(("127.0.0.1", 0), Handler) as server:
+        made.url = f"http://127.0.0.1:{server.server_address[1]}/hook"
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield made
+        over.set()
+        server.shutdown()
+
+
+class Telling(Server):
+    """A server with a settings' file beside its store."""
+
+    @property
+    def source(self) -> list[str]:
+        return [*super().source, "--config", str(self.store.with_name("hypocenter.toml"))]
+
+
+@pytest.fixture
+def server(case_dir: Path, tmp_path: Path, receiver: Receiver) -> Iterator[Server]:
+    (tmp_path / "secret").write_text(SECRET)
+    lines = ["[notify.portal]", 'kind = "webhook"', f'url = "{receiver.url}"', "total_s = 1"]
+    (tmp_path / "hypocenter.toml").write_text("\n".join([*lines, f'secret_files = ["{tmp_path / "secret"}"]']))
+    made = Telling(case_dir, tmp_path / "store.sqlite", tmp_path / "serve.log", free_port())
+    try:
+        made.start()
+        yield made
+    finally:
+        made.clear_away()
+
+
+def deliveries(server: Server, localization: str) -> list[dict[str, Any]]:
+    return server.get(f"/v1/localizations/{localization}/deliveries").json()["deliveries"]
+
+
+def test_an_answer_whose_sender_is_killed_before_it_is_acknowledged_is_sent_again_under_the_same_id(
+    server: Server, receiver: Receiver
+) -> None:
+    localization = server.post("/v1/alerts", alertmanager_body("cart")).json()["localization_id"]
+    until = time.monotonic() + PATIENCE_S
+    while not receiver.ids:
+        assert time.monotonic() < until, server.log.read_text()
+        time.sleep(0.02)
+    server.end(signal.SIGKILL)
+    receiver.willing.set()
+    server.start()
+    while [told["status"] for told in deliveries(server, localization)] != ["delivered"]:
+        assert time.monotonic() < until, server.log.read_text()
+        time.sleep(0.1)
+    assert len(receiver.ids) >= 2
+    assert len(set(receiver.ids)) == 1
+    assert {body["data"]["localization"]["id"] for body in receiver.bodies} == {localization}
+    metrics = httpx.get(f"{server.url}/metrics").text
+    assert 'hypocenter_deliveries_total{outcome="delivered",target="portal"} 1.0' in metrics
+    assert server.end(signal.SIGTERM) == 0
+    assert SECRET.removeprefix("whsec_") not in server.log.read_text()
+    assert "Traceback" not in json.dumps(server.log.read_text())
