@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from service.domain.alert import ROOT_CAUSE
-from service.jobs.records import Ending
+from service.jobs.records import Ending, JobStatus
 from service.jobs.sqlite import SqliteStore
 from tests.gateway.conftest import alertmanager_body
 from tests.gateway.test_alerts import assert_problem
@@ -41,4 +41,4 @@ async def test_our_own_alert_that_comes_back_is_no_incident(client: httpx.AsyncC
     body["alerts"] = body["alerts"][:1]
     alone = await client.post("/v1/alerts", json=body)
     assert (alone.status_code, alone.json()["incident_id"], alone.json()["incidents"]) == (202, None, [])
-    assert (await store.backlog(datetime.now(UTC))).counts["queued"] == 1
+    assert (await store.backlog(datetime.now(UTC))).counts[JobStatus.QUEUED] == 1
