@@ -69,20 +69,16 @@ def place(
     ``kin.within`` and alert in a service of `Kin.relatives`.
     """
     home = _home(notification, known, now, kin)
+    owners = {pair: incident for incident in reversed(known) for pair in incident.pairs}
     shares: dict[str, list[Alert]] = {}
     for alert in sorted(notification.alerts, key=lambda a: not a.firing):
-        owner = _owner(alert, known) or home
+        owner = owners.get((alert.fingerprint, alert.starts_at), home)
         shares.setdefault(owner.id if owner else new_id, []).append(alert)
     by_id = {incident.id: incident for incident in known}
     return tuple(
         _grow(by_id[id_], alerts, notification, now) if id_ in by_id else _open(id_, alerts, notification, now)
         for id_, alerts in shares.items()
     )
-
-
-def _owner(alert: Alert, known: Iterable[IncidentRecord]) -> IncidentRecord | None:
-    pair = (alert.fingerprint, alert.starts_at)
-    return next((incident for incident in known if pair in incident.pairs), None)
 
 
 def _home(
