@@ -9,6 +9,9 @@ SERVICE_LABELS = ("service", "service_name", "app", "app_kubernetes_io_name", "j
 ROOT_CAUSE = "HypocenterRootCause"
 """The name of the alerts by which we tell a root cause ourselves."""
 
+OURSELVES = "hypocenter"
+"""The service that alerts about us name."""
+
 MOST_PARAMETERS = 100
 """A link with more parameters is not read."""
 
@@ -31,8 +34,10 @@ class Alert:
 
     @property
     def ours(self) -> bool:
-        """Whether it is what we found out about others: to look for the cause of that would never end."""
-        return self.labels.get("alertname") == ROOT_CAUSE
+        """Whether it is what we found out about others, or about ourselves: to look for the cause of the first would
+        never end, and of ourselves there is no telemetry among that which is looked at.
+        """
+        return self.labels.get("alertname") == ROOT_CAUSE or self.service == OURSELVES
 
     @property
     def service(self) -> str:

@@ -28,7 +28,7 @@ WEBHOOK = {
 async def take_alerts(body: JsonBody, parts: AGateway, caller: ACaller) -> JSONResponse:
     """Take a notification. 202 says that its incident is stored durably; the ids are those of its first alert.
 
-    Alerts by which we told a root cause ourselves are left out; of nothing else, the ids are null.
+    Alerts about us, or by which we told a root cause, are left out; of nothing else, the ids are null.
     """
     group = parse_alert_body(body)
     receipts: list[Receipt] = []

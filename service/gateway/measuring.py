@@ -1,15 +1,15 @@
 import time
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Generator
+from contextlib import contextmanager
 
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.gateway.guarding import TELEMETRY
 from service.telemetry import Meters, continued, span
 
 WORKING = frozenset({"POST", "PUT", "DELETE"})
 """Who only looks, which dashboards and probes do all the time, leaves no trace."""
-INTAKE = frozenset({"/v1/traces", "/v1/logs", "/v1/metrics"})
-"""Telemetry that comes in leaves none either: our own may be among it, which would tell of itself without end."""
 
 
 class Measured:
@@ -36,12 +36,25 @@ class Measured:
                 self._note(scope, message["status"], time.perf_counter() - started, active)
             await send(message)
 
-        with continued(self._tracer, _header(scope, b"traceparent")), _traced(scope) as active:
+        with self._traced(scope) as active:
             try:
                 await self._app(scope, receive, measured)
             finally:
                 if not answered:  # it broke: what the sender is told then is told outside of us
                     self._note(scope, 500, time.perf_counter() - started, active)
+
+    @contextmanager
+    def _traced(self, scope: Scope) -> Generator[Span | None]:
+        # Telemetry that comes in leaves none either: our own may be among it, which would tell of itself without end.
+        if scope["method"] not in WORKING or scope["path"] in TELEMETRY:
+            yield None
+            return
+        attributes = {"http.request.method": scope["method"], "url.path": scope["path"]}
+        with (
+            continued(self._tracer, _header(scope, b"traceparent")),
+            span(scope["method"], attributes, SpanKind.SERVER) as active,
+        ):
+            yield active
 
     def _note(self, scope: Scope, status: int, seconds: float, active: Span | None) -> None:
         route = getattr(scope.get("route"), "path", "unmatched")
@@ -54,13 +67,6 @@ class Measured:
             if status >= 500:
                 active.set_attribute("error.type", str(status))
                 active.set_status(StatusCode.ERROR)
-
-
-def _traced(scope: Scope) -> AbstractContextManager[Span | None]:
-    if scope["method"] not in WORKING or scope["path"] in INTAKE:
-        return nullcontext()
-    attributes = {"http.request.method": scope["method"], "url.path": scope["path"]}
-    return span(scope["method"], attributes, SpanKind.SERVER)
 
 
 def _header(scope: Scope, name: bytes) -> str:

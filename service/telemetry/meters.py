@@ -43,6 +43,8 @@ class Meters:
 
     def _http(self) -> None:
         self.requests = self._counter("http_requests", "HTTP requests answered", "method", "route", "status")
+        for status in ("202", "500", "503"):  # a share of failures can be told from the first one on
+            self.requests.labels("POST", "/v1/alerts", status)
         self.request_seconds = self._histogram(
             "http_request_duration_seconds", "Time until a response began", HTTP_BUCKETS_S, "method", "route"
         )
@@ -69,6 +71,8 @@ class Meters:
 
     def _localizations(self, deadline_s: float) -> None:
         self.ended = self._counter("localizations", "Localizations ended", "status", "stop", "ranked_by")
+        for status in ("failed", "dropped"):
+            self.ended.labels(status, "", "")
         within = tuple(bucket for bucket in ANSWER_BUCKETS_S if bucket < deadline_s)
         self.seconds = self._histogram(
             "localization_duration_seconds", "Time from taking a localization to its answer", (*within, deadline_s)
@@ -101,7 +105,6 @@ class Meters:
             buckets=TOKEN_BUCKETS,
             registry=self.registry,
         )
-
         self.model_rounds = self._counter(
             "model_rounds",
             "Rounds asked of the model: what became of each (answered, garbage, failed, or refused: left alone)",
