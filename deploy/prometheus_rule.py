@@ -1,6 +1,6 @@
-"""Prints our Prometheus rules as the resource that the Prometheus operator reads:
+"""Our Prometheus rules as the resource that the Prometheus operator reads.
 
-    python -m deploy.prometheus_rule > k8s/base/prometheus-rule.yaml
+Printed by ``python -m deploy.prometheus_rule > k8s/base/prometheus-rule.yaml``.
 """
 
 import sys
