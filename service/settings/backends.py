@@ -47,6 +47,11 @@ class BackendSettings(Group):
         """Whether it is said where it is."""
         return bool(self.url) or self.kind == KUBERNETES
 
+    @property
+    def place(self) -> str:
+        """Which setting says where it is."""
+        return "url"
+
     @field_validator("kind")
     @classmethod
     def _known(cls, kind: str) -> str:
@@ -59,7 +64,7 @@ class BackendSettings(Group):
         if self.url and not self.kind:
             raise ValueError(f"has a url but no kind, which should be one of {', '.join(self.kinds)}")
         if self.kind and not self.somewhere:
-            raise ValueError(f"is of kind {self.kind}, but has no url")
+            raise ValueError(f"is of kind {self.kind}, but has no {self.place}")
         if self.password_file and not self.user:
             raise ValueError("has a password_file but no user")
         if self.key_file and not self.certificate_file:

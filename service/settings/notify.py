@@ -25,7 +25,7 @@ LabelName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$"), AfterVali
 class NotifySettings(BackendSettings):
     """One that is told answers: who it is and how it is reached, and which of them it is told.
 
-    Where whoever knows the address may post, the whole of it stands in ``url_file`` (Slack, or a webhook). A webhook is
+    Where whoever knows the address may post, the whole of it stands in ``url_file``: Slack's always does. A webhook is
     signed by the keys in ``secret_files``, two while one replaces the other. ``labels`` are those of an Alertmanager's
     alert beside our own, ``lasts_s`` is how long it lasts at most.
     """
@@ -49,10 +49,17 @@ class NotifySettings(BackendSettings):
         """Whether it is said where it is."""
         return bool(self.url or self.url_file)
 
+    @property
+    def place(self) -> str:
+        """Which setting says where it is."""
+        return "url_file" if self.kind == "slack" else "url"
+
     @model_validator(mode="after")
     def _fitting(self) -> Self:
         if not self.kind:
             raise ValueError(f"has no kind, which should be one of {', '.join(self.kinds)}")
+        if self.kind == "slack" and self.url:
+            raise ValueError("has a url, which is a secret here: it should stand in a url_file")
         if self.url and self.url_file:
             raise ValueError("has a url and a url_file: choose one")
         if self.url_file and self.kind not in ("webhook", "slack"):

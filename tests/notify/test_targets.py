@@ -73,7 +73,9 @@ def opened(directory: Path, *lines: str) -> Report:
         (['kind = "pager"', 'url = "http://x"'], "should be one of webhook, slack, grafana, alertmanager"),
         (['kind = "grafana"'], "is of kind grafana, but has no url"),
         (['kind = "grafana"', 'url_file = "f"'], "its address is no secret"),
-        (['kind = "slack"', 'url = "http://x"', 'url_file = "f"'], "choose one"),
+        (['kind = "webhook"', 'url = "http://x"', 'url_file = "f"'], "choose one"),
+        (['kind = "slack"', 'url = "http://x/planted"'], "it should stand in a url_file"),
+        (['kind = "slack"'], "is of kind slack, but has no url_file"),
         (['kind = "slack"', 'url_file = "/nowhere/url"'], "[notify.it] a credential cannot be read from /nowhere/url"),
         (['kind = "webhook"', 'url = "http://x"'], "has no secret_files"),
         (['kind = "webhook"', 'url = "http://x"', 'secret_files = ["/nowhere/k"]'], "cannot be read from /nowhere/k"),
@@ -88,11 +90,12 @@ def test_settings_that_cannot_be_meant_are_one_clear_line(tmp_path: Path, lines:
         opened(tmp_path, "[notify.it]", *lines)
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert "planted" not in str(caught.value)
 
 
 def test_a_name_that_no_metric_should_carry_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError):
-        opened(tmp_path, '[notify."on call <b>"]', 'kind = "slack"', 'url = "http://x"')
+        opened(tmp_path, '[notify."on call <b>"]', 'kind = "grafana"', 'url = "http://x"')
 
 
 def test_every_target_is_looked_at_and_none_is_told_anything(tmp_path: Path) -> None:
