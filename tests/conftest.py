@@ -1,5 +1,6 @@
 import functools
 import os
+from collections.abc import Generator
 from pathlib import Path
 from typing import Protocol
 
@@ -8,6 +9,7 @@ from hypothesis import settings
 
 from model_store.simulate.generate import SyntheticCase, generate
 from service.domain.fault import Fault
+from tests.redis_servers import RealServer
 
 # The machine is shared: how long an example takes says nothing. What decides whether a change lands tries the same
 # examples every time; everybody else's runs go on looking for new ones.
@@ -60,3 +62,19 @@ def cases_root() -> Path:
     if not root.is_dir():
         pytest.skip(f"no recorded development cases at {root}: set HYPOCENTER_CASES")
     return root
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[RealServer]:
+    """A real Redis that flushes every write; tests share it, each with a prefix of its own."""
+    server = RealServer("redis", tmp_path_factory.mktemp("redis"))
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="session")
+def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[RealServer]:
+    """The same, a real Valkey."""
+    server = RealServer("valkey", tmp_path_factory.mktemp("valkey"))
+    yield server
+    server.kill()

@@ -16,6 +16,10 @@ class Bell:
             for watch in self._watches.get(topic, ()):
                 watch.rung.set()
 
+    def ring_all(self) -> None:
+        """Say that anything may have changed."""
+        self.ring(*self._watches)
+
     @contextmanager
     def watch(self, topic: str) -> "Generator[BellWatch]":
         """A watch on the topic, for as long as the context lasts."""

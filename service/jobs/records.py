@@ -82,6 +82,12 @@ class IncidentRecord:
         """Those of its alerts, whenever they began."""
         return frozenset(alert.fingerprint for alert in self.alerts)
 
+    @property
+    def answered_by(self) -> str:
+        """The localization that answers it by now: the last that was not asked for apart, if there is one."""
+        own = [ref.id for ref in self.localizations if ref.reason is not Reason.ASKED]
+        return own[-1] if own else self.localizations[-1].id
+
 
 @dataclass(frozen=True, slots=True)
 class LocalizationRecord:
@@ -124,6 +130,20 @@ class Question:
     window: Window | None = None
     deadline_s: float | None = None
     traceparent: str = ""
+
+    def incident(self, id_: str, tenant: str, now: datetime) -> IncidentRecord:
+        """The incident of its own that a question about a window is about: nothing of it fires, as far as we know."""
+        return IncidentRecord(
+            id=id_,
+            tenant=tenant,
+            group_key="",
+            alerts=self.alerts,
+            opened_at=now,
+            heard_at=now,
+            status=IncidentStatus.RESOLVED,
+            resolved_at=now,
+            window=self.window,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,8 +36,8 @@ from service.jobs.records import (
 )
 from service.jobs.sqlite_database import Database
 from service.jobs.sqlite_retention import forget
-from service.jobs.sqlite_rows import from_us, to_us
 from service.jobs.store import DELIVERIES, QUEUE, Watch
+from service.jobs.times import from_us, to_us
 
 POLL_S = 0.5
 """How late a change by another process may be seen."""

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 from service.jobs.ids import new_id
 from service.jobs.records import Delivery, DeliveryRecord, DeliveryStatus
-from service.jobs.sqlite_rows import from_us, to_us
 from service.jobs.store import LeaseLost
+from service.jobs.times import from_us, to_us
 
 
 def queue_deliveries(

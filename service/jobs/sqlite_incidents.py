@@ -14,12 +14,12 @@ from service.jobs.records import (
     IncidentPage,
     IncidentQuery,
     IncidentRecord,
-    IncidentStatus,
     Question,
     Reason,
     Receipt,
 )
-from service.jobs.sqlite_rows import alert_json, incident_of, maybe_us, to_us
+from service.jobs.sqlite_rows import alert_json, incident_of
+from service.jobs.times import maybe_us, to_us
 
 
 def accept(
@@ -34,17 +34,7 @@ def accept(
 def ask(connection: sqlite3.Connection, tenant: str, question: Question, now: datetime) -> Receipt:
     """Queue a localization of the incident that the question's alerts belong to, or of a new one."""
     if question.window is not None:
-        incident = IncidentRecord(
-            id=new_id("inc"),
-            tenant=tenant,
-            group_key="",
-            alerts=question.alerts,
-            opened_at=now,
-            heard_at=now,
-            status=IncidentStatus.RESOLVED,
-            resolved_at=now,
-            window=question.window,
-        )
+        incident = question.incident(new_id("inc"), tenant, now)
         _insert(connection, incident)
     else:
         notification = Notification(tenant, question.group_key, question.alerts)
@@ -156,13 +146,7 @@ def _write(connection: sqlite3.Connection, placement: Placement, now: datetime, 
     if placement.reason is not None:
         localization = queue(connection, incident, placement.reason, placement.priority, now, traceparent)
         return Receipt(incident.id, localization, queued=True)
-    return Receipt(incident.id, _answering(incident), queued=False)
-
-
-def _answering(incident: IncidentRecord) -> str:
-    """The localization that answers the incident by now: the last that was not asked for apart."""
-    own = [ref.id for ref in incident.localizations if ref.reason is not Reason.ASKED]
-    return own[-1] if own else incident.localizations[-1].id
+    return Receipt(incident.id, incident.answered_by, queued=False)
 
 
 def _store(connection: sqlite3.Connection, placement: Placement) -> None:

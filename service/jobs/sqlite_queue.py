@@ -19,8 +19,9 @@ from service.jobs.records import (
 )
 from service.jobs.sqlite_deliveries import queue_deliveries
 from service.jobs.sqlite_incidents import incident
-from service.jobs.sqlite_rows import from_us, localization_of, to_us
+from service.jobs.sqlite_rows import localization_of
 from service.jobs.store import MAX_ATTEMPTS, MAX_FAILURES, LeaseLost
+from service.jobs.times import from_us, to_us
 
 _COLUMNS = "l.*, (SELECT count(*) FROM steps WHERE localization_id = l.id) AS steps"
 

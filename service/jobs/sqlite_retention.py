@@ -4,8 +4,8 @@ import json
 import sqlite3
 from datetime import datetime, timedelta
 
-from service.jobs.sqlite_rows import to_us
 from service.jobs.store import FORGET_AT_ONCE
+from service.jobs.times import to_us
 
 _FORGETTABLE = """
 SELECT id FROM incidents i

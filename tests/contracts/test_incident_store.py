@@ -1,6 +1,7 @@
 """What every incident store must hold, whatever it is made of."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -28,8 +29,11 @@ from service.jobs.records import (
     StoredStep,
     StoredVerdict,
 )
+from service.jobs.redis.address import Address
+from service.jobs.redis.store import RedisStore
 from service.jobs.sqlite import SqliteStore
 from service.jobs.store import DELIVERIES, MAX_ATTEMPTS, MAX_FAILURES, IncidentStore, LeaseLost
+from tests.redis_servers import RealServer
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 LEASE_S = 10.0
@@ -42,10 +46,14 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(params=[pytest.param(SqliteStore, id="sqlite")])
+@pytest.fixture(params=["sqlite", "redis", "valkey"])
 def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], IncidentStore]:
     """Opens the same store, again and again."""
-    return lambda: request.param(tmp_path / "store.sqlite")
+    if request.param == "sqlite":
+        return lambda: SqliteStore(tmp_path / "store.sqlite")
+    server: RealServer = request.getfixturevalue(f"{request.param}_server")
+    prefix = f"{secrets.token_hex(8)}:"
+    return lambda: RedisStore(Address.of(server.url), prefix)
 
 
 @pytest.fixture

