@@ -22,9 +22,13 @@ class CallPaths:
     """
 
     def __init__(
-        self, telemetry_of: Callable[[str], AbstractAsyncContextManager[Telemetry]], within: timedelta = JOINING
+        self,
+        telemetry_of: Callable[[str], AbstractAsyncContextManager[Telemetry]],
+        within: timedelta = JOINING,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         self._telemetry_of = telemetry_of
+        self._patience_s = patience_s
         self._nobody = Kin(within=within)
         self._known = {"": self._nobody}
 
@@ -50,7 +54,7 @@ class CallPaths:
         """Look once at the topology of every tenant that has sent something."""
         for tenant in tuple(self._known):
             try:
-                async with asyncio.timeout(PATIENCE_S):
+                async with asyncio.timeout(self._patience_s):
                     kin = await self._seen(tenant)
             except (HypocenterError, TimeoutError) as error:
                 logger("jobs").warning("who calls whom is not known anew: %s", str(error) or "no answer in time")

@@ -1,5 +1,6 @@
 """A model that may be down, hung or out of its mind, asked so that this costs few incidents their patience."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 
@@ -16,6 +17,9 @@ REST_S = 30.0
 
 FAIR_S = 1.0
 """A call that was left less time than this says nothing about the model by taking longer."""
+
+NEARLY = 0.9
+"""Of the time that it was left: who took so much of it took all of it, as two clocks are not started at once."""
 
 WEIGHT = 0.3
 """Of the newest call in the smoothed latency."""
@@ -54,7 +58,12 @@ class GuardedModel:
         try:
             replies = await self._model.reply(requests, timeout_s)
         except ModelError as error:
-            self._failed(error, timeout_s, time.monotonic() - started)
+            self._failed(str(error), timeout_s, time.monotonic() - started)
+            raise
+        except asyncio.CancelledError:
+            took_s = time.monotonic() - started
+            if took_s >= NEARLY * timeout_s:  # who asks waits for as long, and may be the first to let go
+                self._failed(f"no answer within {timeout_s:g} s", timeout_s, took_s)
             raise
         finally:
             self._breaker.undecided()
@@ -62,11 +71,11 @@ class GuardedModel:
         self._answered(requests, replies)
         return replies
 
-    def _failed(self, error: ModelError, timeout_s: float, took_s: float) -> None:
-        if timeout_s >= FAIR_S or took_s < timeout_s:
+    def _failed(self, why: str, timeout_s: float, took_s: float) -> None:
+        if timeout_s >= FAIR_S or took_s < NEARLY * timeout_s:
             self._breaker.failed()
         self._note("failed")
-        logger("model").warning("the model failed: %s", error)
+        logger("model").warning("the model failed: %s", why)
 
     def _answered(self, requests: Sequence[ChatRequest], replies: Sequence[ChatReply]) -> None:
         """A move that nobody may make is data for its frame; a round of nothing else is a model in trouble."""

@@ -1,5 +1,6 @@
 """A model server that is down, hung or answers garbage, met through the real client."""
 
+import asyncio
 import socket
 from collections.abc import Sequence
 
@@ -82,6 +83,25 @@ async def test_a_server_that_hangs_costs_its_patience_once_and_nothing_after_tha
         with pytest.raises(ModelError, match="left alone"):
             await guard.ask()
     assert (guard.state, len(fake.bodies)) == ("open", asked)
+
+
+async def test_who_asks_may_be_the_first_to_let_go_of_a_server_that_hangs() -> None:
+    with served(FakeServer(Mood.HANG)) as url:
+        guard = Guard(url, failures=1)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1.0):
+                await guard.ask(timeout_s=1.05)
+    assert guard.state == "open"
+
+
+async def test_who_is_cancelled_while_the_model_thinks_blames_nobody() -> None:
+    with served(FakeServer(Mood.HANG)) as url:
+        guard = Guard(url, failures=1)
+        asking = asyncio.create_task(guard.ask(timeout_s=600))
+        await asyncio.sleep(0.1)
+        asking.cancel()
+        await asyncio.wait({asking})
+    assert guard.state == "closed"
 
 
 async def test_a_call_that_was_given_no_time_says_nothing_about_the_model() -> None:
