@@ -2,28 +2,36 @@
 
 import re
 
+from service.domain.printable import UNPRINTABLE
+
 _SECRETS = tuple(
     (re.compile(pattern, re.IGNORECASE), replacement)
     for pattern, replacement in (
-        (r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", "[private key]"),
-        (r"\beyJ[\w-]{8,}\.[\w-]{4,}(?:\.[\w-]*)?", "[token]"),
-        (r"\b(?:bearer|basic)\s+[\w+/=.~-]{8,}", "[credentials]"),
-        (r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b", "[key]"),
-        (r"\b(?:gh[pousr]|github_pat|glpat|xox[abprs]|sk|pk|rk)[-_][\w-]{12,}", "[key]"),
         (
-            r"\b([\w.-]*(?:passw(?:or)?d|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|authorization"
-            r"|credential)s?)"
-            r"(\"?\s*[=:]\s*)(?:\"[^\"]*\"|'[^']*'|[^\s,;&}\]]+)",
+            r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----(?s:.*?)"
+            r"(?:-----END [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----|\Z)",
+            "[private key]",
+        ),
+        (r"\beyJ[\w-]{8,}\.[\w-]{4,}(?:\.[\w-]*){0,3}", "[token]"),
+        (r"\b(?:bearer|basic)\s+[\w+/=.~-]{8,}", "[credentials]"),
+        (r"\b(?:A3T[A-Z0-9]|AKIA|ASIA|AROA|AIDA)[A-Z0-9]{16}\b", "[key]"),
+        (r"\bAIza[\w-]{35}", "[key]"),
+        (r"\b(?:gh[pousr]|github_pat|glpat|npm|pypi|xox[abeprs]|hf|hyp|sk|pk|rk)[-_][\w-]{12,}", "[key]"),
+        (
+            # What precedes the word is not looked at: a pattern that begins anywhere in a long name takes its square.
+            r"((?:passw(?:or)?d|passwd|passphrase|pwd|(?<![a-z])pass|secret|token|credential|authorization"
+            r"|(?:api|access|account|private|signing)[_-]?key|(?:set-|(?<![a-z]))cookie|(?<![a-z])sig)s?)"
+            r"(\\{0,3}[\"']?\s*[=:]\s*)"
+            r"(?:\[[a-z -]+\]|\\{0,3}\"(?:[^\"\\]|\\[^\"])*\\{0,3}\"|'[^']*'|[^\s,;&}\]]+)",
             r"\1\2[secret]",
         ),
-        (r"(\w+://)[^\s/@:]+:[^\s/@]+@", r"\1[credentials]@"),
-        (r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b", "[e-mail]"),
+        (r"(\w{1,40}://)[^\s/@:]*:[^\s/]+@", r"\1[credentials]@"),
+        (r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+\b", "[e-mail]"),
     )
 )
 _IDS = re.compile(r"\b(?:[0-9a-f]{16,}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\b", re.IGNORECASE)
 _CARD = re.compile(r"\b\d(?:[ -]?\d){12,18}\b")
-# Control, format and direction-changing characters, line and paragraph separators.
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff\ufff9-\ufffb]+")
+_UNPRINTABLE = re.compile(f"{UNPRINTABLE.pattern}+")
 
 
 def _passes_luhn(digits: str) -> bool:
