@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from service.domain.echo import unechoed
 from service.errors import ModelError
 from service.ports import ChatReply, ChatRequest
 from service.telemetry import calling
@@ -109,7 +110,7 @@ class ModelServer:
         if response.is_success:
             return content
         kind = Refusal if response.status_code in _REFUSED else ModelError
-        raise kind(f"the model server {self.host} answered {response.status_code}: {_complaint(content)}")
+        raise kind(f"the model server {self.host} answered {response.status_code}: {_complaint(response, content)}")
 
     def _client(self, timeout_s: float) -> httpx.AsyncClient:
         key = self._key()
@@ -157,7 +158,7 @@ def first_fault(error: ValidationError) -> str:
     return f"{'.'.join(str(part) for part in first['loc']) or 'body'}: {first['msg'][:120]}"
 
 
-def _complaint(content: bytes) -> str:
+def _complaint(response: httpx.Response, content: bytes) -> str:
     """What a server says is wrong, as one short line."""
     text = content[:4000].decode("utf-8", "replace")
     try:
@@ -165,4 +166,4 @@ def _complaint(content: bytes) -> str:
         text = str(said["error"]["message"])
     except (ValueError, KeyError, TypeError):
         pass
-    return " ".join(text.split())[:200] or "nothing"
+    return unechoed(" ".join(text.split()), response.request.headers)[:200] or "nothing"

@@ -31,6 +31,7 @@ class Server:
     log: Path
     port: int
     process: "subprocess.Popen[bytes] | None" = None
+    model: str = "rules"
 
     @property
     def url(self) -> str:
@@ -42,7 +43,7 @@ class Server:
         return ["--case", str(self.case)]
 
     def start(self) -> None:
-        options = [*self.source, "--store", self.store, "--port", str(self.port), "--model", "rules"]
+        options = [*self.source, "--store", self.store, "--port", str(self.port), "--model", self.model]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen([*HYPOCENTER, "serve", *options], stderr=log, env=environment())
         until = time.monotonic() + PATIENCE_S
