@@ -23,7 +23,7 @@ from service.stores.partial import with_notes, with_queries
 from service.stores.prometheus_alert import AlertQuestion, alert_questions
 from service.stores.prometheus_series import FAMILIES, Family, Labels, Question, questions, workload_of
 from service.stores.validation import printable
-from service.telemetry import NAME, logger
+from service.telemetry import logger, ours
 
 MOST_POINTS = 240
 """Points of a series at most: a longer window gets a wider step, and the server's own limit is never met."""
@@ -198,7 +198,7 @@ class PrometheusMetrics:
 
     def _whose_alert(self, asked: AlertQuestion, labels: Mapping[str, str]) -> "_Whose | None":
         if not any(labels.get(name) for name in (*self._labels.owners, *self._labels.peer)):
-            return (asked.service, "service", asked.service) if asked.service not in ("", NAME) else None
+            return (asked.service, "service", asked.service) if asked.service and not ours(asked.service) else None
         found = (self._whose(replace(asked.question, about=about), labels) for about in asked.abouts)
         return next((whose for whose in found if whose is not None), None)
 
@@ -207,7 +207,7 @@ class PrometheusMetrics:
         service, pod = _first(labels, self._labels.service), _first(labels, self._labels.pod)
         if question.of_pods and pod:
             service = self._of_pod(labels, pod)
-        if service == NAME:  # our own telemetry is no evidence
+        if ours(service):  # our own telemetry is no evidence
             return None
         if question.about == "node":
             node = _first(labels, self._labels.node)

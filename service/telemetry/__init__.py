@@ -4,7 +4,7 @@ process but the standard library's logging, which `log_to` points at a stream.
 
 from service.telemetry.logs import Format, log_to, logger
 from service.telemetry.meters import Meters
-from service.telemetry.name import NAME
+from service.telemetry.name import NAME, ours
 from service.telemetry.spans import calling, continued, span, traceparent
 from service.telemetry.tracing import exporting, tracer
 
@@ -17,6 +17,7 @@ __all__ = [
     "exporting",
     "log_to",
     "logger",
+    "ours",
     "span",
     "traceparent",
     "tracer",

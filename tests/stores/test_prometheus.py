@@ -146,7 +146,8 @@ def test_a_pod_that_an_exporter_tells_of_belongs_to_its_workload(labels: dict[st
 
 
 def test_our_own_series_are_no_evidence() -> None:
-    assert ask(Server({"up": [one({"job": "hypocenter"}, "1")]}).store()).num_rows == 0
+    for part in ("hypocenter", "hypocenter-worker"):
+        assert ask(Server({"up": [one({"job": part}, "1")]}).store()).num_rows == 0
 
 
 def test_the_tenant_goes_into_its_header() -> None:

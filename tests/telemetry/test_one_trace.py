@@ -87,7 +87,7 @@ async def test_an_alert_and_its_answer_are_one_trace_across_processes(house: Hou
     server = named(gateways, "POST /v1/alerts")
     assert server.context is not None
     lines = tree(workers.get_finished_spans(), server.context.span_id)
-    outer = [line for line in lines if not line.startswith("  ")]
+    outer = [line for line in lines if not line.startswith("  ") and line != "store renew"]  # which takes its time
     assert outer == ["queue", "invoke_agent hypocenter"]
     inner = {line.strip() for line in lines if line.startswith("  ") and line[2] != " "}
     assert {"fetch traces", "fetch logs", "fetch metrics", "chat rules", "store finish"} <= inner
@@ -131,7 +131,7 @@ async def test_a_collector_receives_it_by_otlp(house: House, monkeypatch: pytest
 async def test_a_collector_that_hangs_holds_up_no_incident_and_no_exit(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _only(monkeypatch, OTEL_BSP_SCHEDULE_DELAY="10", OTEL_EXPORTER_OTLP_TIMEOUT="600")
+    _only(monkeypatch, OTEL_BSP_SCHEDULE_DELAY="10", OTEL_EXPORTER_OTLP_TIMEOUT="30")
     with hanging() as url, exporting(url) as traced:
         assert (await house.answered(traced, traced))["status"] == "done"
 
