@@ -16,6 +16,8 @@ KEPT_UP: Final = timedelta(minutes=1)
 """How often an alert is told that goes on, as Prometheus does."""
 HELD: Final = 4 * KEPT_UP
 """After how long it ends if nobody tells it any more."""
+RETRIED: Final = KEPT_UP / 2
+"""How long a failure waits at most: an alert lives through a few."""
 SHOWN_PROOFS: Final = 5
 
 _UNMARKED = str.maketrans("<>", "‹›")

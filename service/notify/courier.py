@@ -26,7 +26,8 @@ DELIVERED, KEPT_UP, FAILED, DEAD = "delivered", "kept_up", "failed", "dead"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A receiver under the name that the settings give it; ``limit_s`` is how long sending may take.
+    """A receiver under the name that the settings give it; ``limit_s`` is how long sending may take, ``longest_s`` how
+    long a delivery that failed waits at most, on average: what has to be kept up cannot wait for long.
 
     What does not arrive within ``give_up`` of the answer is a dead letter.
     """
@@ -35,12 +36,13 @@ class Target:
     receiver: Receiver
     interest: Interest = field(default_factory=Interest)
     limit_s: float = 16.0
+    longest_s: float = 300.0
     give_up: timedelta = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long a failed delivery waits: about ``first_s``, then twice as long each time, ``longest_s`` at most, each
+    """How long a failed delivery waits: about ``first_s``, then twice as long each time up to its target's bound, each
     longer or shorter by up to a half, so that what failed together does not come back together.
 
     ``margin_s`` is how much longer a lease holds than sending may take: what was sent has still to be marked.
@@ -48,13 +50,12 @@ class Patience:
     """
 
     first_s: float = 1.0
-    longest_s: float = 300.0
     margin_s: float = 2.0
     drain_s: float = 10.0
 
-    def pause(self, attempts: int) -> timedelta:
+    def pause(self, attempts: int, longest_s: float) -> timedelta:
         """After so many attempts."""
-        mean_s = min(self.first_s * 2.0 ** min(attempts - 1, 60), self.longest_s)
+        mean_s = min(self.first_s * 2.0 ** min(attempts - 1, 60), longest_s)
         return timedelta(seconds=mean_s * random.uniform(0.5, 1.5))  # noqa: S311
 
 
@@ -147,7 +148,7 @@ class Courier:
 
     async def _failed(self, target: Target, delivery: Delivery, news: News, error: str) -> None:
         now = datetime.now(UTC)
-        retry_at = now + self._patience.pause(delivery.attempts)
+        retry_at = now + self._patience.pause(delivery.attempts, target.longest_s)
         if retry_at > news.answered_at + target.give_up:
             await self._given_up(target, delivery, error)
             return

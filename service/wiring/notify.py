@@ -10,7 +10,7 @@ from service.domain.localization import Localization
 from service.errors import BackendError, SettingsError
 from service.gateway.documents import incident_document
 from service.jobs.records import Claim
-from service.notify.alertmanager import Alertmanager
+from service.notify.alertmanager import RETRIED, Alertmanager
 from service.notify.courier import Target
 from service.notify.grafana import Grafana
 from service.notify.hook import Hook, split_address
@@ -27,6 +27,7 @@ from service.wiring.checkup import Report
 
 REQUESTS = 2
 """So many does a receiver make at most, one after the other."""
+LONGEST_PAUSE_S = 300.0
 
 
 def open_targets(settings: Mapping[str, NotifySettings], closing: AsyncExitStack) -> tuple[Target, ...]:
@@ -62,7 +63,9 @@ def _target(name: str, said: NotifySettings, backends: Backends) -> Target:
     except BackendError as error:
         raise SettingsError(f"[notify.{name}] {error}") from None
     interest = Interest(said.unresolved, said.asked, said.min_confidence, frozenset(said.tenants))
-    return Target(name, receiver, interest, REQUESTS * said.total_s, timedelta(seconds=said.give_up_s))
+    longest_s = RETRIED.total_seconds() if isinstance(receiver, Alertmanager) else LONGEST_PAUSE_S
+    limit_s, give_up = REQUESTS * said.total_s, timedelta(seconds=said.give_up_s)
+    return Target(name, receiver, interest, limit_s, longest_s, give_up)
 
 
 def _receiver(name: str, said: NotifySettings, backends: Backends) -> Receiver:
