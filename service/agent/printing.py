@@ -15,7 +15,6 @@ from service.domain.fault import Fault
 from service.domain.localization import Cause, Localization, Stop
 from service.domain.move import Investigate, Malformed, PrintResults, ReportVerdict, ToolCall
 from service.domain.transcript import Frame, Step, Transcript
-from service.domain.window import Window
 from service.evidence.redaction import one_line
 from service.evidence.statement import statement
 from service.tools.naming import WHOLE_SYSTEM
@@ -44,7 +43,8 @@ def answer_lines(outcome: Outcome, links: Links = NO_LINKS) -> Iterator[str]:
     for place, cause in enumerate(said.causes[:SHOWN_CAUSES], start=1):
         yield ""
         yield from map(_line, _cause_lines(place, cause))
-        yield from _links(cause, links, outcome.window)
+        told = (links.to(e, cause.component, outcome.window) for e in _shown(place, cause))
+        yield from (f"{_MARGIN}see      {link}" for link in dict.fromkeys(filter(None, told)))
     yield ""
     if len(said.causes) > SHOWN_CAUSES:
         yield f"{len(said.causes) - SHOWN_CAUSES} less likely ones are not shown."
@@ -124,8 +124,7 @@ def _cause_lines(place: int, cause: Cause) -> Iterator[str]:
         yield f"{_MARGIN}{cause.reason}"
     if len(cause.path) > 1:
         yield f"{_MARGIN}path     {' → '.join(map(_short, cause.path))}"
-    shown = cause.evidence[: SHOWN_EVIDENCE if place == 1 else 1]
-    yield from (_evidence_line(e, cause.component) for e in shown)
+    yield from (_evidence_line(e, cause.component) for e in _shown(place, cause))
 
 
 def _evidence_line(e: Evidence, of: Component) -> str:
@@ -133,10 +132,8 @@ def _evidence_line(e: Evidence, of: Component) -> str:
     return f"{_MARGIN}{e.signal.value:<8} {about}{statement(e)}"
 
 
-def _links(cause: Cause, links: Links, window: Window) -> Iterator[str]:
-    """Where people can look at what is shown, each place once."""
-    told = (links.to(e, cause.component, window) for e in cause.evidence[:SHOWN_EVIDENCE])
-    yield from (f"{_MARGIN}see      {link}" for link in dict.fromkeys(filter(None, told)))
+def _shown(place: int, cause: Cause) -> Sequence[Evidence]:
+    return cause.evidence[: SHOWN_EVIDENCE if place == 1 else 1]
 
 
 def _is_missing(note: str) -> bool:

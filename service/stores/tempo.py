@@ -31,6 +31,11 @@ class Tempo:
     they are not large; others are asked for one by one, a part of them, so that the questions stay few.
 
     Tempo finds a trace some seconds after it was written: the very newest are not there yet.
+
+    Its TraceQL metrics are not used. Rates and quantiles of an edge would be of all traces, not of a sample, but
+    without the operation and the entry that led to a call: evidence compares within these, or another mix of requests
+    looks like a fault. Time that no child covers cannot be asked for at all, and quantiles come from buckets of powers
+    of two, coarser than what a sample of a hundred leaves open.
     """
 
     def __init__(self, backend: Backend, plan: TracePlan | None = None) -> None:

@@ -103,11 +103,6 @@ def test_every_setting_of_a_server_reaches_it(tmp_path: Path) -> None:
     }
 
 
-def test_no_server_is_waited_for_longer_than_an_incident_may_wait() -> None:
-    source = opened(metrics=METRICS, budget={"deadline_s": 5})
-    assert [backend.access.total_s for backend in source.backends] == [pytest.approx(2.7)]
-
-
 def test_own_labels_and_series_of_a_prometheus_are_asked_for_beside_the_usual(tmp_path: Path) -> None:
     config = tmp_path / "hypocenter.toml"
     config.write_text(f"""

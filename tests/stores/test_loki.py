@@ -13,6 +13,7 @@ from service.stores.backend import Access, Backend
 from service.stores.log_sample import LogPlan
 from service.stores.loki import FIELDS, LokiLogs
 from service.stores.loki_fake import FakeLoki
+from service.stores.partial import ANY, notes_of, queries_of
 from tests.telemetry_rows import NOON, at, logs
 
 RECORDED = Path(__file__).parents[3] / "shared" / "recorded"
@@ -95,7 +96,8 @@ def test_what_it_warns_of_is_said() -> None:
     lines = b'{"status":"success","warnings":["an ingester is away"],"data":{"resultType":"streams","result":[]}}'
     backend = saying({"query": COUNTED, "query_range": lines})
     found = asyncio.run(LokiLogs(backend, '{app="a"}').logs(HOUR))
-    assert found.schema.metadata == {b"hypocenter.notes": b'["an ingester is away"]', b"hypocenter.shares": b"{}"}
+    assert notes_of(found) == ("an ingester is away",)
+    assert queries_of(found) == {ANY: '{app="a"}'}
 
 
 def test_what_answers_is_told_in_one_line() -> None:
