@@ -62,7 +62,10 @@ Telemetry = Annotated[
     Path | None,
     typer.Option("--telemetry", metavar="DIR", help="Telemetry that exporters send (OTLP/HTTP) is kept there."),
 ]
-Store = Annotated[Path | None, typer.Option("--store", metavar="FILE", help="The incident store's file.")]
+Store = Annotated[
+    str | None,
+    typer.Option("--store", metavar="FILE|URL", help="The incident store: a file, or redis://host:port of a server."),
+]
 Model = Annotated[
     str | None,
     typer.Option("--model", metavar="NAME", help='"none", "rules", "promoted", a model\'s directory, one on a server.'),

@@ -25,7 +25,7 @@ from service.agent.rounds import OnStep
 from service.domain.evidence import Signal
 from service.domain.incident import Incident
 from service.domain.localization import RankedBy
-from service.errors import SettingsError, StoreError
+from service.errors import SettingsError
 from service.gateway.connections import ConnectionLimits, bounded
 from service.gateway.context import Gateway
 from service.gateway.doors import Doors
@@ -33,7 +33,6 @@ from service.gateway.probes import probes_app
 from service.gateway.web import web_app
 from service.jobs.changes import ToldChanges
 from service.jobs.measured import measured
-from service.jobs.sqlite import SqliteStore
 from service.jobs.store import IncidentStore
 from service.notify.courier import Courier, Patience, Target
 from service.ports import Telemetry
@@ -49,6 +48,7 @@ from service.wiring.models import build_fusion, build_model, title
 from service.wiring.notify import examine_targets, open_targets, wanting
 from service.wiring.own_telemetry import build_meters, told_model, tracing
 from service.wiring.sources import NO_SOURCE, no_source, open_intakes, open_source
+from service.wiring.storage import build_retention, has_store, open_store
 from service.wiring.storms import build_call_paths, build_consultation, build_pace, severities_of
 from service.wiring.tenants import TenantSources, open_sources, settings_of
 from service.worker import Worker
@@ -69,7 +69,7 @@ async def serve(config: Path | None, options: Options) -> None:
         traced = closing.enter_context(tracing(settings.own_telemetry, VERSION))
         sources = open_sources(settings)
         meters = build_meters(settings, VERSION, sources)
-        store = measured(open_store(settings.store), meters)
+        store = measured(open_store(settings, meters.store_losses.inc), meters)
         closing.push_async_callback(store.close)
         if sources is None:
             logger("app").warning(NO_SOURCE)
@@ -87,7 +87,8 @@ async def serve(config: Path | None, options: Options) -> None:
         if intakes is not None:
             closing.push_async_callback(intakes.close)
         with _listening(settings.host, settings.port) as listener:
-            also = [part.run(stopping) for part in (worker, courier, intakes, paths) if part is not None]
+            parts = (worker, courier, intakes, paths, build_retention(settings, store))
+            also = [part.run(stopping) for part in parts if part is not None]
             await _until_stopped(server, listener, stopping, *also)
 
 
@@ -107,19 +108,20 @@ async def work(config: Path | None, options: Options) -> None:
             raise SettingsError(NO_SOURCE)
         closing.push_async_callback(sources.aclose)
         meters, stopping = build_meters(settings, VERSION, sources), asyncio.Event()
-        store = measured(open_store(settings.store), meters)
+        store = measured(open_store(settings, meters.store_losses.inc), meters)
         closing.push_async_callback(store.close)
         targets = open_targets(settings.notify, closing)
         worker = build_worker(settings, store, sources, meters, traced, targets)
         courier = build_courier(settings, store, targets, meters)
+        parts = (worker, courier, build_retention(settings, store))
         if (port := settings.worker.port) is None:
             _stop_on_signal(stopping)
-            await asyncio.gather(worker.run(stopping), courier.run(stopping))
+            await asyncio.gather(*(part.run(stopping) for part in parts))
         else:
             gateway = build_gateway(settings, probe_doors(settings), store, sources, meters, stopping)
             server = _Server(_http_config(probes_app(gateway, VERSION), connection_limits(settings.gateway)))
             with _listening(settings.host, port) as listener:
-                await _until_stopped(server, listener, stopping, worker.run(stopping), courier.run(stopping))
+                await _until_stopped(server, listener, stopping, *(part.run(stopping) for part in parts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +160,8 @@ async def localize_asked(
             raise SettingsError(NO_SOURCE)
         closing.push_async_callback(source.aclose)
         telemetry = source.telemetry
-        if settings.store.exists():  # a server's, which may have been told of changes
-            store = open_store(settings.store)
+        if has_store(settings):  # a server's, which may have been told of changes
+            store = open_store(settings)
             closing.push_async_callback(store.close)
             telemetry = with_told_changes(telemetry, store, "")
         incident = source.windows.incident(sighting, asked.moment(now))
@@ -190,14 +192,6 @@ async def check_config(config: Path | None, options: Options) -> Report:
         targets = await examine_targets(open_targets(settings.notify, closing))
         asked = await examine(source, settings.budget.telemetry_timeout_s)
         return Report((*targets.lines, *asked.lines), asked.well and targets.well)
-
-
-def open_store(path: Path) -> IncidentStore:
-    """The incident store. Raises `SettingsError` if the file cannot be used."""
-    try:
-        return SqliteStore(path)
-    except StoreError as error:
-        raise SettingsError(str(error)) from None
 
 
 def build_bench(settings: Settings, telemetry: Telemetry) -> Bench:

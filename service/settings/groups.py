@@ -102,6 +102,27 @@ class GroupingSettings(Group):
     """Words of one's own, ``{ p1 = "critical" }``, beside critical, page, error, high, warning, info and the like."""
 
 
+class RedisSettings(Group):
+    """How the incident store's server is spoken to, where ``store`` is the address of one."""
+
+    password_file: Path | None = None
+    """Read for every connection."""
+    ca_file: Path | None = None
+    """Whom to trust with ``rediss://``, beside those that the system trusts."""
+    prefix: Annotated[str, Field(min_length=1)] = "hypocenter:"
+    """What all keys begin with: several installations may share a server."""
+    timeout_s: Seconds = 5.0
+
+
+class RetentionSettings(Group):
+    """How long incidents are kept that are over, answered and delivered."""
+
+    keep_s: Annotated[float, Field(gt=0, le=3660 * 86_400, allow_inf_nan=False)] = 30 * 86_400.0
+    keep_count: Annotated[int, Field(ge=0)] = 100_000
+    """No more than the newest so many, however young the others are."""
+    every_s: Seconds = 60.0
+
+
 class WindowSettings(Group):
     """Which time a live incident looks at: see `service.view.windows.LiveWindows`."""
 
@@ -131,7 +152,8 @@ class Settings(Group):
 
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8080
-    store: Path = Path("hypocenter.sqlite")
+    store: Annotated[str, Field(min_length=1)] = "hypocenter.sqlite"
+    """The incident store: a file, or the address of a Redis or Valkey, ``redis[s]://[user[:password]@]host[:port][/n]``."""
     case: Path | None = None
     rank: Literal["model", "statistical", "fused"] = "fused"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -144,6 +166,8 @@ class Settings(Group):
     doors: DoorsSettings = DoorsSettings()
     worker: WorkerSettings = WorkerSettings()
     grouping: GroupingSettings = GroupingSettings()
+    redis: RedisSettings = RedisSettings()
+    retention: RetentionSettings = RetentionSettings()
     windows: WindowSettings = WindowSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     traces: TracesSettings = TracesSettings()

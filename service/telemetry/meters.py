@@ -119,6 +119,9 @@ class Meters:
         self.store_seconds = self._histogram(
             "store_operation_duration_seconds", "Time that the incident store took", STORE_BUCKETS_S, "operation"
         )
+        self.store_losses = self._counter(
+            "store_losses", "Times that the incident store's server turned out to lack what was written to it"
+        )
         self.store_failures = self._counter(
             "store_failures", "Operations that the incident store could not do", "operation"
         )

@@ -1,6 +1,7 @@
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from service.telemetry.logs import logger
+from service.telemetry import logger
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +22,9 @@ class Epoch:
     for when a number was known cannot be below it, in whatever order answers come in.
     """
 
-    def __init__(self, shown: str) -> None:
+    def __init__(self, shown: str, lost: Callable[[], None] = lambda: None) -> None:
         self._shown = shown
+        self._tell = lost
         self._now = Mark()
         self.last_loss = ""
 
@@ -49,6 +51,7 @@ class Epoch:
     def _lost(self, what: str, origin: str, seq: int) -> None:
         self._now = Mark(self._now.era + 1, origin, seq)
         self.last_loss = what
+        self._tell()
         logger("store").error(
             "store %s is not the server that was written to: %s. What was accepted in between is not there; what still"
             " fires comes back with Alertmanager's next notification",

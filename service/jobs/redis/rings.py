@@ -7,7 +7,7 @@ from redis.exceptions import RedisError
 from service.errors import StoreError
 from service.jobs.bell import Bell
 from service.jobs.redis.server import Server
-from service.telemetry.logs import logger
+from service.telemetry import logger
 
 SILENCE_S = 5.0
 """After so long without a message the server is asked for a sign of life; after as long again it is called anew."""

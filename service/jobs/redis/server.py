@@ -1,7 +1,7 @@
 import asyncio
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from functools import cache
 from importlib.resources import files
@@ -63,10 +63,10 @@ class Server:
     not heard of within the limit may have happened.
     """
 
-    def __init__(self, address: Address, prefix: str, limit_s: float) -> None:
+    def __init__(self, address: Address, prefix: str, limit_s: float, lost: Callable[[], None]) -> None:
         self.shown = address.shown
         self.prefix = prefix
-        self.epoch = Epoch(self.shown)
+        self.epoch = Epoch(self.shown, lost)
         self.client = Redis(connection_pool=address.pool(limit_s))
         self._limit_s = limit_s
         self._origin = secrets.token_hex(8)

@@ -1,7 +1,7 @@
 # ruff: noqa: D102 (what the methods mean is said at the port)
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -61,18 +61,20 @@ class RedisStore:
     """
 
     def __init__(
-        self, address: Address, prefix: str = PREFIX, timeout_s: float = TIMEOUT_S, poll_s: float = POLL_S
+        self,
+        address: Address,
+        prefix: str = PREFIX,
+        timeout_s: float = TIMEOUT_S,
+        poll_s: float = POLL_S,
+        lost: Callable[[], None] = lambda: None,
     ) -> None:
-        """Nothing is asked yet: a server that is not there is told of by `check` and by every call."""
-        self._server = Server(address, prefix, timeout_s)
+        """Nothing is asked yet: a server that is not there is told of by `check` and by every call. ``lost`` is called
+        when the server turns out to lack what was written to it: it failed over to an empty or stale one.
+        """
+        self._server = Server(address, prefix, timeout_s, lost)
         self._intake = Intake(self._server, timeout_s)
         self._bell = Bell(poll_s)
         self._rings = Rings(self._server, self._bell)
-
-    @property
-    def losses(self) -> int:
-        """How often the server turned out to lack what was written to it: a failover to an empty or stale one."""
-        return self._server.epoch.losses
 
     async def accept(self, notification: Notification, now: datetime, kin: Kin = NO_KIN) -> tuple[Receipt, ...]:
         return await self._intake.put(Telling(notification, now, kin))
