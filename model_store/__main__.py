@@ -190,6 +190,16 @@ def bench_store(
             print(line)
 
 
+@app.command()
+def replay(cases: Roots) -> None:
+    """Whether recordings have the same first cause by a sample of their traces as by all: a table in Markdown."""
+    from model_store.bench_adapters.replay import table as replays
+    from model_store.cases import find_cases
+
+    for line in replays(find_cases(cases)):
+        print(line, flush=True)
+
+
 @app.command("bench-adapters")
 def bench_adapters(
     services: Annotated[
