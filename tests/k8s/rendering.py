@@ -56,7 +56,7 @@ def is_ours(container: Object) -> bool:
 
 
 def environment(container: Object) -> dict[str, str]:
-    return {told["name"]: told["value"] for told in container.get("env") or ()}
+    return {told["name"]: told["value"] for told in container.get("env") or () if "value" in told}
 
 
 def configuration(objects: tuple[Object, ...], workload: Object, container: Object) -> str:

@@ -12,9 +12,11 @@ from deploy.prometheus_rule import prometheus_rule
 from service.__main__ import cli
 from service.app import HTTP_GRACE_S
 from service.errors import SettingsError
+from service.jobs.redis.address import Address
 from service.llm.promoted import STORE, model_directory
 from service.settings import Settings, read_settings
 from service.wiring.doors import is_loopback
+from service.wiring.storage import on_server
 from tests.conftest import REPOSITORY
 from tests.k8s.rendering import K8S, Object, configuration, environment, every_container, is_ours, render
 
@@ -61,13 +63,24 @@ def test_who_listens_to_others_has_tokens_and_finds_them(tmp_path: Path) -> None
             assert str(settings.doors.tokens_file.parent) in mounted, name
 
 
+def test_who_keeps_incidents_in_redis_finds_its_password_and_its_port(tmp_path: Path) -> None:
+    for name, _, container, settings in configured(tmp_path):
+        if on_server(settings):
+            told = Address.of(settings.store, settings.redis.password_file)
+            assert (told.host, told.port) == ("hypocenter-redis", 6379), name
+            assert told.password_file is not None, name
+            assert str(told.password_file.parent) in {mount["mountPath"] for mount in container["volumeMounts"]}, name
+
+
 def test_what_is_written_lies_on_a_volume(tmp_path: Path) -> None:
     for name, _, container, settings in configured(tmp_path):
         mounted = {mount["mountPath"] for mount in container["volumeMounts"] if not mount.get("readOnly")}
-        written = [str(place) for place in (settings.store, settings.telemetry.embedded) if place is not None]
-        assert "/tmp" in mounted, name
-        for place in written:
-            assert place.startswith("redis:") or any(place.startswith(f"{mount}/") for mount in mounted), name
+        written = [
+            "/tmp/any",
+            *([] if on_server(settings) else [settings.store]),
+            settings.telemetry.embedded or "/tmp/any",
+        ]
+        assert all(any(Path(place).is_relative_to(mount) for mount in mounted) for place in written), name
 
 
 def test_there_is_time_to_end_what_was_begun(tmp_path: Path) -> None:
