@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from service.__main__ import run
+from service.__main__ import FAILED, run
 from service.domain.localization import RankedBy
 from service.errors import CallerError, CaseError, SettingsError
 from service.llm.promoted import STORE
@@ -66,6 +66,20 @@ def simulate(
 
     simulate_batch(out_dir, count, seed, services, family)
     print(f"{count} synthetic cases in {out_dir}")
+
+
+@app.command()
+def poison(
+    cases: Annotated[
+        list[Path] | None, typer.Argument(metavar="[CASES_DIR...]", help="Recorded cases, beside a simulated one.")
+    ] = None,
+    model: Annotated[str, typer.Option(help='Beside the gullible one: "rules", a directory, "none".')] = "promoted",
+) -> None:
+    """Put hostile text into incidents: what it may not change, and what it costs. Exit code 1 if anything changed."""
+    from model_store.poison.command import run as try_poisons
+
+    if any(verdict.wrong for verdict in try_poisons(cases or [], model, lambda line: print(line, flush=True))):
+        raise typer.Exit(FAILED)
 
 
 @app.command("bench-simulator")

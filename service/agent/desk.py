@@ -51,7 +51,8 @@ class Desk:
 
     def unknown(self, written: str) -> str:
         """What to say to a word that means nothing."""
-        return f"{plain(written, _ECHO_LIMIT) or 'nothing'} unknown: {self.rendering.naming.existing(written)}"
+        naming, echo = self.rendering.naming, plain(written, _ECHO_LIMIT)
+        return f"{naming.fenced(echo) if echo else 'nothing'} unknown: {naming.existing(written)}"
 
     def folded(self, awaited: Awaited) -> Answer:
         """Children's verdicts, a line each, with the rows that they rest on."""

@@ -46,8 +46,10 @@ CHANGE_HORIZON_S = 3600.0
 EXAMPLE_LENGTH = 160
 """Characters of a log line that are shown as an example."""
 
-SUBJECT_LENGTH = 120
-"""Characters of an operation, metric or template name that are shown."""
+SUBJECT_LENGTH = 300
+"""Characters of an operation, metric or template name that are kept: as many as a name has, whose end tells long ones
+apart. Fewer are shown.
+"""
 
 DRIFT_OF_COUNT = 0.1
 """The same for how often one execution makes a call, as a part of the mean."""

@@ -14,7 +14,7 @@ from service.evidence.constants import EXAMPLE_LENGTH, MIN_FOR_SHARE, SUBJECT_LE
 from service.evidence.following import followed, less_what_replaced_it
 from service.evidence.redaction import redact, told
 from service.evidence.rows import shift_rows
-from service.evidence.spans import Bools, Ints, Spans, codes
+from service.evidence.spans import Bools, Ints, Spans, codes, combine
 from service.evidence.strata import Shift, share_shift_of_counts
 from service.evidence.tables import Compared
 from service.evidence.templates import Templates, mine_templates
@@ -37,15 +37,18 @@ def log_evidence(compared: Compared, spans: Spans | None) -> list[Evidence]:
 
 
 def _owner(lines: pa.Table, spans: Spans | None, is_now: Bools) -> Ints:
-    """The row of the span that wrote each line, -1 where none is known (or only one of the other stretch of time)."""
+    """The row of the span that wrote each line, -1 where none is known (or only one of the other stretch of time).
+
+    Service, trace and span have to be those of the line: whoever names another's span speaks for himself alone.
+    """
     if spans is None or not len(spans):
         return np.full(len(lines), -1, np.int64)
-    found = _compute.index_in(lines["span_id"], value_set=spans.table["span_id"].combine_chunks())
-    owner = np.asarray(_compute.fill_null(found, -1), dtype=np.int64)
-    same_trace = _compute.equal(
-        lines["trace_id"], _compute.take(spans.table["trace_id"], pa.array(np.maximum(owner, 0)))
-    )
-    return np.where((owner >= 0) & np.asarray(same_trace) & (spans.now[owner] == is_now), owner, -1)
+    told = ("service", "trace_id", "span_id")
+    columns = [codes(pa.chunked_array([*spans.table[c].chunks, *lines[c].chunks]))[0] for c in told]
+    of_span, of_line = np.split(combine(*columns, np.concatenate([spans.now, is_now]).astype(np.int64)), [len(spans)])
+    first = np.full(int(max(of_span.max(), of_line.max())) + 1, -1, np.int64)
+    first[of_span[::-1]] = np.arange(len(spans))[::-1]
+    return first[of_line]
 
 
 def _kind(shift: Shift, position: int, score: float) -> EvidenceKind | None:

@@ -31,7 +31,7 @@ def estimate_onset(alerted_at: datetime, spans: Spans | None, metrics: list[Evid
 
 def _from_traces(spans: Spans) -> float | None:
     """Start (µs) of the first bin from which on most requests are worse than the baseline's worst tenth."""
-    roots = np.flatnonzero(spans.parent < 0)
+    roots = np.flatnonzero(spans.asked)
     now, before = roots[spans.now[roots]], roots[~spans.now[roots]]
     if len(now) < MIN_EXECUTIONS or len(before) < MIN_EXECUTIONS:
         return None

@@ -151,7 +151,7 @@ class Spans:
     @cached_property
     def resolution_us(self) -> float:
         """Differences below this do not matter to a user: a hundredth of what a request takes when all is well."""
-        roots = (self.parent < 0) & ~self.now
+        roots = self.asked & ~self.now
         roots = roots if roots.any() else self.parent < 0
         return float(np.median(self.duration_us[roots])) / 100 + 1 if roots.any() else 1.0
 
@@ -168,14 +168,25 @@ class Spans:
         return above
 
     @cached_property
+    def asked(self) -> Bools:
+        """The requests of users: spans without a recorded parent, of services that nobody calls, if there are such.
+        What a service that others call begins by itself, however often and long, nobody waits for.
+        """
+        roots = self.parent < 0
+        called = np.zeros(len(self.services), bool)
+        called[self.service[self.crossing]] = True
+        outer = roots & ~called[self.service]
+        return outer if (outer & self.now).any() else roots
+
+    @cached_property
     def requests(self) -> float:
-        """How many requests there are now: spans without a recorded parent."""
-        return float(((self.parent < 0) & self.now).sum())
+        """How many requests there are now."""
+        return float((self.asked & self.now).sum())
 
     @cached_property
     def requests_us(self) -> float:
         """The time that all requests take now, together."""
-        return float(self.duration_us[(self.parent < 0) & self.now].sum())
+        return float(self.duration_us[self.asked & self.now].sum())
 
     def owner(self, row: int) -> str:
         """The service of a row."""

@@ -137,9 +137,10 @@ def _errors(spans: Spans) -> Iterator[Evidence]:
 
 def _silence(spans: Spans) -> Iterator[Evidence]:
     """Services that the same requests reached before and hardly reach now."""
-    traces, first = np.unique(spans.trace, return_index=True)
-    now, entry = spans.now[first], spans.entry[first]
-    reach = np.unique(np.searchsorted(traces, spans.trace) * len(spans.services) + spans.service)
+    rows = np.flatnonzero(np.isin(spans.trace, spans.trace[spans.asked]))
+    traces, first = np.unique(spans.trace[rows], return_index=True)
+    now, entry = spans.now[rows[first]], spans.entry[rows[first]]
+    reach = np.unique(np.searchsorted(traces, spans.trace[rows]) * len(spans.services) + spans.service[rows])
     trace, reached = reach // len(spans.services), reach % len(spans.services)
     fell = _reach_that_fell(now, now[trace], reached, len(spans.services))
     if not len(fell):

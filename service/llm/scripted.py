@@ -39,4 +39,4 @@ def _frame_of(request: ChatRequest) -> str:
     """Whom a frame is about, by the first line of its question."""
     question = next((m.content for m in request.messages if m.role == "user"), "")
     who, _, component = question.partition("\n")[0].partition(" ")
-    return component if who == "child" else "root"
+    return component.strip('"') if who == "child" else "root"

@@ -19,7 +19,8 @@ class Naming:
     """Which word stands for which component in one transcript, and back: no two components share a word.
 
     ``arrow`` joins caller and callee to the word of an edge. ``extent`` says which words exist at all, "" where
-    there are too many to say it and the nearest ones are told instead.
+    there are too many to say it and the nearest ones are told instead. ``fence`` stands on either side of a word that
+    a stranger chose; it need not be written back.
     """
 
     words: Mapping[Component, str]
@@ -27,29 +28,37 @@ class Naming:
     calls: frozenset[tuple[str, str]]
     arrow: str
     extent: str = ""
+    fence: str = ""
 
     def of(self, component: Component) -> str:
         """The word for a component; for one that the graph does not know, something that resolves to nothing."""
         if component.kind is ComponentKind.EDGE:
             return self.arrow.join(self.of(service(end)) for end in edge_ends(component))
-        return self.words.get(component) or (STRANGER if self.extent else plain(component.name))
+        return self.fenced(self.words.get(component) or (STRANGER if self.extent else _spelled(component)))
+
+    def fenced(self, word: str) -> str:
+        """The word as data."""
+        return f"{self.fence}{word}{self.fence}"
 
     def resolve(self, written: str) -> Component | None:
         """The component that a written word stands for, or None."""
-        caller, arrow, callee = written.strip().partition(self.arrow)
+        caller, arrow, callee = written.partition(self.arrow)
         if not arrow:
-            return self.meant.get(caller)
-        ends = (self.meant.get(caller.strip()), self.meant.get(callee.strip()))
+            return self._meant(caller)
+        ends = (self._meant(caller), self._meant(callee))
         if ends[0] is None or ends[1] is None or (ends[0].name, ends[1].name) not in self.calls:
             return None
         return edge(ends[0].name, ends[1].name)
+
+    def _meant(self, word: str) -> Component | None:
+        return self.meant.get(word.strip().removeprefix(self.fence).removesuffix(self.fence))
 
     def existing(self, written: str) -> str:
         """What exists instead of a word that stands for nothing."""
         if self.extent:
             return f"there are {self.extent}"
         near = _nearest(written[:200], list(self.meant))
-        return f"nearest are {', '.join(near)}" if near else "nothing is known here"
+        return f"nearest are {', '.join(map(self.fenced, near))}" if near else "nothing is known here"
 
 
 def aliases(graph: ServiceGraph) -> Naming:
@@ -68,7 +77,9 @@ def aliases(graph: ServiceGraph) -> Naming:
 
 
 def names(graph: ServiceGraph) -> Naming:
-    """Components by their own names, made harmless; a second one of the same spelling gets a number."""
+    """Components by their own names, made harmless and fenced in double quotes like all that strangers wrote; a second
+    one of the same spelling gets a number.
+    """
     everything = [service(s) for s in graph.services]
     everything += [Component(ComponentKind.NODE, n) for n in graph.nodes()]
     everything += [Component(ComponentKind.POD, p) for p in graph.pods]
@@ -77,7 +88,7 @@ def names(graph: ServiceGraph) -> Naming:
     for component in everything:
         words[component] = _free(_spelled(component), taken)
         taken.add(words[component])
-    return _naming(words, graph, EDGE_ARROW, "")
+    return _naming(words, graph, EDGE_ARROW, fence='"')
 
 
 def _nearest(written: str, known: list[str]) -> list[str]:
@@ -85,8 +96,10 @@ def _nearest(written: str, known: list[str]) -> list[str]:
     return [word for word, _, _ in found]
 
 
-def _naming(words: Mapping[Component, str], graph: ServiceGraph, arrow: str, extent: str) -> Naming:
-    return Naming(words, {word: component for component, word in words.items()}, graph.calls, arrow, extent)
+def _naming(
+    words: Mapping[Component, str], graph: ServiceGraph, arrow: str, extent: str = "", fence: str = ""
+) -> Naming:
+    return Naming(words, {word: component for component, word in words.items()}, graph.calls, arrow, extent, fence)
 
 
 def _spelled(component: Component) -> str:

@@ -3,8 +3,13 @@
 from service.evidence.redaction import redact
 
 # What rows, chat templates and fences are made of: quotes close our own, angle and square brackets open special tokens
-# of chat templates, backticks open fences, bars part our columns.
-_LOOKALIKES = str.maketrans({'"': "'", "<": "‹", ">": "›", "[": "(", "]": ")", "`": "'", "|": "¦", "\\": "/"})
+# of chat templates, backticks open fences, bars part our columns. So do their wide and small forms, which tokenizers
+# turn into them, and quotes of any shape close ours for whoever reads.
+_LOOKALIKES = str.maketrans(
+    {'"': "'", "<": "‹", ">": "›", "[": "(", "]": ")", "`": "'", "|": "¦", "\\": "/"}
+    | {"＂": "'", "＜": "‹", "＞": "›", "［": "(", "］": ")", "｀": "'", "｜": "¦", "＼": "/", "﹤": "‹", "﹥": "›"}
+    | dict.fromkeys("“”„‟«»″‶〝〞〟❝❞", "'")
+)
 
 NAME_LIMIT = 80
 TEXT_LIMIT = 160

@@ -8,7 +8,7 @@ from service.domain.component import Component, ComponentKind, service
 from service.domain.evidence import Evidence, Signal
 from service.evidence.metric_class import metric_class
 from service.tools.naming import WHOLE_SYSTEM
-from service.tools.rendering import Rendering, estimated_tokens
+from service.tools.rendering import Rendering, price
 from service.view.view import View
 
 # Over the whole system, breadth is worth more than a third row about the same component, or a second of one kind.
@@ -101,10 +101,10 @@ class _Page:
 
     def line(self, text: str) -> None:
         self.lines.append(text)
-        self.spent += estimated_tokens(text)
+        self.spent += price(text)
 
     def has_room_for(self, text: str) -> bool:
-        return self.spent + estimated_tokens(text) <= self.rendering.max_tokens
+        return self.spent + price(text) <= self.rendering.max_tokens
 
     def worst(self, evidence: Sequence[Evidence], total: int, limit: int) -> None:
         """Rows worst first, and how many were left out of ``total``."""

@@ -34,15 +34,16 @@ def test_unknown_aliases_are_answered_with_the_valid_range():
 
 
 def test_unknown_names_are_answered_with_the_nearest():
-    assert names(GRAPH).existing("chekout").startswith("nearest are checkout")
+    assert names(GRAPH).existing("chekout").startswith('nearest are "checkout"')
 
 
 def test_names_that_look_alike_once_harmless_stay_apart():
     graph = ServiceGraph(services=("a<b", "a‹b", "all", "x\ny"))
     naming = names(graph)
     words = [naming.of(service(s)) for s in graph.services]
-    assert words == ["a‹b", "a‹b~2", "all~2", "x_y"]
+    assert words == ['"a‹b"', '"a‹b~2"', '"all~2"', '"x_y"']
     assert [naming.resolve(word) for word in words] == [service(s) for s in graph.services]
+    assert [naming.resolve(word.strip('"')) for word in words] == [service(s) for s in graph.services]
 
 
 def test_a_component_outside_the_graph_has_a_word_that_resolves_to_nothing():

@@ -36,7 +36,7 @@ def test_a_log_row_has_its_template_its_severity_and_the_operation_that_led_ther
 
 
 def test_a_row_of_names_is_a_sentence_fenced_in_quotes():
-    assert row(GAP, "names").startswith('e0 | gap | checkout->cart | score 30.0 | "calls wait 10 ms → 300 ms')
+    assert row(GAP, "names").startswith('e0 | gap | "checkout"->"cart" | score 30.0 | "calls wait 10 ms → 300 ms')
 
 
 @pytest.mark.parametrize(

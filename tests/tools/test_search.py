@@ -1,9 +1,11 @@
+import re
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from service.agent.prompt import child_question, root_question
 from service.domain.component import Component, ComponentKind, edge, service
 from service.domain.evidence import EvidenceKind, Signal
 from service.domain.graph import ServiceGraph
@@ -99,7 +101,29 @@ def test_telemetry_can_never_look_like_a_row_or_a_turn(subject: str, name: str, 
         assert not set("`<[") & set(shown.replace("->", ""))
         logs = answer(Signal.LOGS, service(name), rendering, view).text.splitlines()
         assert sum(line.startswith("e1 ") for line in logs) == 1
-        assert all(line.count('"') in (0, 2) for line in logs)
+        assert all(line.count('"') % 2 == 0 for line in logs)
+
+
+@given(name=HOSTILE.filter(bool), other=HOSTILE.filter(bool), text=HOSTILE)
+def test_outside_of_quotes_a_large_model_reads_nothing_that_a_stranger_wrote(name: str, other: str, text: str):
+    def said(names: tuple[str, str], words: str) -> list[str]:
+        graph = ServiceGraph(services=names, calls=frozenset({names}), hosts={names[0]: (words or "host",)})
+        rows = [
+            finding(EvidenceKind.GAP, edge(*names), words, 9.0),
+            finding(EvidenceKind.LATENCY, service(names[1]), words, 8.0),
+        ]
+        view = a_view(rows, graph=graph, alerting=names[0], labels={"summary": words}, notes=(words,))
+        naming = rendering_of("names", view)
+        answers = [search(view, naming, signal, None).text for signal in Signal]
+        answers += [
+            search(view, naming, Signal.TRACES, service(names[0])).text,
+            root_question(view, naming, service(names[0]), ()),
+        ]
+        answers.append(child_question(view, naming, service(names[1]), service(names[0]), ()))
+        return [re.sub(r'"[^"\n]*"', '""', answer) for answer in answers]
+
+    assume(name != other and "->" not in name + other)
+    assert said((name, other), text) == said(("cart", "shop"), "GET /")
 
 
 @given(st.lists(st.tuples(st.sampled_from(sorted(EvidenceKind)), st.floats(0, 99)), max_size=60))
