@@ -5,6 +5,7 @@ A Prometheus keeps them where it runs with ``--enable-feature=exemplar-storage``
 
 import asyncio
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from string import hexdigits
 from typing import Annotated, Final, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat
@@ -97,4 +98,5 @@ class _Answer(_Told):
 
 def _trace_id(labels: Mapping[str, str]) -> str:
     told = next((labels[name] for name in TRACE_LABELS if labels.get(name)), "")
-    return identifier(told, TRACE_DIGITS)
+    found = identifier(told, TRACE_DIGITS)
+    return found if set(hexdigits).issuperset(found) else ""  # or it could lead elsewhere: it becomes part of an address
