@@ -5,7 +5,7 @@ import binascii
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from starlette.datastructures import Headers
 
@@ -53,52 +53,49 @@ class Doors:
             return Scope.READ
         return Scope.INGEST if path in TOLD_AT else Scope.OPERATE
 
-    def let_in(self, method: str, path: str, headers: Headers) -> Caller:
-        """Who asks. Raises `Problem`: 401 for who is not known, 403 for what they may not, 400 for no tenant's name."""
-        scope = self.needed(method, path)
-        if scope is None:
-            return self._prober(headers)
-        caller = self._known(headers)
-        if scope not in caller.scopes:
-            raise Problem(403, f"the token {caller.name} lacks the scope {scope}")
-        if method not in LOOKING and headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
-            raise Problem(403, "a page of another site asks")
-        return caller
-
-    def tenant_of(self, caller: Caller, labels: Mapping[str, str]) -> str:
-        """Whose an alert is: where a label tells and the caller may name any tenant, that one's."""
-        told = labels.get(self.tenant_label, "") if self.tenant_label and caller.chooses else ""
-        return told if TENANT.fullmatch(told) else caller.tenant
-
-    def _prober(self, headers: Headers) -> Caller:
-        """A stranger may probe; who is known sees more."""
-        try:
-            return self._known(headers)
-        except Problem:
-            return Caller(ANYONE, "", frozenset())
-
-    def _known(self, headers: Headers) -> Caller:
+    def who(self, headers: Headers) -> Caller:
+        """Who asks. Raises `Problem`: 401 for who is not known, 421 for who asks by a name that is not ours."""
         if self.open:
             if not _is_local(headers.get("host", "localhost")):  # no browser leaves it out
                 raise Problem(421, "without tokens only requests to a name of this machine, as localhost, are answered")
-            return self._in_the_name_of(ANYONE, ANY_TENANT, frozenset(Scope), headers)
+            return Caller(ANYONE, "", chooses=True)
         presented = _presented(headers.get("authorization", ""))
         if not presented:
             raise Unauthorized("a token is needed: Authorization: Bearer, or as the password of Basic")
         token = self.tokens and self.tokens.find(presented)
         if token is None:
             raise Unauthorized("this token is not known")
-        return self._in_the_name_of(token.name, token.tenant, token.scopes, headers)
+        chooses = token.tenant == ANY_TENANT
+        return Caller(token.name, "" if chooses else token.tenant, token.scopes, chooses)
 
-    def _in_the_name_of(self, name: str, tenant: str, scopes: frozenset[Scope], headers: Headers) -> Caller:
+    def let_in(self, caller: Caller, scope: Scope, method: str, headers: Headers) -> Caller:
+        """The caller in the name of the tenant that the request is about. Raises `Problem`: 403 for what they may not,
+        400 for no tenant's name.
+        """
+        if scope not in caller.scopes:
+            raise Problem(403, f"the token {caller.name} lacks the scope {scope}")
+        if method not in LOOKING and headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+            raise Problem(403, "a page of another site asks")
         told = headers.get(self.tenant_header, "")
         if told and not TENANT.fullmatch(told):
             raise Problem(400, f"{self.tenant_header}: is no name of a tenant")
-        if tenant == ANY_TENANT:
-            return Caller(name, told, scopes, chooses=not told)
-        if told not in ("", tenant):
-            raise Problem(403, f"the token {name} does not speak for that tenant")
-        return Caller(name, tenant, scopes)
+        if caller.chooses and told:
+            return replace(caller, tenant=told, chooses=False)
+        if told not in ("", caller.tenant):
+            raise Problem(403, f"the token {caller.name} does not speak for that tenant")
+        return caller
+
+    def stranger_or_known(self, headers: Headers) -> Caller:
+        """Anybody may probe; who is known sees more."""
+        try:
+            return self.who(headers)
+        except Problem:
+            return Caller(ANYONE, "", frozenset())
+
+    def tenant_of(self, caller: Caller, labels: Mapping[str, str]) -> str:
+        """Whose an alert is: where a label tells and the caller may name any tenant, that one's."""
+        told = labels.get(self.tenant_label, "") if self.tenant_label and caller.chooses else ""
+        return told if TENANT.fullmatch(told) else caller.tenant
 
 
 def _presented(authorization: str) -> str:

@@ -2,7 +2,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Connection
 
-from service.gateway.callers import Caller, Scope
+from service.gateway.callers import Scope
 from service.gateway.doors import Doors
 from service.gateway.problem import Problem, problem_response
 from service.gateway.rate_limit import RateLimits
@@ -28,13 +28,9 @@ class Guarded:
         if connection["type"] != "http":
             await self._app(connection, receive, send)
             return
-        method, path = connection["method"], connection["path"]
-        state = connection.setdefault("state", {})
+        scope = self._doors.needed(connection["method"], connection["path"])
         try:
-            state["caller"] = self._doors.let_in(method, path, Headers(scope=connection))
-            scope = self._doors.needed(method, path)
-            if scope is not None:
-                self._admit(path, scope, state["caller"])
+            self._let_in(connection, scope)
         except Problem as refused:
             await problem_response(refused.status, refused.detail, refused.headers)(connection, receive, send)
             return
@@ -45,7 +41,14 @@ class Guarded:
         finally:
             self._looking -= looks
 
-    def _admit(self, path: str, scope: Scope, caller: Caller) -> None:
-        self._rates.admit("telemetry" if path in TELEMETRY else scope, scope, caller)
+    def _let_in(self, connection: Connection, scope: Scope | None) -> None:
+        """Note who asks, as soon as that is known, and see whether they may now. Raises `Problem` if not."""
+        state, headers = connection.setdefault("state", {}), Headers(scope=connection)
+        if scope is None:
+            state["caller"] = self._doors.stranger_or_known(headers)
+            return
+        state["caller"] = self._doors.who(headers)
+        caller = state["caller"] = self._doors.let_in(state["caller"], scope, connection["method"], headers)
+        self._rates.admit("telemetry" if connection["path"] in TELEMETRY else scope, scope, caller)
         if scope is not Scope.INGEST and self._looking >= self._looking_at_once:
             raise Problem(429, f"{self._looking_at_once} are looking already", retry_after_s=1)

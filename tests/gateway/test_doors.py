@@ -380,6 +380,13 @@ async def test_who_asked_what_and_what_became_of_it_is_told(
     assert shop["Authorization"].removeprefix("Bearer ") not in json.dumps(audit)
 
 
+async def test_who_was_refused_is_told_by_name(client: httpx.AsyncClient, keys: Keys, audit: list[Json]) -> None:
+    headers = keys.make("pipeline", Scope.INGEST, tenant="shop")
+    await client.get("/v1/incidents", headers=headers)
+    await client.post("/v1/alerts", json={}, headers=httpx.Headers({**headers, "X-Scope-OrgID": "bank"}))
+    assert [(line["who"], line["tenant"], line["status"]) for line in audit] == 2 * [("pipeline", "shop", 403)]
+
+
 async def test_alert_texts_are_shown_without_the_secrets_in_them(client: httpx.AsyncClient, keys: Keys) -> None:
     body = alertmanager_body("cart")
     body["alerts"][0]["annotations"] = {"runbook": "psql postgres://shop:hunter2hunter2@db/shop"}
