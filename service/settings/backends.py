@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from service.settings.values import Address, Group, HeaderFiles, Headers, Seconds, Words
 from service.stores.access import Access
+from service.stores.trace_sampling import TracePlan
 
 _USUAL = Access("")
 """How a server is asked of which nothing is said."""
@@ -78,7 +79,7 @@ class TracesSettings(BackendSettings):
     """
 
     kinds: ClassVar[tuple[str, ...]] = ("jaeger", "tempo", "clickhouse")
-    traces: Annotated[int, Field(ge=1, le=5000)] = 100
+    traces: Annotated[int, Field(ge=1, le=5000)] = TracePlan().traces
     database: str = "default"
     table: str = "otel_traces"
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ from service.stores.aside import aside
 from service.stores.backend import Backend
 from service.stores.embedded.decoded import EPOCH
 from service.stores.log_fields import ECS, OTEL, USUAL, LogFields, LogRows
-from service.stores.log_sample import Counted, LogPlan, Page, Part, Stretch, sampled_logs
+from service.stores.log_sample import Counted, LogPlan, Page, Part, Stretch, of_last_hour, sampled_logs
 from service.stores.log_times import microseconds_of, nanosecond_text
 
 PROFILES = {"ecs": ECS, "otel": OTEL, "usual": USUAL}
@@ -62,10 +62,8 @@ class ElasticsearchLogs:
 
     async def found(self) -> str:
         """What answers there, in one line. Raises `BackendError`."""
-        now = datetime.now(UTC)
-        counted = await self.count(Stretch.of(Window(now - timedelta(hours=1), now)))
-        where = f"{self.name} {self._backend.access.shown}"
-        return f"{where}: {counted.lines:,} records in the last hour in {self._index.name}"
+        lines = await of_last_hour(self)
+        return f"{self.name} {self._backend.access.shown}: {lines:,} records in the last hour in {self._index.name}"
 
     async def count(self, stretch: Stretch) -> Counted:
         """How many records there are, and how many of them tell of trouble."""

@@ -10,6 +10,7 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
 from typing import Any, Final, Protocol
@@ -124,6 +125,12 @@ class LogSource(Protocol):
     async def page(self, stretch: Stretch, part: Part, limit: int) -> Page:
         """The first ``limit`` lines of a stretch."""
         ...
+
+
+async def of_last_hour(source: LogSource) -> int:
+    """How many lines there are of the last hour. Raises `BackendError`."""
+    now = datetime.now(UTC)
+    return (await source.count(Stretch.of(Window(now - timedelta(hours=1), now)))).lines
 
 
 async def sampled_logs(source: LogSource, window: Window, patience_s: float, plan: LogPlan | None = None) -> pa.Table:

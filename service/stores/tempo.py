@@ -22,8 +22,10 @@ AROUND = timedelta(minutes=15)
 """Where a trace is looked for: so long before and after the time in which it was found."""
 MOST_SPANS = 100
 """Spans that a search tells of one trace: a Tempo that nobody configured refuses to tell more."""
-OF_LIMIT = 2
-"""Of traces that have more spans, or of a server that cannot tell them all, half are asked for one by one."""
+OF_LIMIT, MOST_ONE_BY_ONE = 2, 8
+"""Of traces that have more spans, or of a server that cannot tell them all, half are asked for one by one, and so many
+at most of one search.
+"""
 
 
 class Tempo:
@@ -69,7 +71,7 @@ class Tempo:
         """Traces through a service. Raises `BackendError`."""
         found = await self._found(asked)
         rest = [trace_id for trace_id, rows in found if trace_id and not rows]
-        few = rest[: -(-asked.limit // OF_LIMIT)]
+        few = rest[: min(-(-asked.limit // OF_LIMIT), MOST_ONE_BY_ONE)]
         one_by_one = await asyncio.gather(*(self._trace(trace_id, asked.window) for trace_id in few))
         if few:
             self._note_size(asked.service, one_by_one)

@@ -103,10 +103,10 @@ class TraceSearch(Protocol):
 @dataclass(frozen=True, slots=True)
 class TracePlan:
     """How much is asked for one service and one window: ``traces`` at most, fewer where they are so large that they
-    would have more than ``spans``. What is not there after ``within_s`` is done without.
+    would have more than ``spans``, which is what bounds bytes. What is not there after ``within_s`` is done without.
     """
 
-    traces: int = 100
+    traces: int = 300
     spans: int = 4_000
     within_s: float = 6.0
 

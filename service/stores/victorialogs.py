@@ -1,7 +1,7 @@
 """VictoriaLogs: log records of a window (LogsQL)."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 
 import pyarrow as pa
@@ -12,7 +12,7 @@ from service.stores.aside import aside, read
 from service.stores.backend import Backend
 from service.stores.embedded.decoded import EPOCH
 from service.stores.log_fields import LOUD_LEVEL, LOUD_TEXT, UNKNOWN_LEVEL, USUAL, LogFields, LogRows
-from service.stores.log_sample import Counted, LogPlan, Page, Part, Stretch, sampled_logs
+from service.stores.log_sample import Counted, LogPlan, Page, Part, Stretch, of_last_hour, sampled_logs
 from service.stores.log_times import microseconds_of, nanosecond_text
 
 _ROW = TypeAdapter(dict[str, str])
@@ -40,9 +40,7 @@ class VictoriaLogs:
 
     async def found(self) -> str:
         """What answers there, in one line. Raises `BackendError`."""
-        now = datetime.now(UTC)
-        counted = await self.count(Stretch.of(Window(now - timedelta(hours=1), now)))
-        return f"{self.name} {self._backend.access.shown}: {counted.lines:,} records in the last hour"
+        return f"{self.name} {self._backend.access.shown}: {await of_last_hour(self):,} records in the last hour"
 
     async def count(self, stretch: Stretch) -> Counted:
         """How many records there are, and how many of them tell of trouble."""

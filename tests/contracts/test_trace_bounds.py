@@ -22,7 +22,7 @@ from service.stores.trace_sampling import FOCUS, SLICES, TracePlan, slices_of
 from tests.telemetry_rows import NOON, spans
 
 WINDOW = Window(NOON, NOON + timedelta(minutes=12))
-EVERY = timedelta(seconds=3)
+EVERY = timedelta(seconds=1.5)
 PATIENT = TracePlan(within_s=60)
 SEARCHES = 1 + SLICES + 1 + SLICES
 """For one service and one window: the first, slices, all of it, failed and slow ones."""

@@ -34,7 +34,7 @@ from service.stores.trace_sampling import (
 from tests.telemetry_rows import NOON, spans
 
 HOUR = Window(NOON, NOON + timedelta(hours=1))
-PLAN = TracePlan()
+PLAN = TracePlan(traces=100)
 FEW = WORST * SLICES // 2
 
 
