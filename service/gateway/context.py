@@ -20,10 +20,11 @@ from service.telemetry import Meters, tracer
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What readiness found about one part."""
+    """What readiness found about one part, and whether nothing can be taken without it."""
 
     ok: bool
     found: str
+    needed: bool = True
 
 
 def _no_kin(_tenant: str) -> Kin:

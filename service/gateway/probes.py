@@ -21,12 +21,17 @@ async def livez() -> Response:
 
 @router.get("/readyz", responses={503: {"description": "Not ready; the same body says why."}})
 async def readyz(parts: AGateway, caller: ACaller) -> Response:
-    """Whether work can be taken: 200 or 503, and what was found about each part, which a stranger is not told."""
+    """Whether alerts can be taken: 200 or 503, and what was found about each part, which a stranger is not told.
+
+    Servers of telemetry that do not answer make it "degraded", not unready: they are likeliest to be down when alerts
+    come, which are kept until there is something to look at, and what was answered before can still be read.
+    """
     checks = await _checks(parts)
-    ready = all(check.ok for check in checks.values())
+    ready = all(check.ok or not check.needed for check in checks.values())
+    well = all(check.ok for check in checks.values())
     body = {
         "schema_version": SCHEMA_VERSION,
-        "status": "ready" if ready else "not ready",
+        "status": "ready" if well else "degraded" if ready else "not ready",
         "checks": {
             name: {"ok": check.ok, **({"found": check.found} if Scope.READ in caller.scopes else {})}
             for name, check in checks.items()
@@ -74,7 +79,7 @@ async def _telemetry(parts: Gateway) -> Check:
         async with asyncio.timeout(parts.check_timeout_s):
             return await parts.telemetry_check()
     except TimeoutError:
-        return Check(ok=False, found=f"no answer within {parts.check_timeout_s:g} s")
+        return Check(ok=False, found=f"no answer within {parts.check_timeout_s:g} s", needed=False)
 
 
 async def _store(parts: Gateway) -> Check:

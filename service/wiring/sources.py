@@ -139,8 +139,7 @@ def _live_source(settings: Settings, backends: Backends) -> Source:
 class _Readiness:
     """What each store says is there, remembered for a while: probes come often, and ask production.
 
-    Ready is who has one that answers: from the others comes no evidence, and an answer says so; a service that nobody
-    may send alerts to would answer nothing at all.
+    All is well while one answers: from the others comes no evidence, and an answer says so.
     """
 
     stores: Sequence[Findable]
@@ -151,7 +150,8 @@ class _Readiness:
         """As it was a few seconds ago at most."""
         if self._check is None or time.monotonic() - self._checked_at > REMEMBERED_S:
             told = await asyncio.gather(*map(_found, self.stores))
-            self._check = Check(ok=any(ok for ok, _ in told), found="; ".join(found for _, found in told))
+            found = "; ".join(found for _, found in told)
+            self._check = Check(ok=any(ok for ok, _ in told), found=found, needed=False)
             self._checked_at = time.monotonic()
         return self._check
 
