@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,14 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 from uvicorn.server import ServerState
 
+from service.gateway.callers import Scope
 from service.gateway.context import Check, Gateway
+from service.gateway.doors import Doors
+from service.gateway.tokens import TokenFile, add_token
 from service.gateway.web import web_app
 from service.jobs.records import Claim, Ending, StoredStep
 from service.jobs.sqlite import SqliteStore
+from service.stores.embedded.intakes import Intakes
 from service.telemetry import Meters
 
 Body = dict[str, Any]
@@ -57,6 +62,43 @@ async def client(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(web_app(gateway, "0"), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as opened:
         yield opened
+
+
+@dataclass
+class Keys:
+    """A file of tokens, and the tokens."""
+
+    file: Path
+
+    def make(self, name: str, *scopes: Scope, tenant: str = "") -> httpx.Headers:
+        token = add_token(self.file, name, scopes or tuple(Scope), tenant)
+        return httpx.Headers({"Authorization": f"Bearer {token}"})
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Keys:
+    made = Keys(tmp_path / "tokens.toml")
+    made.make("unused", Scope.READ)
+    return made
+
+
+@pytest.fixture
+def closed(gateway: Gateway, keys: Keys) -> Gateway:
+    """The gateway behind closed doors."""
+    return replace(gateway, doors=Doors(TokenFile(keys.file), tenant_label="team"))
+
+
+def client_of(gateway: Gateway, intakes: Intakes | None = None) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(web_app(gateway, "0", intakes), raise_app_exceptions=False)
+    return httpx.AsyncClient(transport=transport, base_url="http://localhost")
+
+
+@pytest.fixture
+async def closed_client(closed: Gateway, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    intakes = Intakes(tmp_path / "telemetry")
+    async with client_of(closed, intakes) as opened:
+        yield opened
+    await intakes.close()
 
 
 def alertmanager_body(*services: str, status: str = "firing") -> Body:

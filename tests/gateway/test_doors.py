@@ -1,9 +1,5 @@
-import json
-import logging
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -11,56 +7,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import CallerError, SettingsError
-from service.gateway.callers import ANY_TENANT, Scope
+from service.gateway.callers import Scope
 from service.gateway.context import Gateway
 from service.gateway.doors import Doors
 from service.gateway.rate_limit import RateLimits
 from service.gateway.tokens import TokenFile, add_token
-from service.gateway.web import web_app
-from service.stores.embedded.intakes import Intakes
-from tests.gateway.conftest import Answer, alertmanager_body
+from tests.gateway.conftest import Keys, alertmanager_body, client_of
 from tests.gateway.test_alerts import assert_problem
 
 pytestmark = pytest.mark.anyio
 
-Json = dict[str, Any]
-
-
-@dataclass
-class Keys:
-    """A file of tokens, and the tokens."""
-
-    file: Path
-
-    def make(self, name: str, *scopes: Scope, tenant: str = "") -> httpx.Headers:
-        token = add_token(self.file, name, scopes or tuple(Scope), tenant)
-        return httpx.Headers({"Authorization": f"Bearer {token}"})
-
 
 @pytest.fixture
-def keys(tmp_path: Path) -> Keys:
-    made = Keys(tmp_path / "tokens.toml")
-    made.make("unused", Scope.READ)
-    return made
-
-
-@pytest.fixture
-def closed(gateway: Gateway, keys: Keys) -> Gateway:
-    """The gateway behind closed doors."""
-    return replace(gateway, doors=Doors(TokenFile(keys.file), tenant_label="team"))
-
-
-def client_of(gateway: Gateway, intakes: Intakes | None = None) -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(web_app(gateway, "0", intakes), raise_app_exceptions=False)
-    return httpx.AsyncClient(transport=transport, base_url="http://localhost")
-
-
-@pytest.fixture
-async def client(closed: Gateway, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    intakes = Intakes(tmp_path / "telemetry")
-    async with client_of(closed, intakes) as opened:
-        yield opened
-    await intakes.close()
+def client(closed_client: httpx.AsyncClient) -> httpx.AsyncClient:
+    return closed_client
 
 
 NEEDED = [
@@ -201,84 +161,6 @@ def test_a_file_that_is_none_of_tokens_is_refused_in_one_line(tmp_path: Path) ->
     assert "somebody" not in str(refused.value)
 
 
-async def ids_of(client: httpx.AsyncClient, headers: httpx.Headers, answer_next: Answer) -> Json:
-    told = await client.post("/v1/alerts", json=alertmanager_body("cart"), headers=headers)
-    assert told.status_code == 202
-    await answer_next()
-    return told.json()
-
-
-async def test_another_tenants_ids_are_404_on_every_route(
-    client: httpx.AsyncClient, keys: Keys, answer_next: Answer
-) -> None:
-    shop, bank = keys.make("shop", tenant="shop"), keys.make("bank", tenant="bank")
-    nobody = keys.make("nobody")
-    ids = await ids_of(client, shop, answer_next)
-    by_id = [(method, path) for method, path, _ in NEEDED if "{" in path]
-    assert len(by_id) == 8
-    for method, path in by_id:
-        url = path_with(path, ids["incident_id"] if "incident_id" in path else ids["localization_id"])
-        body: Json | None = {"causes": []} if method == "PUT" else None
-        for other in (bank, nobody):
-            assert_problem(await client.request(method, url, json=body, headers=other), 404)
-    assert (await client.get(f"/v1/localizations/{ids['localization_id']}", headers=shop)).json()["status"] == "done"
-    for other, count in ((shop, 1), (bank, 0), (nobody, 0)):
-        assert len((await client.get("/v1/incidents", headers=other)).json()["incidents"]) == count
-
-
-async def test_who_may_speak_for_any_tenant_names_it_by_header(client: httpx.AsyncClient, keys: Keys) -> None:
-    any_of_them = keys.make("gateway", tenant=ANY_TENANT)
-    for tenant in ("shop", "bank"):
-        headers = httpx.Headers({**any_of_them, "X-Scope-OrgID": tenant})
-        assert (await client.post("/v1/alerts", json=alertmanager_body(tenant), headers=headers)).status_code == 202
-        (incident,) = (await client.get("/v1/incidents", headers=headers)).json()["incidents"]
-        assert incident["services"] == [tenant]
-    assert (await client.get("/v1/incidents", headers=any_of_them)).json()["incidents"] == []
-
-
-async def test_who_speaks_for_one_tenant_names_no_other(client: httpx.AsyncClient, keys: Keys) -> None:
-    shop = keys.make("shop", tenant="shop")
-    for tenant, status in (("shop", 200), ("bank", 403), ("shop|bank", 400), ("../bank", 400)):
-        headers = httpx.Headers({**shop, "X-Scope-OrgID": tenant})
-        assert (await client.get("/v1/incidents", headers=headers)).status_code == status
-
-
-async def test_a_label_tells_whose_an_alert_is_where_the_token_leaves_it_open(
-    client: httpx.AsyncClient, keys: Keys
-) -> None:
-    readers = {tenant: keys.make(tenant, tenant=tenant) for tenant in ("shop", "bank")}
-    body = alertmanager_body("cart", "ledger", "hub")
-    body["alerts"][0]["labels"]["team"], body["alerts"][1]["labels"]["team"] = "shop", "bank"
-    told = await client.post("/v1/alerts", json=body, headers=keys.make("any", tenant=ANY_TENANT))
-    assert len(told.json()["incidents"]) == 3
-    for tenant, service in (("shop", "cart"), ("bank", "ledger")):
-        (incident,) = (await client.get("/v1/incidents", headers=readers[tenant])).json()["incidents"]
-        assert incident["services"] == [service]
-
-
-async def test_a_label_leads_out_of_no_tenant(client: httpx.AsyncClient, keys: Keys) -> None:
-    shop, bank = keys.make("shop", tenant="shop"), keys.make("bank", tenant="bank")
-    body = alertmanager_body("cart")
-    body["alerts"][0]["labels"]["team"] = "bank"
-    await client.post("/v1/alerts", json=body, headers=shop)
-    assert (await client.get("/v1/incidents", headers=bank)).json()["incidents"] == []
-    assert len((await client.get("/v1/incidents", headers=shop)).json()["incidents"]) == 1
-
-
-async def test_telemetry_lies_where_only_its_tenant_looks(
-    client: httpx.AsyncClient, keys: Keys, tmp_path: Path
-) -> None:
-    body = {"resourceLogs": [{"scopeLogs": [{"logRecords": [{"body": {"stringValue": "x"}}]}]}]}
-    for name, tenant in (("a", "shop"), ("b", "")):
-        headers = keys.make(name, Scope.INGEST, tenant=tenant)
-        assert (await client.post("/v1/logs", json=body, headers=headers)).status_code == 200
-    assert journals_below(tmp_path) == {"telemetry/logs", "telemetry/tenants/shop/logs"}
-
-
-def journals_below(directory: Path) -> set[str]:
-    return {str(path.parent.relative_to(directory)) for path in directory.rglob("*.journal")}
-
-
 @pytest.mark.parametrize(("method", "path", "status"), [("POST", "/v1/alerts", 503), ("GET", "/v1/incidents", 429)])
 async def test_what_comes_too_fast_is_told_to_come_again(
     closed: Gateway, keys: Keys, method: str, path: str, status: int
@@ -339,60 +221,3 @@ async def test_every_answer_says_what_a_browser_must_not_do(
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["cache-control"] == "no-store"
         assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
-
-
-class Lines(logging.Handler):
-    """The fields of the audit log's lines."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.fields: list[Json] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.fields.append(record.__dict__["fields"])
-
-
-@pytest.fixture
-def audit() -> Iterator[list[Json]]:
-    lines, log = Lines(), logging.getLogger("hypocenter.audit")
-    log.addHandler(lines)
-    yield lines.fields
-    log.removeHandler(lines)
-
-
-async def test_who_asked_what_and_what_became_of_it_is_told(
-    client: httpx.AsyncClient, keys: Keys, audit: list[Json]
-) -> None:
-    shop = keys.make("shop", tenant="shop")
-    told = (await client.post("/v1/alerts", json=alertmanager_body("cart"), headers=shop)).json()
-    await client.delete(f"/v1/localizations/{told['localization_id']}", headers=shop)
-    await client.get("/v1/incidents?service=eyJhbGciOiJIUzI1.eyJzdWIiOiIx.c2ln")
-    await client.get("/livez")
-    made, cancelled, refused = audit
-    assert (made["who"], made["tenant"], made["route"], made["status"]) == ("shop", "shop", "/v1/alerts", 202)
-    assert made["made"] == f"/v1/incidents/{told['incident_id']}"
-    assert cancelled["method"] == "DELETE"
-    assert cancelled["route"] == "/v1/localizations/{localization_id}"
-    assert cancelled["ids"] == {"localization_id": told["localization_id"]}
-    assert (refused["who"], refused["status"]) == (None, 401)
-    assert "cart" not in json.dumps(audit)
-    assert "eyJ" not in json.dumps(audit)
-    assert shop["Authorization"].removeprefix("Bearer ") not in json.dumps(audit)
-
-
-async def test_who_was_refused_is_told_by_name(client: httpx.AsyncClient, keys: Keys, audit: list[Json]) -> None:
-    headers = keys.make("pipeline", Scope.INGEST, tenant="shop")
-    await client.get("/v1/incidents", headers=headers)
-    await client.post("/v1/alerts", json={}, headers=httpx.Headers({**headers, "X-Scope-OrgID": "bank"}))
-    assert [(line["who"], line["tenant"], line["status"]) for line in audit] == 2 * [("pipeline", "shop", 403)]
-
-
-async def test_alert_texts_are_shown_without_the_secrets_in_them(client: httpx.AsyncClient, keys: Keys) -> None:
-    body = alertmanager_body("cart")
-    body["alerts"][0]["annotations"] = {"runbook": "psql postgres://shop:hunter2hunter2@db/shop"}
-    body["alerts"][0]["generatorURL"] = "http://ops:hunter2hunter2@prometheus:9090/graph?g0.expr=up"
-    known = keys.make("known")
-    told = (await client.post("/v1/alerts", json=body, headers=known)).json()
-    shown = await client.get(f"/v1/incidents/{told['incident_id']}", headers=known)
-    assert "hunter2" not in shown.text
-    assert "prometheus:9090/graph?g0.expr=up" in shown.text
