@@ -1,6 +1,7 @@
 """The answer and its steps as the JSON that goes over the wire; the answer's schema lies beside this file."""
 
 from collections.abc import Mapping
+from typing import cast
 
 from service.agent.links import NO_LINKS, Links
 from service.agent.localize import Outcome
@@ -8,6 +9,7 @@ from service.agent.transcript_json import move_dict
 from service.domain.component import Component
 from service.domain.evidence import Evidence
 from service.domain.localization import Cause, ModelIdentity, Usage
+from service.domain.printable import printable
 from service.domain.transcript import Frame, Step
 from service.domain.window import Window, rfc3339
 from service.evidence.redaction import redact
@@ -25,7 +27,7 @@ def localization_document(
     asked (PromQL, TraceQL, LogQL and the like), where one was.
     """
     said = outcome.localization
-    return {
+    told: dict[str, object] = {
         "schema_version": SCHEMA_VERSION,
         "id": id,
         "incident_id": incident_id,
@@ -41,6 +43,7 @@ def localization_document(
         "onset": None if outcome.onset is None else rfc3339(outcome.onset),
         "dropped": said.dropped,
     }
+    return {name: _printable(value) for name, value in told.items()}
 
 
 def step_document(frame: Frame, step: Step) -> dict[str, object]:
@@ -61,6 +64,19 @@ def step_document(frame: Frame, step: Step) -> dict[str, object]:
         "rows": list(step.rows),
         "forced": step.forced,
     }
+
+
+def _printable(value: object) -> object:
+    """A JSON value in which no text can steer the terminal or turn the page that shows it."""
+    match value:
+        case str():
+            return printable(value)
+        case dict():
+            return {name: _printable(inner) for name, inner in cast("dict[str, object]", value).items()}
+        case list():
+            return [_printable(inner) for inner in cast("list[object]", value)]
+        case _:
+            return value
 
 
 def _component(component: Component) -> dict[str, object]:

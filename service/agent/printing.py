@@ -14,6 +14,7 @@ from service.domain.evidence import Evidence
 from service.domain.fault import Fault
 from service.domain.localization import Cause, Localization, Stop
 from service.domain.move import Investigate, Malformed, PrintResults, ReportVerdict, ToolCall
+from service.domain.printable import printable
 from service.domain.transcript import Frame, Step, Transcript
 from service.evidence.redaction import one_line
 from service.evidence.statement import statement
@@ -31,11 +32,15 @@ _MARGIN = "   "
 def step_line(frame: Frame, step: Step) -> str:
     """One step of the growing tree, indented by the depth of its frame."""
     forced = " (last turn)" if step.forced else ""
-    return _line(f"{_INDENT * frame.depth}{_name(frame.component)}: {_said(frame, step)}{forced}")
+    return printable(_line(f"{_INDENT * frame.depth}{_name(frame.component)}: {_said(frame, step)}{forced}"))
 
 
 def answer_lines(outcome: Outcome, links: Links = NO_LINKS) -> Iterator[str]:
     """The ranked causes with their evidence, as one would tell them to colleagues, and where each can be seen."""
+    return map(printable, _answer_lines(outcome, links))
+
+
+def _answer_lines(outcome: Outcome, links: Links) -> Iterator[str]:
     said = outcome.localization
     yield _headline(said)
     if outcome.onset is not None and said.causes:
@@ -54,6 +59,10 @@ def answer_lines(outcome: Outcome, links: Links = NO_LINKS) -> Iterator[str]:
 
 def transcript_lines(transcript: Transcript) -> Iterator[str]:
     """Everything that the model saw and wrote, frame by frame."""
+    return (printable(line) for text in _transcript_texts(transcript) for line in text.splitlines())
+
+
+def _transcript_texts(transcript: Transcript) -> Iterator[str]:
     if not transcript.frames:
         return
     yield f"model {transcript.model}, rendering {transcript.rendering}, prompt {transcript.prompt_id}"

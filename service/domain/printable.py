@@ -15,6 +15,14 @@ _WITHOUT_MEANING: Final = r"\ud800-\uf8ff\U000e0000-\U0010ffff"  # lone surrogat
 UNPRINTABLE: Final = re.compile(f"[{_CONTROLS}{_SEPARATORS}{_FORMATS}{_INVISIBLE}{_WITHOUT_MEANING}]")
 
 
+REPLACEMENT: Final = "\ufffd"
+
+
+def printable(text: str) -> str:
+    """The text on one line, with every unprintable character replaced."""
+    return UNPRINTABLE.sub(REPLACEMENT, text)
+
+
 def is_printable(text: str) -> bool:
     """Whether the text is one line that a terminal shows as it is, from left to right as far as its letters are."""
     return UNPRINTABLE.search(text) is None

@@ -99,4 +99,4 @@ class _Answer(_Told):
 def _trace_id(labels: Mapping[str, str]) -> str:
     told = next((labels[name] for name in TRACE_LABELS if labels.get(name)), "")
     found = identifier(told, TRACE_DIGITS)
-    return found if set(hexdigits).issuperset(found) else ""  # or it could lead elsewhere: it becomes part of an address
+    return found if set(hexdigits).issuperset(found) else ""  # it becomes part of an address

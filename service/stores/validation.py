@@ -5,9 +5,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ValidationError
 
-from service.domain.printable import UNPRINTABLE
+from service.domain.printable import printable
 
-REPLACEMENT = "\ufffd"
 LONGEST_LINE = 300
 LONGEST_NAME = 300
 """Names are shorter; statements that tracers take for operations are not always."""
@@ -40,11 +39,6 @@ AnyMoment = Annotated[AwareDatetime, BeforeValidator(_need_text), AfterValidator
 
 Moment = Annotated[AnyMoment, AfterValidator(_plausible)]
 """A time at which something can have happened."""
-
-
-def printable(text: str) -> str:
-    """The text on one line, with every unprintable character replaced."""
-    return UNPRINTABLE.sub(REPLACEMENT, text)
 
 
 def name_of(text: str) -> str:
