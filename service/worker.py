@@ -140,6 +140,7 @@ class Worker:
             return await self._store.claim(self._owner, self._pace.lease_s, datetime.now(UTC), self._pace.limits)
         except StoreError as error:
             self._log.error("no work can be taken: %s", error)
+            self._owner = _new_owner()  # something may have been taken, and a worker does not take over from itself
             await asyncio.sleep(IDLE_S)
             return None
 

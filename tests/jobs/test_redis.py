@@ -66,6 +66,11 @@ def open_store(server: RealServer, prefix: str = "p:", lost: Callable[[], None] 
     return RedisStore(Address.of(server.url), prefix, timeout_s=LIMIT_S, lost=lost)
 
 
+def client_of(server: RealServer) -> Any:
+    """A client of it beside the store's; its stubs are partial."""
+    return Redis(port=server.port)
+
+
 async def accepted(store: RedisStore, service: str, tenant: str = "") -> Receipt:
     alert = Alert(f"f-{service}", NOW, None, {"service": service})
     (receipt,) = await store.accept(Notification(tenant, f"group of {service}", (alert,)), NOW)
@@ -149,7 +154,7 @@ async def test_a_server_that_is_full_takes_nothing_half_and_is_emptied_by_forget
 
 async def fill(server: RealServer) -> None:
     """Leave it a megabyte less than it holds."""
-    client: Any = Redis.from_url(server.url)  # its stubs are partial
+    client = client_of(server)
     held = (await client.info("memory"))["used_memory"]
     await client.config_set("maxmemory", held - 1_000_000)
     await client.aclose()
@@ -173,7 +178,7 @@ async def test_a_server_that_comes_back_empty_is_noticed_and_told_of(
     losses: list[None] = []
     store = open_store(server, lost=lambda: losses.append(None))
     before = await accepted(store, "cart")
-    client = Redis.from_url(server.url)
+    client = client_of(server)
     await client.flushall()
     with caplog.at_level(logging.ERROR):
         again = await accepted(store, "cart")
@@ -193,7 +198,7 @@ async def test_a_server_that_went_back_is_noticed(server: RealServer) -> None:
     store = open_store(server, lost=lambda: losses.append(None))
     for service in ("a", "b", "c"):
         await accepted(store, service)
-    client = Redis.from_url(server.url)
+    client = client_of(server)
     await client.set("p:seq", 2)  # as a replica that had not heard of the last
     await store.claim("w", 10, NOW)
     assert len(losses) == 1
