@@ -39,11 +39,11 @@ class RealServer:
         """Start it and wait until it listens."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(self._argv, stdout=log, stderr=log)
-        end = time.monotonic() + PATIENCE_S
-        while not self._answers():
-            assert self._process.poll() is None, self._log.read_text()
-            assert time.monotonic() < end, self._log.read_text()
-            time.sleep(0.02)
+        try:
+            self._wait()
+        except AssertionError:
+            self.kill()
+            raise
 
     def kill(self) -> None:
         """As the machine's death would."""
@@ -57,6 +57,13 @@ class RealServer:
     def resume(self) -> None:
         """Undo `pause`."""
         self._process.send_signal(signal.SIGCONT)
+
+    def _wait(self) -> None:
+        end = time.monotonic() + PATIENCE_S
+        while not self._answers():
+            assert self._process.poll() is None, self._log.read_text()
+            assert time.monotonic() < end, self._log.read_text()
+            time.sleep(0.02)
 
     def _answers(self) -> bool:
         try:
