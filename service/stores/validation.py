@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ValidationError
 
+from service.domain.component import EDGE_ARROW
 from service.domain.printable import printable
 
 LONGEST_LINE = 300
@@ -42,7 +43,14 @@ Moment = Annotated[AnyMoment, AfterValidator(_plausible)]
 
 
 def name_of(text: str) -> str:
-    """A stranger's name as it may be shown: printable, and where it is very long the beginning and a digest of all."""
+    """A stranger's name as it may be shown: printable, and where it is very long the beginning and a digest of all. Of
+    an edge that goes for either end, so that they are called as elsewhere.
+    """
+    caller, arrow, callee = text.partition(EDGE_ARROW)
+    return f"{_bounded(caller)}{arrow}{_bounded(callee)}" if arrow else _bounded(text)
+
+
+def _bounded(text: str) -> str:
     name = printable(text)
     if len(name) <= LONGEST_NAME:
         return name

@@ -23,6 +23,7 @@ SHORT = (
     Poison("row-of-names", Place.OPERATION),
     Poison("punctuation", Place.SUMMARY),
     Poison("english", Place.SERVICE),
+    Poison("megabyte-of-words", Place.SERVICE),
     Poison("smart-quotes", Place.NODE),
     Poison("severity", Place.FORGED_LINES),
     Poison("print-results", Place.SPANS),
