@@ -116,7 +116,13 @@ CREATE INDEX localizations_running ON localizations (tenant, lease_until) WHERE 
 CREATE INDEX changes_by_time ON changes (time)
 """
 
-MIGRATIONS: tuple[str, ...] = (FIRST, TRACEPARENT, DELIVERIES)
+QUEUED_AT = """
+ALTER TABLE deliveries ADD COLUMN queued_at INTEGER NOT NULL DEFAULT 0;
+UPDATE deliveries SET queued_at = at;
+CREATE INDEX incidents_silent ON incidents (heard_at) WHERE status = 'open'
+"""
+
+MIGRATIONS: tuple[str, ...] = (FIRST, TRACEPARENT, DELIVERIES, QUEUED_AT)
 
 
 def migrate(connection: sqlite3.Connection, migrations: tuple[str, ...] = MIGRATIONS) -> None:

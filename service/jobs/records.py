@@ -193,7 +193,9 @@ class DeliveryStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """An answer on its way to one target, taken to be delivered. Of all tokens ever given on it, the highest holds."""
+    """An answer on its way to one target, taken to be delivered. Of all tokens ever given on it, the highest holds.
+    ``queued_at`` is when it was there to be told, or when somebody asked to tell it again.
+    """
 
     id: str
     localization_id: str
@@ -202,6 +204,7 @@ class Delivery:
     target: str
     attempts: int
     token: int
+    queued_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

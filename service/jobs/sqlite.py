@@ -147,6 +147,20 @@ class SqliteStore:
     async def deliveries(self, tenant: str, localization_id: str) -> list[DeliveryRecord]:
         return await self._database.read(partial(outbox.deliveries, tenant=tenant, localization_id=localization_id))
 
+    async def deliver_again(
+        self, tenant: str, localization_id: str, target: str, now: datetime
+    ) -> DeliveryRecord | None:
+        of = {"tenant": tenant, "localization_id": localization_id, "target": target}
+        found = await self._database.write(partial(outbox.deliver_again, **of, now=now))
+        self._bell.ring(DELIVERIES)
+        return found
+
+    async def abandon_deliveries(
+        self, served: Collection[str], due_before: datetime, error: str, now: datetime
+    ) -> list[str]:
+        work = partial(outbox.abandon, served=served, due_before=due_before, error=error, now=now)
+        return await self._database.write(work)
+
     async def forget(self, now: datetime, keep_s: float, keep_count: int) -> int:
         return await self._database.write(partial(forget, now=now, keep_s=keep_s, keep_count=keep_count))
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from service.jobs.ids import new_id
 from service.jobs.records import Delivery, DeliveryRecord, DeliveryStatus
-from service.jobs.store import LeaseLost
+from service.jobs.store import ABANDON_AT_ONCE, LeaseLost
 from service.jobs.times import from_us, to_us
 
 
@@ -16,9 +16,10 @@ def queue_deliveries(
 ) -> None:
     """Queue the answer's delivery to each target."""
     connection.executemany(
-        "INSERT OR IGNORE INTO deliveries (id, tenant, localization_id, incident_id, target, status, not_before, at)"
-        " SELECT ?, tenant, id, incident_id, ?, 'queued', ?, ? FROM localizations WHERE id = ?",
-        [(new_id("del"), target, to_us(now), to_us(now), localization_id) for target in targets],
+        "INSERT OR IGNORE INTO deliveries"
+        " (id, tenant, localization_id, incident_id, target, status, not_before, at, queued_at)"
+        " SELECT ?, tenant, id, incident_id, ?, 'queued', ?, ?, ? FROM localizations WHERE id = ?",
+        [(new_id("del"), target, to_us(now), to_us(now), to_us(now), localization_id) for target in targets],
     )
 
 
@@ -34,7 +35,8 @@ def claim_delivery(
     ).fetchone()
     if row is None:
         return None
-    return Delivery(**{name: row[name] for name in Delivery.__slots__})
+    told = {name: row[name] for name in Delivery.__slots__ if name != "queued_at"}
+    return Delivery(**told, queued_at=from_us(row["queued_at"]))
 
 
 def delivered(connection: sqlite3.Connection, delivery: Delivery, now: datetime) -> None:
@@ -59,6 +61,31 @@ def deliveries(connection: sqlite3.Connection, tenant: str, localization_id: str
         DeliveryRecord(r["target"], DeliveryStatus(r["status"]), r["attempts"], r["error"], from_us(r["at"]))
         for r in rows
     ]
+
+
+def deliver_again(
+    connection: sqlite3.Connection, tenant: str, localization_id: str, target: str, now: datetime
+) -> DeliveryRecord | None:
+    """Queue a dead letter again."""
+    connection.execute(
+        "UPDATE deliveries SET status = 'queued', not_before = ?, at = ?, queued_at = ?"
+        " WHERE localization_id = ? AND tenant = ? AND target = ? AND status = 'dead'",
+        (to_us(now), to_us(now), to_us(now), localization_id, tenant, target),
+    )
+    return next((d for d in deliveries(connection, tenant, localization_id) if d.target == target), None)
+
+
+def abandon(
+    connection: sqlite3.Connection, served: Collection[str], due_before: datetime, error: str, now: datetime
+) -> list[str]:
+    """Make dead letters of what nobody takes."""
+    rows = connection.execute(
+        "UPDATE deliveries SET status = 'dead', error = ?, at = ?, lease_until = 0 WHERE seq IN ("
+        " SELECT seq FROM deliveries WHERE status = 'queued' AND target NOT IN (SELECT value FROM json_each(?))"
+        " AND max(not_before, lease_until) < ? ORDER BY seq LIMIT ?) RETURNING target",
+        (error, to_us(now), json.dumps(list(served)), to_us(due_before), ABANDON_AT_ONCE),
+    )
+    return [row["target"] for row in rows]
 
 
 def _settle(

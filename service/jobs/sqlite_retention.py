@@ -4,23 +4,24 @@ import json
 import sqlite3
 from datetime import datetime, timedelta
 
-from service.jobs.store import FORGET_AT_ONCE
+from service.jobs.store import FORGET_AT_ONCE, SILENT_S
 from service.jobs.times import to_us
 
 _FORGETTABLE = """
 SELECT id FROM incidents i
-WHERE status = 'resolved'
-AND (heard_at < ? OR seq <= (SELECT seq FROM incidents ORDER BY seq DESC LIMIT 1 OFFSET ?))
+WHERE ((status = 'resolved' AND heard_at < :since) OR (status = 'open' AND heard_at < :silent_since)
+OR (status = 'resolved' AND seq <= (SELECT seq FROM incidents ORDER BY seq DESC LIMIT 1 OFFSET :keep_count)))
 AND NOT EXISTS (SELECT 1 FROM localizations WHERE incident_id = i.id AND status IN ('queued', 'running'))
 AND NOT EXISTS (SELECT 1 FROM deliveries WHERE incident_id = i.id AND status = 'queued')
-ORDER BY seq LIMIT ?
+ORDER BY seq LIMIT :most
 """
 
 
 def forget(connection: sqlite3.Connection, now: datetime, keep_s: float, keep_count: int) -> int:
     """Delete incidents that are over and old or too many, with all that is theirs, and old changes."""
-    since = to_us(now - timedelta(seconds=keep_s))
-    rows = connection.execute(_FORGETTABLE, (since, keep_count, FORGET_AT_ONCE)).fetchall()
+    since, silent_since = (to_us(now - timedelta(seconds=s)) for s in (keep_s, max(keep_s, SILENT_S)))
+    bounds = {"since": since, "silent_since": silent_since, "keep_count": keep_count, "most": FORGET_AT_ONCE}
+    rows = connection.execute(_FORGETTABLE, bounds).fetchall()
     ids = json.dumps([row["id"] for row in rows])
     theirs = "(SELECT value FROM json_each(?))"
     of_localizations = f"localization_id IN (SELECT id FROM localizations WHERE incident_id IN {theirs})"  # noqa: S608

@@ -42,6 +42,12 @@ of the time a worker dies of something else."""
 
 FORGET_AT_ONCE = 200
 
+ABANDON_AT_ONCE = 200
+
+SILENT_S = 86_400.0
+"""An open incident that nobody spoke of for longer may be forgotten, never one that was spoken of since: Alertmanager
+repeats what fires every few hours, and what is forgotten and repeated would be a new incident."""
+
 
 class LeaseLost(HypocenterError):
     """Somebody else holds the localization by now, or it ended: what this worker does for it no longer counts."""
@@ -154,10 +160,25 @@ class IncidentStore(Protocol):
         """What became of its answer at each target, in the order in which they were named."""
         ...
 
+    async def deliver_again(
+        self, tenant: str, localization_id: str, target: str, now: datetime
+    ) -> DeliveryRecord | None:
+        """Queue it again if it is a dead letter. Returns it as it is then; None if there is no such delivery."""
+        ...
+
+    async def abandon_deliveries(
+        self, served: Collection[str], due_before: datetime, error: str, now: datetime
+    ) -> list[str]:
+        """Make dead letters of those to other targets than the ``served`` that nobody took though they could have been
+        since then: nobody serves these targets. Returns the target of each, of `ABANDON_AT_ONCE` at most.
+        """
+        ...
+
     async def forget(self, now: datetime, keep_s: float, keep_count: int) -> int:
-        """Let go of incidents that nobody spoke of for ``keep_s``, or that are not among the newest ``keep_count``, and
-        of changes older than ``keep_s``. What is open, whose localizations have not all ended, or whose answers are
-        still to be delivered, stays.
+        """Let go of incidents that nobody spoke of for ``keep_s``, or that are resolved and not among the newest
+        ``keep_count``, and of changes older than ``keep_s``. What is still open was abandoned by its sender then; it is
+        kept for `SILENT_S` at least. What has localizations that have not ended, or answers that are still to be
+        delivered, stays.
 
         Returns how many incidents went: at most `FORGET_AT_ONCE`, so that nobody waits long; while it is that many,
         there may be more.

@@ -119,6 +119,7 @@ def delivery_of(flat: Sequence[str]) -> Delivery:
         target=fields["target"],
         attempts=int(fields["attempts"]),
         token=int(fields["token"]),
+        queued_at=from_us(int(fields["queued_at"])),
     )
 
 

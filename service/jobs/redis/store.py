@@ -39,7 +39,15 @@ from service.jobs.redis.health import described
 from service.jobs.redis.intake import Intake
 from service.jobs.redis.rings import Rings
 from service.jobs.redis.server import Script, Server
-from service.jobs.store import FORGET_AT_ONCE, MAX_ATTEMPTS, MAX_FAILURES, LeaseLost, Watch
+from service.jobs.store import (
+    ABANDON_AT_ONCE,
+    FORGET_AT_ONCE,
+    MAX_ATTEMPTS,
+    MAX_FAILURES,
+    SILENT_S,
+    LeaseLost,
+    Watch,
+)
 from service.jobs.times import from_us, to_us
 
 POLL_S = 1.0
@@ -186,9 +194,26 @@ class RedisStore:
     async def deliveries(self, tenant: str, localization_id: str) -> list[DeliveryRecord]:
         return [rows.delivery_record_of(flat) for flat in await self._read("deliveries", tenant, localization_id)]
 
+    async def deliver_again(
+        self, tenant: str, localization_id: str, target: str, now: datetime
+    ) -> DeliveryRecord | None:
+        whose = {"tenant": rows.tenant_key(tenant), "localization_id": localization_id}
+        found = await self._server.run(Script.OUTBOX, act="again", **whose, target=target, now=_text(now))
+        return found and rows.delivery_record_of(found)
+
+    async def abandon_deliveries(
+        self, served: Collection[str], due_before: datetime, error: str, now: datetime
+    ) -> list[str]:
+        bounds = {"due_before": _text(due_before), "most": ABANDON_AT_ONCE}
+        return await self._server.run(
+            Script.OUTBOX, act="abandon", served=list(served), error=error, now=_text(now), **bounds
+        )
+
     async def forget(self, now: datetime, keep_s: float, keep_count: int) -> int:
-        since = _text(now - timedelta(seconds=keep_s))
-        return await self._server.run(Script.FORGET, since=since, keep_count=keep_count, most=FORGET_AT_ONCE)
+        since, silent_since = (_text(now - timedelta(seconds=s)) for s in (keep_s, max(keep_s, SILENT_S)))
+        return await self._server.run(
+            Script.FORGET, since=since, silent_since=silent_since, keep_count=keep_count, most=FORGET_AT_ONCE
+        )
 
     async def add_changes(self, tenant: str, changes: Sequence[Change]) -> None:
         told = [(_text(c.time), json.dumps([to_us(c.time), c.service, c.kind, c.summary])) for c in changes]

@@ -13,6 +13,7 @@ from service.jobs.records import (
     DeliveryStatus,
     Ending,
     IncidentQuery,
+    IncidentStatus,
     Receipt,
     StoredVerdict,
 )
@@ -101,6 +102,67 @@ async def test_who_delivers_is_woken_by_an_answer(store: IncidentStore) -> None:
     await taken_delivery(store, "pager")
 
 
+async def test_a_dead_letter_is_sent_again_once_somebody_says_so(store: IncidentStore) -> None:
+    receipt = await answered(store, "pager", "chat")
+    dead, later = await taken_delivery(store, "pager"), NOW + timedelta(days=2)
+    await store.undelivered(dead, "gone", NOW, None)
+    assert await store.deliver_again("other", receipt.localization_id, "pager", later) is None
+    assert await store.deliver_again("", receipt.localization_id, "mail", later) is None
+    assert await store.deliver_again("", "loc-x", "pager", later) is None
+    assert await store.claim_delivery("n1", LEASE_S, later, ["pager"]) is None
+    with store.watch(DELIVERIES) as watch:
+        record = await store.deliver_again("", receipt.localization_id, "pager", later)
+        await watch.next(60)
+    assert record is not None
+    assert (record.status, record.attempts, record.error, record.at) == (DeliveryStatus.QUEUED, 1, "gone", later)
+    delivery = await taken_delivery(store, "pager", now=later)
+    assert (delivery.id, delivery.attempts, dead.queued_at, delivery.queued_at) == (dead.id, 2, NOW, later)
+    with pytest.raises(LeaseLost):
+        await store.delivered(dead, later)
+    await store.delivered(delivery, later)
+    assert (await fates(store, receipt))[0] == ("pager", DeliveryStatus.DELIVERED, 2, "")
+
+
+async def test_only_a_dead_letter_is_sent_again(store: IncidentStore) -> None:
+    receipt = await answered(store, "pager", "chat")
+    await store.delivered(await taken_delivery(store, "pager"), NOW)
+    held = await taken_delivery(store, "chat")
+    for target, status in (("pager", DeliveryStatus.DELIVERED), ("chat", DeliveryStatus.QUEUED)):
+        record = await store.deliver_again("", receipt.localization_id, target, NOW)
+        assert record is not None
+        assert record.status is status
+    assert await store.claim_delivery("n1", LEASE_S, NOW, ["pager", "chat"]) is None
+    await store.delivered(held, NOW)
+
+
+async def test_what_nobody_takes_becomes_a_dead_letter_with_a_reason(store: IncidentStore) -> None:
+    receipt = await answered(store, "pager", "chat", "mail")
+    held = await taken_delivery(store, "mail")
+    bound = NOW + timedelta(seconds=1)
+    assert await store.abandon_deliveries(["chat"], NOW, "nobody serves it", bound) == []
+    assert await store.abandon_deliveries(["chat"], bound, "nobody serves it", bound) == ["pager"]
+    assert await fates(store, receipt) == [
+        ("pager", DeliveryStatus.DEAD, 0, "nobody serves it"),
+        ("chat", DeliveryStatus.QUEUED, 0, ""),
+        ("mail", DeliveryStatus.QUEUED, 1, ""),
+    ]
+    assert await store.claim_delivery("n1", LEASE_S, bound, ["pager"]) is None
+    late = NOW + timedelta(seconds=LEASE_S + 1)
+    assert await store.abandon_deliveries(["chat"], late, "nobody serves it", late) == ["mail"]
+    with pytest.raises(LeaseLost):
+        await store.delivered(held, late)
+
+
+async def test_what_waits_to_be_tried_again_is_not_abandoned_before(store: IncidentStore) -> None:
+    await answered(store, "pager")
+    retry_at = NOW + timedelta(hours=1)
+    await store.undelivered(await taken_delivery(store, "pager"), "refused", NOW, retry_at)
+    assert await store.abandon_deliveries([], retry_at, "nobody serves it", retry_at) == []
+    assert await store.abandon_deliveries([], retry_at + timedelta(seconds=1), "nobody serves it", retry_at) == [
+        "pager"
+    ]
+
+
 DAY_S = 86_400.0
 LONG_AFTER = NOW + timedelta(days=30)
 
@@ -133,8 +195,33 @@ async def test_of_what_is_over_the_newest_stay(store: IncidentStore) -> None:
     assert [incident.id for incident in left] == [receipt.incident_id for receipt in reversed(receipts[1:])]
 
 
-async def test_what_is_open_unfinished_or_undelivered_is_never_forgotten(store: IncidentStore) -> None:
-    open_ = await answered(store, service="open")
+async def test_an_open_incident_that_nobody_speaks_of_any_more_is_forgotten(store: IncidentStore) -> None:
+    silent, spoken_of = await answered(store, service="silent"), await answered(store, service="spoken-of")
+    later = NOW + timedelta(days=2)
+    await store.accept(Notification("", "group of ('spoken-of',)", (alert("spoken-of"),)), later)
+    assert await store.forget(NOW + timedelta(hours=23), 60, 0) == 0
+    assert await store.forget(later, 3 * DAY_S, 0) == 0
+    assert await store.forget(later, 60, 0) == 1
+    assert await store.incident("", silent.incident_id) is None
+    assert await store.incident("", spoken_of.incident_id) is not None
+    again = await accepted(store, "silent")
+    assert (again.incident_id != silent.incident_id, again.queued) == (True, True)
+    left = (await store.incidents(IncidentQuery(status=IncidentStatus.OPEN))).incidents
+    assert [incident.id for incident in left] == [again.incident_id, spoken_of.incident_id]
+
+
+async def test_what_is_given_up_or_sent_again_frees_and_holds_its_incident(store: IncidentStore) -> None:
+    receipt = await answered(store, "pager")
+    await store.accept(Notification("", "group of ('cart',)", (alert(ended=NOW),)), NOW)
+    assert await store.forget(LONG_AFTER, DAY_S, 0) == 0
+    await store.abandon_deliveries([], LONG_AFTER, "nobody serves it", LONG_AFTER)
+    await store.deliver_again("", receipt.localization_id, "pager", LONG_AFTER)
+    assert await store.forget(LONG_AFTER, DAY_S, 0) == 0
+    await store.undelivered(await taken_delivery(store, "pager", now=LONG_AFTER), "gone", LONG_AFTER, None)
+    assert await store.forget(LONG_AFTER, DAY_S, 0) == 1
+
+
+async def test_what_is_unfinished_or_undelivered_is_never_forgotten(store: IncidentStore) -> None:
     undelivered = await answered(store, "pager", service="undelivered")
     unfinished = await accepted(store, "unfinished")
     for service in ("undelivered", "unfinished"):
@@ -144,6 +231,5 @@ async def test_what_is_open_unfinished_or_undelivered_is_never_forgotten(store: 
     assert await store.forget(LONG_AFTER, DAY_S, 0) == 1
     await store.finish((await taken(store)).lease, Ending("{}"), NOW)
     assert await store.forget(LONG_AFTER, DAY_S, 0) == 1
-    assert await store.incident("", open_.incident_id) is not None
     for receipt in (undelivered, unfinished):
         assert await store.incident("", receipt.incident_id) is None

@@ -1,6 +1,7 @@
 -- What every script that moves localizations or incidents begins with. A localization that waits is in `waiting` by its
 -- age, and in the line of its tenant or, until its time comes, in `delayed`; one that runs is in `running` by the end of
--- its lease. `pending` of an incident counts what keeps it from being forgotten; without any, and resolved, it is `over`.
+-- its lease. `pending` of an incident counts what keeps it from being forgotten; without any it is `over` if it is
+-- resolved, else `silent` by when somebody last spoke of it.
 
 local function job(id)
   local l = some('l:' .. id, 'tenant', 'incident_id', 'reason', 'status', 'priority', 'seq', 'owner', 'token',
@@ -40,12 +41,13 @@ end
 
 local function settle(id)
   local i = some('i:' .. id, 'status', 'pending', 'heard_at', 'seq')
-  if i.status == 'resolved' and tonumber(i.pending) == 0 then
+  for _, index in ipairs({'over:heard', 'over:seq', 'silent'}) do redis.call('ZREM', P .. index, id) end
+  if tonumber(i.pending) > 0 then return end
+  if i.status == 'open' then
+    redis.call('ZADD', P .. 'silent', i.heard_at, id)
+  else
     redis.call('ZADD', P .. 'over:heard', i.heard_at, id)
     redis.call('ZADD', P .. 'over:seq', i.seq, id)
-  else
-    redis.call('ZREM', P .. 'over:heard', id)
-    redis.call('ZREM', P .. 'over:seq', id)
   end
 end
 

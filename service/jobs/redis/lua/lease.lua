@@ -13,9 +13,10 @@ local function tell(target)
   local id = string.format('del-%016.0f', seq)
   redis.call('HSET', P .. 'v:' .. id, 'id', id, 'localization_id', l.id, 'incident_id', l.incident_id,
     'tenant', l.tenant, 'target', target, 'status', 'queued', 'attempts', 0, 'token', 0, 'held', 0,
-    'error', '', 'at', A.now)
+    'error', '', 'at', A.now, 'queued_at', A.now)
   redis.call('RPUSH', P .. 'l:' .. l.id .. ':v', id)
   redis.call('ZADD', P .. 'out:' .. target, A.now, id)
+  redis.call('SADD', P .. 'targets', target)
 end
 
 local acts = {}
