@@ -76,7 +76,7 @@ async def serve(config: Path | None, options: Options) -> None:
         else:
             closing.push_async_callback(sources.aclose)
         targets = open_targets(settings.notify, closing)
-        courier = build_courier(settings, store, targets, meters)
+        courier = build_courier(settings, store, targets, meters, traced)
         idle = settings.worker.at_once == 0
         worker = None if sources is None or idle else build_worker(settings, store, sources, meters, traced, targets)
         intakes = open_intakes(settings.telemetry)
@@ -112,7 +112,7 @@ async def work(config: Path | None, options: Options) -> None:
         closing.push_async_callback(store.close)
         targets = open_targets(settings.notify, closing)
         worker = build_worker(settings, store, sources, meters, traced, targets)
-        courier = build_courier(settings, store, targets, meters)
+        courier = build_courier(settings, store, targets, meters, traced)
         parts = (worker, courier, build_retention(settings, store))
         if (port := settings.worker.port) is None:
             _stop_on_signal(stopping)
@@ -238,9 +238,11 @@ def build_worker(
     )
 
 
-def build_courier(settings: Settings, store: IncidentStore, targets: Sequence[Target], meters: Meters) -> Courier:
+def build_courier(
+    settings: Settings, store: IncidentStore, targets: Sequence[Target], meters: Meters, tracer: Tracer
+) -> Courier:
     """Who delivers what the store has for the targets."""
-    return Courier(store, targets, Patience(drain_s=settings.worker.drain_s), meters, settings.public_url)
+    return Courier(store, targets, Patience(drain_s=settings.worker.drain_s), meters, settings.public_url, tracer)
 
 
 def build_gateway(

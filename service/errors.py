@@ -30,7 +30,13 @@ class SettingsError(CallerError):
 
 
 class BackendError(HypocenterError):
-    """A telemetry source did not answer, or not with what it promised."""
+    """A telemetry source did not answer, or not with what it promised. ``retry_after_s``: how long it wants to be left
+    alone, 0 where it does not say.
+    """
+
+    def __init__(self, what: str, retry_after_s: float = 0.0) -> None:
+        super().__init__(what)
+        self.retry_after_s = retry_after_s
 
 
 class ModelError(HypocenterError):

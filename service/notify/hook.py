@@ -36,7 +36,7 @@ class Hook:
         try:
             await self.backend.ask("POST", path, data=content, headers=headers, retry=False)
         except BackendError as error:
-            raise BackendError(_without(path[1:], str(error))) from None
+            raise BackendError(_without(path[1:], str(error)), error.retry_after_s) from None
 
     async def found(self) -> str:
         """That connections are taken there, by a TLS that is believed. Nothing is sent. Raises `BackendError`."""

@@ -118,6 +118,7 @@ class RetentionSettings(Group):
     """How long incidents are kept that are over, answered and delivered."""
 
     keep_s: Annotated[float, Field(gt=0, le=3660 * 86_400, allow_inf_nan=False)] = 30 * 86_400.0
+    """Since somebody last spoke of them. Who never says that an incident ended has abandoned it then."""
     keep_count: Annotated[int, Field(ge=0)] = 100_000
     """No more than the newest so many, however young the others are."""
     every_s: Seconds = 60.0

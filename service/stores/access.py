@@ -22,7 +22,8 @@ class Access:
     Secrets stand in files, which are read for every request, so that what is rotated is taken up. ``connect_s`` and
     ``read_s`` are for one connection and one silence, ``total_s`` for a call with its waiting in line and its retries.
     ``pause_s`` is about how long the first retry waits, the second twice that. ``body_limit_bytes`` is the longest
-    answer, unpacked; ``at_once`` how many requests may be under way.
+    answer, unpacked; ``at_once`` how many requests may be under way. ``secret_paths``: what is asked for below
+    the address is a credential, which no trace tells.
     """
 
     url: str
@@ -42,6 +43,7 @@ class Access:
     key_file: Path | None = None
     body_limit_bytes: int = 32_000_000
     at_once: int = 4
+    secret_paths: bool = False
 
     @property
     def shown(self) -> str:

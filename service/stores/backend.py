@@ -132,9 +132,9 @@ class Backend:
                 raise self.failure("answers with something that is not JSON") from None
             raise self.failure(f"answers with what it should not: {first_fault(error)}") from None
 
-    def failure(self, what: str) -> BackendError:
+    def failure(self, what: str, retry_after_s: float = 0.0) -> BackendError:
         """An error of this backend, on one printable line: ``what`` it did."""
-        return BackendError(printable(" ".join(f"{self.name} {what}".split()))[:LONGEST_LINE])
+        return BackendError(printable(" ".join(f"{self.name} {what}".split()))[:LONGEST_LINE], retry_after_s)
 
     async def aclose(self) -> None:
         """Close its connections. It may be asked again."""
@@ -162,7 +162,7 @@ class Backend:
             raise self.failure(f"was not asked within {round(total_s, 2):g} s: others are before") from None
         except _Trouble as trouble:
             self._breaker.failed()
-            raise self.failure(str(trouble)) from None
+            raise self.failure(str(trouble), trouble.pause_s) from None
         except asyncio.CancelledError:
             if began:
                 self._silent_since(started)
@@ -203,7 +203,7 @@ class Backend:
         self.spent.requests += 1
         url = self.access.url.rstrip("/") + question.path
         try:
-            with calling(self.name, question.method, url) as call:
+            with calling(self.name, question.method, self.access.url if self.access.secret_paths else url) as call:
                 headers |= call.headers
                 async with client.stream(question.method, url, headers=headers, **question.given) as response:
                     call.answered(response.status_code)

@@ -86,4 +86,4 @@ def _receiver(name: str, said: NotifySettings, backends: Backends) -> Receiver:
 
 def _secret_place(file: Path) -> Access:
     server, _ = split_address(file)
-    return Access(server)
+    return Access(server, secret_paths=True)

@@ -39,6 +39,7 @@ NEEDED = [
     ("GET", "/v1/localizations/{localization_id}/transcript", "read"),
     ("GET", "/v1/localizations/{localization_id}/verdict", "read"),
     ("GET", "/v1/localizations/{localization_id}/deliveries", "read"),
+    ("POST", "/v1/localizations/{localization_id}/deliveries/{target}/again", "operate"),
     ("GET", "/metrics", "read"),
     ("GET", "/openapi.json", "read"),
 ]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from service.domain.alert import Alert
 from service.gateway.documents import incident_document
@@ -16,13 +17,15 @@ from service.jobs.grouping import Notification
 from service.jobs.records import DeliveryRecord, DeliveryStatus, Ending
 from service.jobs.sqlite import SqliteStore
 from service.jobs.store import DELIVERIES
-from service.notify.courier import Courier, Patience, Target
+from service.notify.courier import LONGEST_REST_S, Courier, Patience, Target
 from service.notify.hook import Hook
 from service.notify.news import News
+from service.notify.slack import Slack
 from service.notify.webhook import Webhook
-from service.telemetry import Meters
+from service.telemetry import Meters, tracer
 from tests.contracts.faulty import Asked, Behaviour, dies, drips, faulty, hangs, no_http, says
 from tests.notify.telling import backend, cause, result, secret_file
+from tests.telemetry.traces import named, tree
 
 PATIENCE_S = 90
 SOON = Patience(first_s=0.01, drain_s=0.0)
@@ -53,11 +56,13 @@ class Listener:
         return "listens"
 
 
-async def answered(store: SqliteStore, *targets: str, at: datetime | None = None, told: str = "") -> str:
+async def answered(
+    store: SqliteStore, *targets: str, at: datetime | None = None, told: str = "", traceparent: str = ""
+) -> str:
     """An incident is answered, and the targets are to be told; the id of its localization."""
     now = at or datetime.now(UTC)
     alert = Alert(f"f-{now.timestamp()}", now, None, {"service": "cart"})
-    await store.accept(Notification("", f"g-{now.timestamp()}", (alert,)), now)
+    await store.accept(Notification("", f"g-{now.timestamp()}", (alert,), traceparent=traceparent), now)
     claim = await store.claim("w", 60, now)
     assert claim is not None
     await store.finish(claim.lease, Ending(told or result(cause())), now, targets)
@@ -185,6 +190,81 @@ async def test_what_does_not_arrive_in_time_is_a_dead_letter(store: SqliteStore,
     assert (record.status, record.attempts) == (DeliveryStatus.DEAD, 1)
     assert "500" in record.error
     assert b'hypocenter_deliveries_total{outcome="dead",target="hook"} 1.0' in meters.exposition()
+
+
+async def test_what_is_for_nobody_any_more_is_given_up_and_counted(store: SqliteStore) -> None:
+    meters, one = Meters(), Listener()
+    long_ago = datetime.now(UTC) - timedelta(days=2)
+    old = await answered(store, "gone", "one", at=long_ago)
+    young = await answered(store, "gone")
+    async with delivering(Courier(store, [Target("one", one)], SOON, meters)):
+        gone, served = await settled(store, old)
+    assert (gone.status, gone.attempts) == (DeliveryStatus.DEAD, 0)
+    assert gone.error == "nobody took it for 24 h: no target of this name is set any more"
+    assert served.status is DeliveryStatus.DELIVERED
+    assert [record.status for record in await store.deliveries("", young)] == [DeliveryStatus.QUEUED]
+    assert b'hypocenter_deliveries_total{outcome="dead",target="gone"} 1.0' in meters.exposition()
+
+
+async def test_what_is_for_nobody_any_more_is_looked_for_again_and_again(store: SqliteStore) -> None:
+    patience = replace(SOON, unserved=timedelta(seconds=0.05), sweep_s=0.01)
+    async with delivering(Courier(store, [], patience, Meters())):
+        for _ in range(2):
+            (record,) = await settled(store, await answered(store, "gone"))
+            assert record.status is DeliveryStatus.DEAD
+
+
+async def test_what_is_sent_again_has_its_time_anew(store: SqliteStore, tmp_path: Path) -> None:
+    async with faulty(in_turn(says(500), says(500), says(204))) as server:
+        target = Target("hook", webhook(server.url, tmp_path), give_up=timedelta(minutes=5), longest_s=0.01)
+        async with delivering(Courier(store, [target], SOON, Meters())):
+            id_ = await answered(store, "hook", at=datetime.now(UTC) - timedelta(hours=1))
+            await settled(store, id_)
+            await store.deliver_again("", id_, "hook", datetime.now(UTC))
+            (record,) = await settled(store, id_)
+    assert (record.status, record.attempts) == (DeliveryStatus.DELIVERED, 3)
+
+
+async def test_who_wants_to_be_left_alone_is_left_alone(store: SqliteStore, tmp_path: Path) -> None:
+    async with faulty(says(429, retry_after="30")) as server:
+        target = Target("hook", webhook(server.url, tmp_path))
+        async with delivering(Courier(store, [target], SOON, Meters())):
+            ids = [await answered(store, "hook") for _ in range(2)]
+            (record,) = await settled(store, ids[0], attempts=1)
+            await asyncio.sleep(10 * SOON.first_s)
+    assert len(server.asked) == 1
+    until = record.at + timedelta(seconds=30)
+    assert await store.claim_delivery("c", 1, until - timedelta(seconds=1), ["hook"]) is not None  # the other one
+    assert await store.claim_delivery("c", 60, until - timedelta(seconds=1), ["hook"]) is None
+    assert await store.claim_delivery("c", 60, until + timedelta(seconds=1), ["hook"]) is not None
+
+
+async def test_nobody_is_left_alone_for_ever(store: SqliteStore, tmp_path: Path) -> None:
+    async with faulty(says(503, retry_after="99999")) as server:
+        target = Target("hook", webhook(server.url, tmp_path))
+        async with delivering(Courier(store, [target], SOON, Meters())):
+            (record,) = await settled(store, await answered(store, "hook"), attempts=1)
+    later = record.at + timedelta(seconds=LONGEST_REST_S + 1)
+    assert await store.claim_delivery("c", 60, later, ["hook"]) is not None
+
+
+async def test_a_delivery_goes_on_with_the_trace_of_its_alert_and_no_span_knows_a_secret_address(
+    store: SqliteStore, tmp_path: Path
+) -> None:
+    exporter, trace = InMemorySpanExporter(), "0a" * 16
+    async with faulty(says(200, b"ok")) as server:
+        file = tmp_path / "address"
+        file.write_text(f"{server.url}/services/T0/B0/hush")
+        chat = Slack(Hook(backend(server.url, "Slack", secret_paths=True), file))
+        async with delivering(Courier(store, [Target("chat", chat)], SOON, Meters(), tracer=tracer(exporter))):
+            id_ = await answered(store, "chat", traceparent=f"00-{trace}-{'0b' * 8}-01")
+            await settled(store, id_)
+    assert tree(exporter.get_finished_spans(), int("0b" * 8, 16)) == ["deliver chat", "  POST"]
+    call = named(exporter, "POST")
+    assert call.context is not None
+    assert [asked.headers["traceparent"] for asked in server.asked] == [f"00-{trace}-{call.context.span_id:016x}-01"]
+    assert "hush" not in "".join(span.to_json() for span in exporter.get_finished_spans())
+    assert server.asked[0].target.endswith("/hush")
 
 
 async def test_an_answer_that_cannot_be_told_is_a_dead_letter_and_the_next_is_told(store: SqliteStore) -> None:
