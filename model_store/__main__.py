@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from model_store.bench_gateway.command import bench_gateway
 from service.__main__ import FAILED, run
 from service.domain.localization import RankedBy
 from service.errors import CallerError, CaseError, SettingsError
@@ -18,6 +19,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Models: list, verify, promote. Cases: evaluate on them, make some. Refit the rank, measure what it costs.",
 )
+
+
+app.command()(bench_gateway)
 
 
 @app.callback()

@@ -52,6 +52,11 @@ class Senders:
         for thread in self._threads:
             thread.start()
 
+    def hurry(self) -> None:
+        """Begin and wait until all is acknowledged."""
+        self.start()
+        self.finish()
+
     @property
     def sending(self) -> bool:
         """Whether anything is still on its way."""

@@ -79,3 +79,4 @@ def _strike(plan: Plan, site: Site, log: Log, say: Callable[[str], None]) -> Non
         time.sleep(blow.dead_s)
         site.victims[blow.victim].start()
     senders.finish()
+    site.wait_until_ready()

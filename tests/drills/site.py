@@ -108,6 +108,10 @@ class Site:
             self._add(f"worker-{n}", [*HYPOCENTER, "work", "--config", str(config)])
         for part in self.parts.values():
             part.start()
+        self.wait_until_ready()
+
+    def wait_until_ready(self) -> None:
+        """Wait until all gateways are."""
         for url in self.urls:
             until_true(lambda url=url: is_ready(url), f"{url} did not become ready\n{self.logs()}")
 
