@@ -106,7 +106,7 @@ def add_token(path: Path, name: str, scopes: Sequence[Scope], tenant: str = "") 
     except ValidationError as error:
         raise CallerError(first_fault(error)) from None
     if path.exists() and any(token.name == name for token in read_tokens(path)):
-        raise CallerError(f"tokens {path}: there is a {name} already; a token that takes its place needs another name")
+        raise CallerError(f"tokens {path}: {name} is in it already; a token that takes its place needs another name")
     try:
         with open(path, "a", encoding="utf-8", opener=_for_us_alone) as file:
             file.write(_entry(made))

@@ -52,7 +52,9 @@ def read_settings(environ: Mapping[str, str], config: Path | None = None, option
 def _in_file(path: Path) -> Iterator[_Said]:
     try:
         told = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise SettingsError(printable(f"settings {path}: {error.strerror or error}")) from None
+    except (ValueError, RecursionError) as error:
         raise SettingsError(printable(f"settings {path}: {error}")) from None
     for name, value in _flat(told, frozenset(_names())):
         yield _Said(name, value, name, f"settings {path}")

@@ -63,6 +63,12 @@ async def test_each_route_needs_its_scope_and_no_other(
     assert let_in.status_code not in (401, 403)
 
 
+async def test_webhooks_that_are_refused_are_counted_as_webhooks(client: httpx.AsyncClient, keys: Keys) -> None:
+    assert_problem(await client.post("/v1/alerts"), 401)
+    metrics = (await client.get("/metrics", headers=keys.make("reader", Scope.READ))).text
+    assert 'method="POST",route="/v1/alerts",status="401"} 1.0' in metrics
+
+
 async def test_every_route_is_in_that_list(client: httpx.AsyncClient, keys: Keys) -> None:
     contract = (await client.get("/openapi.json", headers=keys.make("reader", Scope.READ))).json()
     routes = {(method.upper(), path) for path, methods in contract["paths"].items() for method in methods}
@@ -145,7 +151,7 @@ def test_a_file_is_for_its_owner_alone_and_holds_no_token(tmp_path: Path) -> Non
 
 def test_a_name_is_given_once(tmp_path: Path) -> None:
     add_token(tmp_path / "t", "a", [Scope.READ])
-    with pytest.raises(CallerError, match="there is a a already"):
+    with pytest.raises(CallerError, match="a is in it already"):
         add_token(tmp_path / "t", "a", [Scope.READ])
 
 

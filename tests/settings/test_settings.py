@@ -52,7 +52,7 @@ def test_what_is_wrong_is_told_on_one_line(file: Path, environ: dict[str, str], 
 
 
 def test_a_file_that_is_not_there_is_told(file: Path) -> None:
-    with pytest.raises(SettingsError, match=r"hypocenter\.toml"):
+    with pytest.raises(SettingsError, match=r"hypocenter\.toml: No such file or directory$"):
         read_settings({}, file)
 
 
