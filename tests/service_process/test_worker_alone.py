@@ -64,7 +64,7 @@ def test_a_worker_alone_works_for_a_server_that_does_not_and_tells_how_it_is(idl
         assert answer_of(f"http://127.0.0.1:{port}/livez").status_code == 200
         assert answer_of(f"http://127.0.0.1:{port}/readyz").status_code == 200
         metrics = answer_of(f"http://127.0.0.1:{port}/metrics").text
-        assert 'hypocenter_localizations_total{status="done"' in metrics
+        assert 'hypocenter_localizations_total{ranked_by="fused",status="done"' in metrics
         assert answer_of(f"http://127.0.0.1:{port}/v1/incidents").status_code == 404
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.domain.printable import is_printable
 from service.errors import CaseError
 from service.ports import TIME
 from service.stores.alert_body import AlertGroup, alert_body, parse_alert_body
@@ -25,7 +26,7 @@ def values(schema: pa.Schema, name: str) -> st.SearchStrategy[object]:
         return st.integers(-(2**63), 2**63 - 1)
     if name == "value":
         return st.floats(allow_nan=False, allow_infinity=False)
-    return st.text(st.characters(exclude_categories=("Cc", "Cf", "Cs", "Zl", "Zp")), max_size=8)
+    return st.text(st.characters(exclude_categories=("Cc", "Cf", "Cs", "Zl", "Zp")).filter(is_printable), max_size=8)
 
 
 def tables(name: str) -> st.SearchStrategy[pa.Table]:
