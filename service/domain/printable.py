@@ -20,6 +20,8 @@ REPLACEMENT: Final = "\ufffd"
 
 def printable(text: str) -> str:
     """The text on one line, with every unprintable character replaced."""
+    if text.isascii() and text.isprintable():  # almost everything, and much faster told
+        return text
     return UNPRINTABLE.sub(REPLACEMENT, text)
 
 

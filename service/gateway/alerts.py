@@ -1,12 +1,12 @@
 from collections.abc import Sequence
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from service.agent.document import SCHEMA_VERSION
 from service.domain.alert import Alert
-from service.gateway.callers import ACaller, Caller
-from service.gateway.context import AGateway, JsonBody
+from service.gateway.callers import Caller, caller_of
+from service.gateway.context import gateway, json_body
 from service.gateway.doors import Doors
 from service.jobs.grouping import Notification
 from service.jobs.records import Receipt
@@ -25,12 +25,14 @@ WEBHOOK = {
 
 
 @router.post("/v1/alerts", status_code=202, openapi_extra=WEBHOOK)
-async def take_alerts(body: JsonBody, parts: AGateway, caller: ACaller) -> JSONResponse:
+async def take_alerts(request: Request) -> JSONResponse:
     """Take a notification. 202 says that its incident is stored durably; the ids are those of its first alert.
 
     Alerts about us, or by which we told a root cause, are left out; of nothing else, the ids are null.
     """
-    group = parse_alert_body(body)
+    # Not as dependencies: to have them resolved costs as much as to parse the body, and in a storm this is all we do.
+    parts, caller = await gateway(request), await caller_of(request)
+    group = parse_alert_body(await json_body(request, parts))
     receipts: list[Receipt] = []
     for tenant, alerts in _by_tenant(group, parts.doors, caller).items():
         notification = Notification(

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from typing import NoReturn, TypeVar
 
 from fastapi import Request
@@ -13,6 +14,8 @@ from service.gateway.problem import Problem, TooLarge
 from service.stores.validation import first_fault
 
 Body = TypeVar("Body", bound=BaseModel)
+
+_MAY_BE_NO_TEXT = re.compile(r"\\u[dD]")
 
 
 async def read_body(request: Request, limit_bytes: int, timeout_s: float) -> object:
@@ -52,8 +55,8 @@ def _decoded(body: bytes) -> object:
     try:
         text = body.decode("utf-8")
         decoded: object = json.loads(text, parse_constant=_refuse)
-        text = json.dumps(decoded, ensure_ascii=False)
-        text.encode()  # "\ud800" is JSON, but no text: it could be written nowhere
+        if _MAY_BE_NO_TEXT.search(text):  # "\ud800" is JSON, but no text: it could be written nowhere
+            json.dumps(decoded, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise Problem(400, f"the body is no JSON that can be read: {error}") from None
     return decoded

@@ -31,7 +31,7 @@ class Caller:
     chooses: bool = False
 
 
-def caller_of(request: Request) -> Caller:
+async def caller_of(request: Request) -> Caller:
     """The caller as the doors have let them in."""
     found: Caller = request.state.caller
     return found

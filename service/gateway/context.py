@@ -60,7 +60,8 @@ class Gateway:
         return datetime.now(UTC)
 
 
-def gateway(request: Request) -> Gateway:
+# What is not a coroutine would be run in a thread for every request, which costs more than parsing its body.
+async def gateway(request: Request) -> Gateway:
     """The gateway of the app that this request came to."""
     found: Gateway = request.app.state.gateway
     return found

@@ -73,7 +73,8 @@ async def _answer(request: Request, kind: Kind) -> Response:
         except ClientDisconnect:
             return Response(status_code=400)
         try:
-            intake = await intakes.of(caller_of(request).tenant)
+            caller = await caller_of(request)
+            intake = await intakes.of(caller.tenant)
             receipt = await intake.take(Sent(kind, body, as_json, packed), hold)
         except HypocenterError as error:
             return _refusal(error, as_json)

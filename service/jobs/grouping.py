@@ -49,14 +49,19 @@ class Notification:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """What becomes of one incident: how it reads now, whether it is new, why to localize it (None: no need), and how
-    urgent what waits of it is by now.
+    """What becomes of one incident: how it reads now, how it did before (None: it is new), why to localize it (None: no
+    need), and how urgent what waits of it is by now.
     """
 
     incident: IncidentRecord
-    new: bool
+    before: IncidentRecord | None
     reason: Reason | None
     priority: int
+
+    @property
+    def new(self) -> bool:
+        """Whether nobody knew of it."""
+        return self.before is None
 
 
 def place(
@@ -120,7 +125,7 @@ def _open(id_: str, alerts: Sequence[Alert], notification: Notification, now: da
         opened_at=now,
         heard_at=now,
     )
-    return _placement(_settled(incident, now), notification, new=True, reason=Reason.OPENED)
+    return _placement(_settled(incident, now), None, notification, Reason.OPENED)
 
 
 def _grow(incident: IncidentRecord, alerts: Sequence[Alert], notification: Notification, now: datetime) -> Placement:
@@ -128,7 +133,7 @@ def _grow(incident: IncidentRecord, alerts: Sequence[Alert], notification: Notif
     if notification.all_ended and notification.group_key == incident.group_key:
         merged = tuple(a if a.ends_at else replace(a, ends_at=max(now, a.starts_at)) for a in merged)
     grown = _settled(replace(incident, alerts=merged, heard_at=max(now, incident.heard_at)), now)
-    return _placement(grown, notification, new=False, reason=_news(incident, alerts))
+    return _placement(grown, incident, notification, _news(incident, alerts))
 
 
 def _news(incident: IncidentRecord, alerts: Iterable[Alert]) -> Reason | None:
@@ -163,5 +168,7 @@ def _settled(incident: IncidentRecord, now: datetime) -> IncidentRecord:
     return replace(incident, status=IncidentStatus.RESOLVED, resolved_at=incident.resolved_at or now)
 
 
-def _placement(incident: IncidentRecord, notification: Notification, *, new: bool, reason: Reason | None) -> Placement:
-    return Placement(incident, new, reason, notification.severities.priority(incident.alerts))
+def _placement(
+    incident: IncidentRecord, before: IncidentRecord | None, notification: Notification, reason: Reason | None
+) -> Placement:
+    return Placement(incident, before, reason, notification.severities.priority(incident.alerts))

@@ -4,7 +4,9 @@ import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import zip_longest
 
+from service.domain.alert import Alert
 from service.errors import CallerError
 from service.jobs.grouping import Notification, Placement, place
 from service.jobs.ids import new_id
@@ -104,14 +106,14 @@ def _concerned(
 ) -> list[IncidentRecord]:
     """What `place` has to know, newest first."""
     tenant, since = notification.tenant, to_us(now - kin.within)
-    found: list[sqlite3.Row] = []
-    for alert in notification.alerts:
-        found += connection.execute(
-            "SELECT DISTINCT incidents.* FROM alerts JOIN incidents ON incidents.id = incident_id"
-            " WHERE alerts.tenant = ? AND fingerprint = ?"
-            " AND (starts_at = ? OR status = 'open' OR resolved_at > ?)",
-            (tenant, alert.fingerprint, to_us(alert.starts_at), since),
-        )
+    pairs = json.dumps([(alert.fingerprint, to_us(alert.starts_at)) for alert in notification.alerts])
+    found: list[sqlite3.Row] = connection.execute(
+        "SELECT DISTINCT incidents.* FROM json_each(?) AS pair"
+        " JOIN alerts ON alerts.tenant = ? AND fingerprint = json_extract(pair.value, '$[0]')"
+        " JOIN incidents ON incidents.id = incident_id"
+        " WHERE starts_at = json_extract(pair.value, '$[1]') OR status = 'open' OR resolved_at > ?",
+        (pairs, tenant, since),
+    ).fetchall()
     if notification.group_key:
         found += connection.execute(
             "SELECT * FROM incidents WHERE tenant = ? AND group_key = ? AND status = 'open' ORDER BY seq DESC LIMIT 1",
@@ -119,10 +121,9 @@ def _concerned(
         )
     if all(row["status"] != "open" for row in found):  # else that takes what is new
         found += connection.execute(
-            "SELECT * FROM incidents WHERE tenant = ? AND status = 'open' AND opened_at > ? AND EXISTS"
-            " (SELECT 1 FROM alerts WHERE incident_id = incidents.id"
-            " AND service IN (SELECT value FROM json_each(?)))",
-            (tenant, since, json.dumps(sorted(kin.relatives(notification.services)))),
+            "SELECT * FROM incidents WHERE status = 'open' AND opened_at > ? AND id IN"
+            " (SELECT incident_id FROM alerts WHERE tenant = ? AND service IN (SELECT value FROM json_each(?)))",
+            (since, tenant, json.dumps(sorted(kin.relatives(notification.services)))),
         )
     rows = {row["seq"]: row for row in found}
     return [_filled(connection, rows[seq]) for seq in sorted(rows, reverse=True)]
@@ -150,10 +151,10 @@ def _write(connection: sqlite3.Connection, placement: Placement, now: datetime, 
 
 
 def _store(connection: sqlite3.Connection, placement: Placement) -> None:
-    if placement.new:
+    if placement.before is None:
         _insert(connection, placement.incident)
     else:
-        _update(connection, placement.incident)
+        _update(connection, placement.incident, placement.before)
 
 
 def _insert(connection: sqlite3.Connection, incident: IncidentRecord) -> None:
@@ -174,18 +175,19 @@ def _insert(connection: sqlite3.Connection, incident: IncidentRecord) -> None:
             maybe_us(incident.resolved_at),
         ),
     )
-    _write_alerts(connection, incident)
+    _write_alerts(connection, incident, ())
 
 
-def _update(connection: sqlite3.Connection, incident: IncidentRecord) -> None:
+def _update(connection: sqlite3.Connection, incident: IncidentRecord, before: IncidentRecord) -> None:
     connection.execute(
         "UPDATE incidents SET status = ?, heard_at = ?, resolved_at = ? WHERE id = ?",
         (incident.status, to_us(incident.heard_at), maybe_us(incident.resolved_at), incident.id),
     )
-    _write_alerts(connection, incident)
+    _write_alerts(connection, incident, before.alerts)
 
 
-def _write_alerts(connection: sqlite3.Connection, incident: IncidentRecord) -> None:
+def _write_alerts(connection: sqlite3.Connection, incident: IncidentRecord, stored: Sequence[Alert]) -> None:
+    """Those that are new or read otherwise than they are stored; none ever changes its position."""
     rows: Iterable[Sequence[object]] = (
         (
             incident.tenant,
@@ -196,7 +198,8 @@ def _write_alerts(connection: sqlite3.Connection, incident: IncidentRecord) -> N
             alert.service,
             alert_json(alert),
         )
-        for position, alert in enumerate(incident.alerts)
+        for position, (alert, before) in enumerate(zip_longest(incident.alerts, stored))
+        if alert != before
     )
     connection.executemany(
         "INSERT INTO alerts (tenant, fingerprint, starts_at, incident_id, position, service, body)"

@@ -46,6 +46,8 @@ def name_of(text: str) -> str:
     """A stranger's name as it may be shown: printable, and where it is very long the beginning and a digest of all. Of
     an edge that goes for either end, so that they are called as elsewhere.
     """
+    if len(text) <= LONGEST_NAME and text.isascii() and text.isprintable():
+        return text
     caller, arrow, callee = text.partition(EDGE_ARROW)
     return f"{_bounded(caller)}{arrow}{_bounded(callee)}" if arrow else _bounded(text)
 

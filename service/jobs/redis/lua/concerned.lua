@@ -14,13 +14,21 @@ local function owning(told, ids)
   end
 end
 
+-- Those of a set that opened since then: it is looked at from its newest on, however long it is.
+local function young(key, since)
+  local found = {}
+  while true do
+    local id = redis.call('ZREVRANGE', key, #found, #found)[1]
+    if not id or tonumber(some('i:' .. id, 'opened_at').opened_at) <= since then return found end
+    found[#found + 1] = id
+  end
+end
+
 local function related(told, ids)
-  local relatives = {}
-  for _, service in ipairs(told.relatives) do relatives[service] = true end
-  for _, id in ipairs(redis.call('ZREVRANGE', P .. 'open:' .. A.tenant, 0, -1)) do
-    local i = some('i:' .. id, 'opened_at', 'services')
-    if tonumber(i.opened_at) <= told.since then return end
-    for _, service in ipairs(cjson.decode(i.services)) do ids[id] = ids[id] or relatives[service] end
+  for _, service in ipairs(told.relatives) do
+    for _, id in ipairs(young(P .. 'service:' .. A.tenant .. ':' .. service, told.since)) do
+      if some('i:' .. id, 'status').status == 'open' then ids[id] = true end
+    end
   end
 end
 
