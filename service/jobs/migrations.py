@@ -118,8 +118,7 @@ CREATE INDEX changes_by_time ON changes (time)
 
 QUEUED_AT = """
 ALTER TABLE deliveries ADD COLUMN queued_at INTEGER NOT NULL DEFAULT 0;
-UPDATE deliveries SET queued_at = at;
-CREATE INDEX incidents_silent ON incidents (heard_at) WHERE status = 'open'
+UPDATE deliveries SET queued_at = at
 """
 
 MIGRATIONS: tuple[str, ...] = (FIRST, TRACEPARENT, DELIVERIES, QUEUED_AT)

@@ -121,10 +121,8 @@ class Courier:
         """Give up what nobody takes, or it would wait, and hold its incident, for ever."""
         served, unserved = [target.name for target in self._targets], self._patience.unserved
         error = f"nobody took it for {unserved / timedelta(hours=1):g} h: no target of this name is set any more"
-        given_up: list[str] = [""]
-        while given_up:
-            now = datetime.now(UTC)
-            given_up = await self._store.abandon_deliveries(served, now - unserved, error, now)
+        now = datetime.now(UTC)
+        while given_up := await self._store.abandon_deliveries(served, now - unserved, error, now):
             for name, count in Counter(given_up).items():
                 self._meters.deliveries.labels(name, DEAD).inc(count)
                 self._log.error("given up, %d not delivered to %s: %s", count, name, error)
