@@ -7,6 +7,8 @@ import typer
 
 def bench_gateway(
     rounds: Annotated[int, typer.Option(min=1, help="Of webhooks, in turn with the bare route.")] = 5,
+    webhooks: Annotated[int, typer.Option(min=40, help="Of every server in every round.")] = 1600,
+    incidents: Annotated[int, typer.Option(min=5, help="After which memory is looked at, in five steps.")] = 10_000,
     model: Annotated[str, typer.Option(help='Of the localizations: "promoted", a directory, "none".')] = "promoted",
     services: Annotated[int, typer.Option(min=3, help="Of the synthetic system that is localized.")] = 20,
 ) -> None:
@@ -20,5 +22,5 @@ def bench_gateway(
     with tempfile.TemporaryDirectory(prefix="hypocenter-bench-") as temporary:
         simulate(Path(temporary), 1, 1, services, "train")
         (case,) = find_cases([Path(temporary)])
-        for line in table(case, Size(rounds=rounds), model):
+        for line in table(case, Size(rounds, groups=webhooks // 4, incidents=incidents // 5), model):
             print(line, flush=True)

@@ -3,8 +3,8 @@
 import contextlib
 import tempfile
 import time
-from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
@@ -56,48 +56,47 @@ def _servers(case: Path) -> Generator[dict[str, Running]]:
         yield served
 
 
-@dataclass(slots=True)
-class _Figures:
-    """One server's rounds."""
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """One server's turn in a round: as fast as it goes, then at half that rate."""
 
-    per_s: list[float] = field(default_factory=list[float])
-    cpu_ms: list[float] = field(default_factory=list[float])
-    half: list[Report] = field(default_factory=list[Report])
-    refused: int = 0
+    full: Report
+    half: Report
+    cpu_ms: float
 
-    def row(self, name: str, bare: "_Figures") -> str:
-        """As a row of the table; the ratio is that of each round's own, so that a busy moment weighs on both."""
-        ratio = median(ours / theirs for ours, theirs in zip(self.per_s, bare.per_s, strict=True))
-        p99_ms, p50_ms = (median(getattr(report, name) for report in self.half) for name in ("p99_ms", "p50_ms"))
-        cells = (
-            name,
-            f"{median(self.per_s):.0f}",
-            f"{ratio:.2f}",
-            f"{median(self.cpu_ms):.2f}",
-            f"{p50_ms:.1f}",
-            f"{p99_ms:.1f}",
-            str(self.refused),
-        )
-        return f"| {' | '.join(cells)} |"
+
+def _turn(server: Running, first: int, groups: int) -> _Turn:
+    began = server.cpu_s
+    full = sent(Spec(server.port, "lives", first, groups))
+    cpu_ms = 1000 * (server.cpu_s - began) / full.sent
+    slow = Spec(server.port, "lives", first + groups, -(-groups // 4), connections=8, rate=full.per_s / 2)
+    return _Turn(full, sent(slow), cpu_ms)
 
 
 def _acknowledgements(served: dict[str, Running], size: Size) -> Iterator[str]:
-    figures, first = {name: _Figures() for name in served}, 0
+    turns: dict[str, list[_Turn]] = {name: [] for name in served}
     for round_ in range(size.rounds + 1):
         for name, server in served.items():
-            began = server.cpu_s
-            report = sent(Spec(server.port, "lives", first, size.groups))
-            cpu_s = server.cpu_s - began
-            half = sent(Spec(server.port, "lives", first + size.groups, size.groups // 4, rate=report.per_s / 2))
-            first += 2 * size.groups
-            if round_:  # the first warms up
-                figures[name].per_s.append(report.per_s)
-                figures[name].cpu_ms.append(1000 * cpu_s / report.sent)
-                figures[name].half.append(half)
-                figures[name].refused += report.refused + half.refused
+            turns[name].append(_turn(server, 2 * size.groups * round_, size.groups))
     yield "| webhooks | acknowledged per s | of the bare route's | cpu ms | p50 ms at half load | p99 ms | refused |"
     yield "|---|---|---|---|---|---|---|"
-    yield from (of_one.row(name, figures[BARE]) for name, of_one in figures.items())
+    for name in served:
+        yield _row(name, turns[name][1:], turns[BARE][1:])  # the first warms up
+
+
+def _row(name: str, ours: Sequence[_Turn], bare: Sequence[_Turn]) -> str:
+    """The ratio is that of each round's own, so that a busy moment weighs on both."""
+    ratio = median(turn.full.per_s / beside.full.per_s for turn, beside in zip(ours, bare, strict=True))
+    cells = (
+        name,
+        f"{median(turn.full.per_s for turn in ours):.0f}",
+        f"{ratio:.2f}",
+        f"{median(turn.cpu_ms for turn in ours):.2f}",
+        f"{median(turn.half.p50_ms for turn in ours):.1f}",
+        f"{median(turn.half.p99_ms for turn in ours):.1f}",
+        str(sum(turn.full.refused + turn.half.refused for turn in ours)),
+    )
+    return f"| {' | '.join(cells)} |"
 
 
 def _storm(name: str, server: Running, size: Size) -> str:

@@ -69,8 +69,10 @@ def _alerts_doubled(incidents: list[dict[str, Any]]) -> list[str]:
 
 
 def _unanswered(client: httpx.Client, records: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Those that are done without causes, or ended otherwise without saying why."""
+    """Those that are done without an answer (an honest one may name no cause: on a machine that is busy, telemetry may
+    not come in time), or ended otherwise without saying why.
+    """
     for id_, status in records.items():
         said = client.get(f"/v1/localizations/{id_}").json()
-        if said["id"] != id_ or (not said["causes"] if status == "done" else not said["error"]):
+        if said["id"] != id_ or not said["stop" if status == "done" else "error"]:
             yield id_, f"{status}, {said.get('error')}"
