@@ -1,15 +1,19 @@
-"""What the README says of settings is what there is: each by its name, with its default."""
+"""What the README says of commands and settings is what there is: each by its name, settings with their defaults."""
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+import typer
 from pydantic import BaseModel
 
+from model_store.__main__ import app as of_models
+from service.__main__ import cli as of_service
 from service.settings import Settings
 from service.settings.notify import NotifySettings
 
-README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+README = (Path(__file__).resolve().parents[1] / "README.md").read_text()
 SIGNALS = ("traces", "logs", "metrics", "changes", "topology")
 WORDS: dict[str, tuple[object, ...]] = {
     "none": (None, "", (), {}),
@@ -55,6 +59,15 @@ def says(said: str, value: object) -> bool:
 
 
 DEFAULTS = dict(defaults_of(Settings()))
+
+
+@pytest.mark.parametrize(("program", "cli"), [("hypocenter", of_service), ("hypocenter-models", of_models)])
+def test_every_command_is_told_of_and_every_command_that_is_told_of_is_there(program: str, cli: typer.Typer) -> None:
+    table = README.split("| command | does |\n", 1)[1].split("\n\n", 1)[0]
+    first = [line.split(" | ")[0] for line in table.splitlines() if line.startswith(f"| `{program} ")]
+    told = {name for cell in first for name in re.findall(r"`(?:hypocenter(?:-models)? )?([a-z][a-z-]+)", cell)}
+    there = {command.name or command.callback.__name__ for command in cli.registered_commands if command.callback}
+    assert told == {name.replace("_", "-") for name in there}
 
 
 def test_every_setting_is_told_of_and_every_setting_that_is_told_of_is_there() -> None:
