@@ -30,7 +30,7 @@ class Plan:
 
     seed: int
     webhooks: int = 300
-    groups: int = 12
+    groups: int = 8
     kills: int = 1
     on_redis: bool = False
 

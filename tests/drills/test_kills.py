@@ -28,6 +28,7 @@ def test_whoever_is_killed_no_alert_is_lost_and_none_answered_twice_with_a_file(
     hold(Plan(SEED), tmp_path)
 
 
+@pytest.mark.slow  # nine starts of processes more
 @pytest.mark.timeout(600)
 def test_whoever_is_killed_no_alert_is_lost_and_none_answered_twice_with_a_server(tmp_path: Path) -> None:
     program("redis")
