@@ -46,6 +46,10 @@ class ServiceGraph:
             case ComponentKind.EDGE:
                 return edge_ends(component) in self.calls
 
+    def alone(self, pod: str) -> bool:
+        """Whether it is the only pod of its service that anything tells of."""
+        return list(self.pods.values()).count(self.pods.get(pod, "")) == 1
+
     def owner(self, component: Component) -> Component:
         """The component collapsed to what is ranked: a pod to its service, an edge to its callee, a node stays."""
         match component.kind:

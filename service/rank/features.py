@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from service.domain.component import ComponentKind
 from service.domain.evidence import Evidence, EvidenceKind
+from service.domain.graph import ServiceGraph
 from service.evidence import metric_class as series
 
 
@@ -68,13 +69,13 @@ _EITHER_WAY = frozenset({Feature.LOST_CALL, Feature.SILENCE, Feature.CHANGE, Fea
 _LOG_KINDS = frozenset({EvidenceKind.LOG_NEW, EvidenceKind.LOG_MORE, EvidenceKind.LOG_GONE, EvidenceKind.LOG_LESS})
 
 
-def feature_of(row: Evidence) -> Feature | None:
+def feature_of(row: Evidence, graph: ServiceGraph) -> Feature | None:
     """The feature that a row speaks for; None if it speaks against nobody (faster, fewer errors, less load)."""
     if row.kind is EvidenceKind.METRIC:
         good = series.good_when_high(row.subject)
         feature = _OF_CLASS[series.metric_class(row.subject, row.unit)]
         feature = Feature.CALLEES if series.about_callees(row.subject) else feature
-        feature = Feature.DOWN if _is_down(row) else feature
+        feature = Feature.DOWN if _is_down(row, graph) else feature
         bad = row.rising != good
     elif row.kind in _LOG_KINDS:
         trouble = row.severity in ("error", "warn")
@@ -89,12 +90,12 @@ def feature_of(row: Evidence) -> Feature | None:
     return feature if bad or feature in _EITHER_WAY else None
 
 
-def _is_down(row: Evidence) -> bool:
+def _is_down(row: Evidence, graph: ServiceGraph) -> bool:
     """Whether a series that said that something is there says, for most of the window, that nothing is. A pod that is
     gone may be one of several, or replaced.
     """
-    gone = bool(row.before) and row.now <= 0
-    return gone and series.presence(row.subject) and row.component.kind is not ComponentKind.POD
+    gone = bool(row.before) and row.now <= 0 and series.presence(row.subject)
+    return gone and (row.component.kind is not ComponentKind.POD or graph.alone(row.component.name))
 
 
 @dataclass(slots=True)

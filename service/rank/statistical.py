@@ -70,7 +70,7 @@ def component_symptoms(
     blamed = _blame_edges(graph, rows, constants)
     symptoms: defaultdict[Component, Symptoms] = defaultdict(Symptoms)
     for row in rows:
-        if (feature := feature_of(row)) is None:
+        if (feature := feature_of(row, graph)) is None:
             continue
         owner = graph.owner(row.component)
         component = blamed.get(row.component, owner) if feature is Feature.GAP else owner
@@ -124,7 +124,7 @@ def _blame_edges(graph: ServiceGraph, rows: list[Evidence], constants: RankConst
     blamed: dict[Component, Component] = {}
     gaps: dict[Component, float] = {}
     for row in rows:
-        if feature_of(row) is Feature.GAP:
+        if feature_of(row, graph) is Feature.GAP:
             gaps[row.component] = max(gaps.get(row.component, 0.0), strength(row, constants))
     top = max(gaps.values(), default=0.0) or 1.0
     blame: defaultdict[str, float] = defaultdict(float)

@@ -86,8 +86,10 @@ def test_what_is_down_comes_before_all_that_fails_for_want_of_it() -> None:
     assert names(down, *loud)[0] == "d"
     degraded = series("store_up", service("d"), now=0.9, before=1.0)
     assert names(degraded, *loud)[0] != "d"
-    one_of_its_pods = series("pod_ready", Component(ComponentKind.POD, "d-1"), now=0.0, before=1.0)
-    assert names(one_of_its_pods, *loud)[0] != "d"
+    pod_gone = series("pod_ready", Component(ComponentKind.POD, "d-1"), now=0.0, before=1.0)
+    assert names(pod_gone, *loud)[0] == "d"
+    one_of_two = replace(GRAPH, pods={"d-1": "d", "d-2": "d"})
+    assert next(s.component.name for s in ranked(pod_gone, *loud, graph=one_of_two)) != "d"
 
 
 def test_a_host_that_none_of_its_services_has_worn_out_explains_why_they_are_slow() -> None:
@@ -153,7 +155,7 @@ def test_strength_is_between_nothing_and_all_and_grows_with_the_score(kind: Evid
 @pytest.mark.parametrize("kind", list(EvidenceKind))
 def test_every_kind_of_evidence_has_a_feature_one_way_or_the_other(kind: EvidenceKind) -> None:
     rising, falling = row(kind, service("b")), row(kind, service("b"), now=0.5)
-    assert feature_of(rising) or feature_of(falling)
+    assert feature_of(rising, GRAPH) or feature_of(falling, GRAPH)
 
 
 def _of(case: CaseFactory, seed: int, fault: Fault | None = None, healthy: bool = False) -> tuple[View, set[str]]:
