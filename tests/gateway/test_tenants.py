@@ -33,7 +33,7 @@ async def test_another_tenants_ids_are_404_on_every_route(
     nobody = keys.make("nobody")
     ids = await ids_of(client, shop, answer_next)
     by_id = [(method, path) for method, path, _ in NEEDED if "{" in path]
-    assert len(by_id) == 8
+    assert len(by_id) == 9
     for method, path in by_id:
         url = path_with(path, ids["incident_id"] if "incident_id" in path else ids["localization_id"])
         body: Json | None = {"causes": []} if method == "PUT" else None

@@ -54,7 +54,8 @@ def test_an_alert_that_another_process_answers_is_one_trace(
             env=environment() | {"OTEL_BSP_SCHEDULE_DELAY": "100"},
         )
         stack.callback(lambda: (worker.terminate(), worker.wait(PATIENCE_S)))
-        spans = collector.until("invoke_agent hypocenter", PATIENCE_S)
+        collector.until("invoke_agent hypocenter", PATIENCE_S)
+        spans = collector.until("POST /v1/alerts", PATIENCE_S)  # the gateway tells in its own time
         told = gateway.get("/metrics").text
     assert len({span.trace_id for span in spans}) == 1
     top, *below = [line for line in collector.tree() if line[:4].strip()]
