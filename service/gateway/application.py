@@ -18,7 +18,14 @@ class Application(FastAPI):
     """
 
     def __init__(self, gateway: Gateway, title: str, version: str, openapi_url: str | None = "/openapi.json") -> None:
-        super().__init__(title=title, version=version, openapi_url=openapi_url, docs_url=None, redoc_url=None)
+        super().__init__(
+            title=title,
+            version=version,
+            openapi_url=openapi_url,
+            docs_url=None,
+            redoc_url=None,
+            redirect_slashes=False,  # it would lead to whatever host the request names
+        )
         self.state.gateway = gateway
         self._gateway = gateway
         answer_with_problems(self)

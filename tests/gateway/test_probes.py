@@ -152,6 +152,10 @@ async def test_a_method_that_is_not_there_is_a_problem(client: httpx.AsyncClient
     assert response.headers["allow"] == "POST"
 
 
+async def test_nobody_is_sent_elsewhere(client: httpx.AsyncClient) -> None:
+    assert_problem(await client.get("/v1/incidents/"), 404)
+
+
 async def test_an_error_of_ours_is_a_problem_that_tells_strangers_nothing(gateway: Gateway) -> None:
     async def broken() -> Check:
         raise RuntimeError("a secret")
