@@ -163,6 +163,7 @@ def localize(
     since: Annotated[
         str | None, typer.Option(metavar="15m", help="How long before that the service may have been in trouble.")
     ] = None,
+    tenant: Annotated[str | None, typer.Option(metavar="NAME", help="Whose incident it is.")] = None,
     save: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Keep all that was fetched there, as a case.")
     ] = None,
@@ -180,7 +181,7 @@ def localize(
     """
     from service.app import localize_asked, localize_case
 
-    asked = _asked(case_dir, service, alert, at, since)
+    asked = _asked(case_dir, service, alert, at, since, tenant)
     options = {
         "telemetry.embedded": ("--telemetry", telemetry),
         "model.name": ("--model", model),
@@ -201,7 +202,12 @@ def localize(
 
 
 def _asked(
-    case_dir: Path | None, service: str | None, alert: Path | None, at: str | None, since: str | None
+    case_dir: Path | None,
+    service: str | None,
+    alert: Path | None,
+    at: str | None,
+    since: str | None,
+    tenant: str | None,
 ) -> "Asked":
     from service.wiring.asking import Asked
 
@@ -209,7 +215,9 @@ def _asked(
         raise CallerError("localize needs one of these: CASE_DIR, --service NAME, --alert FILE")
     if case_dir is not None and (at is not None or since is not None):
         raise CallerError("--at and --since are for --service and --alert: a case has its own time")
-    return Asked(service, alert, at, since)
+    if case_dir is not None and tenant is not None:
+        raise CallerError("--tenant is for --service and --alert: a case has its own telemetry")
+    return Asked(service, alert, at, since, tenant or "")
 
 
 @cli.command()

@@ -50,7 +50,7 @@ from service.wiring.own_telemetry import build_meters, told_model, tracing
 from service.wiring.sources import NO_SOURCE, no_source, open_intakes, open_source
 from service.wiring.storage import build_retention, has_store, open_store
 from service.wiring.storms import build_call_paths, build_consultation, build_pace, severities_of
-from service.wiring.tenants import TenantSources, open_sources, settings_of
+from service.wiring.tenants import TenantSources, open_sources, settings_of, settings_of_known
 from service.worker import Worker
 
 VERSION = importlib.metadata.version("hypocenter")
@@ -155,7 +155,7 @@ async def localize_asked(
     settings, now = read_settings(os.environ, config, options), datetime.now(UTC)
     sighting = asked.sighting(now)
     async with contextlib.AsyncExitStack() as closing:
-        source = open_source(settings_of(settings, ""))
+        source = open_source(settings_of_known(settings, asked.tenant))
         if source is None:
             raise SettingsError(NO_SOURCE)
         closing.push_async_callback(source.aclose)
@@ -163,7 +163,7 @@ async def localize_asked(
         if has_store(settings):  # a server's, which may have been told of changes
             store = open_store(settings)
             closing.push_async_callback(store.close)
-            telemetry = with_told_changes(telemetry, store, "")
+            telemetry = with_told_changes(telemetry, store, asked.tenant)
         incident = source.windows.incident(sighting, asked.moment(now))
         return await _answered(incident, build_bench(settings, telemetry), on_step, save)
 

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from service.domain.window import rfc3339
 from service.errors import CallerError
+from service.gateway.callers import TENANT
 from service.gateway.questions import question_of
 from service.stores.alert_body import parse_alert_body
 from service.stores.validation import Moment, first_fault, printable
@@ -25,13 +26,14 @@ _MOMENT: Final = TypeAdapter[datetime](Moment)
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A service that somebody complains of, or the body of an alert; ``at`` is when (else now), ``since`` how long
-    before that the trouble of the service may have begun.
+    before that the trouble of the service may have begun, ``tenant`` whose incident it is.
     """
 
     service: str | None = None
     alert: Path | None = None
     at: str | None = None
     since: str | None = None
+    tenant: str = ""
 
     def moment(self, now: datetime) -> datetime:
         """The time from which it is looked at. Raises `CallerError`."""
@@ -48,14 +50,16 @@ class Asked:
     def sighting(self, now: datetime) -> Sighting:
         """What is known before anything is fetched. Raises `CallerError`."""
         at = self.moment(now)
+        if self.tenant and not TENANT.fullmatch(self.tenant):
+            raise CallerError(f"--tenant {printable(self.tenant)[:40]}: is no name of a tenant")
         name = f"asked-{at:%Y%m%dT%H%M%SZ}"
         if self.alert is not None:
             if self.since is not None:
                 raise CallerError("--since is for --service: an alert tells itself when it began")
-            return Sighting(name, "", parse_alert_body(_body(self.alert)).alerts)
+            return Sighting(name, self.tenant, parse_alert_body(_body(self.alert)).alerts)
         window = [rfc3339(at - span(self.since or LATELY)), rfc3339(at)]
         question = question_of({"component": self.service, "window": window}, now)
-        return Sighting(name, "", question.alerts, question.window)
+        return Sighting(name, self.tenant, question.alerts, question.window)
 
 
 def span(told: str) -> timedelta:

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from service.errors import CallerError
 from service.settings import BackendSettings, Settings
 from service.stores.backend import Backend
 from service.stores.embedded.intakes import directory_of
@@ -20,13 +21,31 @@ MOST = 100
 
 def settings_of(settings: Settings, tenant: str) -> Settings:
     """The settings as they are for that tenant."""
-    groups = {name: group for name, group in settings if isinstance(group, BackendSettings)}
     named = {
-        name: group.model_copy(update={"tenant": group.tenant.replace(PLACE, tenant)}) for name, group in groups.items()
+        name: group.model_copy(update={"tenant": group.tenant.replace(PLACE, tenant)})
+        for name, group in _servers(settings).items()
     }
     kept = settings.telemetry.embedded
     own = settings.telemetry.model_copy(update={"embedded": kept and directory_of(kept, tenant)})
     return settings.model_copy(update={**named, "telemetry": own})
+
+
+def settings_of_known(settings: Settings, tenant: str) -> Settings:
+    """The same for a tenant that somebody names, who may have slipped.
+
+    Raises `CallerError` where only what was sent here tells tenants apart, and nothing was sent in that name: an answer
+    would say that all is quiet.
+    """
+    theirs = settings_of(settings, tenant)
+    kept = theirs.telemetry.embedded
+    named_to_servers = any(PLACE in group.tenant for group in _servers(settings).values())
+    if tenant and kept is not None and not named_to_servers and not kept.is_dir():
+        raise CallerError(f"--tenant {tenant}: {settings.telemetry.embedded} has no telemetry of that tenant")
+    return theirs
+
+
+def _servers(settings: Settings) -> dict[str, BackendSettings]:
+    return {name: group for name, group in settings if isinstance(group, BackendSettings)}
 
 
 def open_sources(settings: Settings) -> "TenantSources | None":

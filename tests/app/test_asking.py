@@ -32,6 +32,14 @@ def test_an_alert_says_itself_whom_it_concerns_and_since_when(tmp_path: Path) ->
     assert Asked(alert=body, at="2026-03-04T05:30:00Z").moment(NOW) == NOW - timedelta(minutes=30)
 
 
+def test_an_incident_is_the_tenants_in_whose_name_it_is_asked_about(tmp_path: Path) -> None:
+    body = tmp_path / "body.json"
+    body.write_text(json.dumps(alertmanager_body("cart")))
+    assert Asked(service="cart", tenant="shop").sighting(NOW).tenant == "shop"
+    assert Asked(alert=body, tenant="shop").sighting(NOW).tenant == "shop"
+    assert Asked(service="cart").sighting(NOW).tenant == ""
+
+
 @pytest.mark.parametrize(("told", "seconds"), [("90s", 90), ("15m", 900), ("2h", 7200), ("1d", 86_400)])
 def test_spans_are_told_as_prometheus_has_them(told: str, seconds: int) -> None:
     assert span(told) == timedelta(seconds=seconds)
@@ -48,6 +56,8 @@ WRONG: list[tuple[Asked, str]] = [
     (Asked(alert=Path("nowhere.json")), "nowhere.json: No such file"),
     (Asked(alert=Path("nowhere.json"), since="15m"), "--since is for --service"),
     (Asked(alert=Path(__file__)), "is no JSON"),
+    (Asked(service="cart", tenant="../shop"), "--tenant ../shop: is no name"),
+    (Asked(service="cart", tenant="*"), "--tenant"),
 ]
 
 

@@ -4,10 +4,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from service.errors import CallerError
 from service.settings import Settings
 from service.stores.embedded.query import EmbeddedTelemetry
 from service.wiring.sources import Source, open_source
-from service.wiring.tenants import TenantSources, open_sources, settings_of
+from service.wiring.tenants import TenantSources, open_sources, settings_of, settings_of_known
 
 pytestmark = pytest.mark.anyio
 
@@ -101,3 +102,14 @@ async def test_what_nobody_used_for_long_is_closed_and_what_is_in_use_is_not() -
 
 def test_a_tenants_name_may_be_a_part_of_what_its_server_is_told() -> None:
     assert settings_of(asked_as("org-{tenant}"), "shop").metrics.tenant == "org-shop"
+
+
+def test_a_tenant_that_sent_nothing_here_is_unknown_unless_a_server_may_know_it(tmp_path: Path) -> None:
+    kept = {"telemetry": {"embedded": tmp_path}}
+    (tmp_path / "tenants" / "shop").mkdir(parents=True)
+    alone = Settings.model_validate(kept)
+    for known in ("", "shop"):
+        assert settings_of_known(alone, known) == settings_of(alone, known)
+    with pytest.raises(CallerError, match=r"^--tenant shpo: .* has no telemetry of that tenant$"):
+        settings_of_known(alone, "shpo")
+    assert settings_of_known(asked_as("{tenant}", **kept), "shpo").metrics.tenant == "shpo"

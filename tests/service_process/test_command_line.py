@@ -67,9 +67,11 @@ BAD: list[tuple[list[str], str]] = [
     (["localize", "CASE", "--colour"], "--colour"),
     (["localize", "CASE", "--service", "cart"], "CASE_DIR"),
     (["localize", "CASE", "--since", "15m"], "--since"),
+    (["localize", "CASE", "--tenant", "shop"], "--tenant"),
     (["localize", "CASE", "--save", "CASE"], "not empty"),
     (["localize", "--service", "cart"], "--telemetry"),
     (["localize", "--service", "cart", "--at", "noon", "--telemetry", "CASE"], "--at noon"),
+    (["localize", "--service", "cart", "--tenant", "nobody", "--telemetry", "CASE"], "--tenant nobody"),
     (["localize", "--alert", "/nowhere.json", "--telemetry", "CASE"], "/nowhere.json"),
     (["locate"], "locate"),
 ]

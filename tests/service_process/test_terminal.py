@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -70,6 +71,17 @@ def same(answer: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in answer.items() if name not in ("seconds", "notes")}
 
 
+def tell(directory: Path, tenant: str, change: Change) -> None:
+    """Let the store that the settings name by default know of a tenant's change."""
+
+    async def add() -> None:
+        store = SqliteStore(directory / "hypocenter.sqlite")
+        await store.add_changes(tenant, [change])
+        await store.close()
+
+    asyncio.run(add())
+
+
 def alerting(incident: Path) -> str:
     return json.loads((incident / "alert.json").read_text())["alerts"][0]["labels"]["service"]
 
@@ -109,12 +121,23 @@ def test_changes_that_a_server_was_told_of_are_seen_at_the_terminal_too(
     incident: Path, tmp_path: Path, localize: Localize
 ) -> None:
     service = alerting(incident)
-
-    async def tell() -> None:
-        store = SqliteStore(tmp_path / "hypocenter.sqlite")
-        await store.add_changes("", [Change(END - timedelta(minutes=10), service, "deploy", "the very latest")])
-        await store.close()
-
-    asyncio.run(tell())
+    tell(tmp_path, "", Change(END - timedelta(minutes=10), service, "deploy", "the very latest"))
     answer = localize("--service", service, "--at", rfc3339(END), "--telemetry", incident / "telemetry")
     assert "the very latest" in json.dumps(answer["causes"])
+
+
+def test_in_a_tenants_name_its_telemetry_and_changes_are_seen_and_no_others(
+    incident: Path, tmp_path: Path, localize: Localize
+) -> None:
+    service = alerting(incident)
+    shutil.copytree(incident / "telemetry", tmp_path / "telemetry" / "tenants" / "shop")
+    tell(tmp_path, "shop", Change(END - timedelta(minutes=10), service, "deploy", "what the shop did"))
+    tell(tmp_path, "bank", Change(END - timedelta(minutes=10), service, "deploy", "what the bank did"))
+    asked = ("--service", service, "--at", rfc3339(END), "--telemetry", tmp_path / "telemetry")
+    evidence = json.dumps(localize(*asked, "--tenant", "shop")["causes"])
+    assert "what the shop did" in evidence
+    assert "what the bank did" not in evidence
+    assert '"traces"' in evidence
+    nobodys = json.dumps(localize(*asked)["causes"])
+    assert "what the shop did" not in nobodys
+    assert '"traces"' not in nobodys
