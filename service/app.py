@@ -33,6 +33,7 @@ from service.gateway.probes import probes_app
 from service.gateway.web import web_app
 from service.jobs.changes import ToldChanges
 from service.jobs.measured import measured
+from service.jobs.outage import Outage
 from service.jobs.store import IncidentStore
 from service.notify.courier import Courier, Patience, Target
 from service.ports import Telemetry
@@ -65,7 +66,7 @@ async def serve(config: Path | None, options: Options) -> None:
     settings = read_settings(os.environ, config, options)
     log_to(sys.stderr, settings.log_level, settings.log_format)
     async with contextlib.AsyncExitStack() as closing:
-        doors, stopping = open_doors(settings), asyncio.Event()
+        doors, stopping, outage = open_doors(settings), asyncio.Event(), Outage()
         traced = closing.enter_context(tracing(settings.own_telemetry, VERSION))
         sources = open_sources(settings)
         meters = build_meters(settings, VERSION, sources)
@@ -76,9 +77,10 @@ async def serve(config: Path | None, options: Options) -> None:
         else:
             closing.push_async_callback(sources.aclose)
         targets = open_targets(settings.notify, closing)
-        courier = build_courier(settings, store, targets, meters, traced)
-        idle = settings.worker.at_once == 0
-        worker = None if sources is None or idle else build_worker(settings, store, sources, meters, traced, targets)
+        courier = build_courier(settings, store, targets, meters, traced, outage)
+        worker = None
+        if sources is not None and settings.worker.at_once:
+            worker = build_worker(settings, store, sources, meters, traced, targets, outage)
         intakes = open_intakes(settings.telemetry)
         paths = build_call_paths(settings.grouping, sources)
         gateway = build_gateway(settings, doors, store, sources, meters, stopping)
@@ -87,7 +89,7 @@ async def serve(config: Path | None, options: Options) -> None:
         if intakes is not None:
             closing.push_async_callback(intakes.close)
         with _listening(settings.host, settings.port) as listener:
-            parts = (worker, courier, intakes, paths, build_retention(settings, store))
+            parts = (worker, courier, intakes, paths, build_retention(settings, store, outage))
             also = [part.run(stopping) for part in parts if part is not None]
             await _until_stopped(server, listener, stopping, *also)
 
@@ -107,13 +109,13 @@ async def work(config: Path | None, options: Options) -> None:
         if sources is None:
             raise SettingsError(NO_SOURCE)
         closing.push_async_callback(sources.aclose)
-        meters, stopping = build_meters(settings, VERSION, sources), asyncio.Event()
+        meters, stopping, outage = build_meters(settings, VERSION, sources), asyncio.Event(), Outage()
         store = measured(open_store(settings, meters.store_losses.inc), meters)
         closing.push_async_callback(store.close)
         targets = open_targets(settings.notify, closing)
-        worker = build_worker(settings, store, sources, meters, traced, targets)
-        courier = build_courier(settings, store, targets, meters, traced)
-        parts = (worker, courier, build_retention(settings, store))
+        worker = build_worker(settings, store, sources, meters, traced, targets, outage)
+        courier = build_courier(settings, store, targets, meters, traced, outage)
+        parts = (worker, courier, build_retention(settings, store, outage))
         if (port := settings.worker.port) is None:
             _stop_on_signal(stopping)
             await asyncio.gather(*(part.run(stopping) for part in parts))
@@ -221,7 +223,8 @@ def build_worker(
     sources: TenantSources,
     meters: Meters,
     tracer: Tracer,
-    targets: Sequence[Target] = (),
+    targets: Sequence[Target],
+    outage: Outage,
 ) -> Worker:
     """A worker over the store and the sources, whose answers go to those of the targets that want them."""
 
@@ -233,16 +236,21 @@ def build_worker(
     bench, pace = build_bench(settings, sources.shared.telemetry), build_pace(settings)
     model = None if bench.model is None else told_model(settings, bench.model, meters)
     consultation = build_consultation(settings.model, model, meters)
-    return Worker(
-        store, bench, sources.shared.windows, pace, meters, tracer, telemetry_of, consultation, wanting(targets)
-    )
+    windows, tell = sources.shared.windows, wanting(targets)
+    return Worker(store, bench, windows, pace, meters, tracer, telemetry_of, consultation, tell, outage)
 
 
 def build_courier(
-    settings: Settings, store: IncidentStore, targets: Sequence[Target], meters: Meters, tracer: Tracer
+    settings: Settings,
+    store: IncidentStore,
+    targets: Sequence[Target],
+    meters: Meters,
+    tracer: Tracer,
+    outage: Outage,
 ) -> Courier:
     """Who delivers what the store has for the targets."""
-    return Courier(store, targets, Patience(drain_s=settings.worker.drain_s), meters, settings.public_url, tracer)
+    patience = Patience(drain_s=settings.worker.drain_s)
+    return Courier(store, targets, patience, meters, settings.public_url, tracer, outage)
 
 
 def build_gateway(

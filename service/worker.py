@@ -24,6 +24,7 @@ from service.domain.window import Window
 from service.errors import HypocenterError, StoreError
 from service.jobs.graph_json import graph_json
 from service.jobs.lateness import Lateness
+from service.jobs.outage import Outage, pause
 from service.jobs.records import (
     NO_LIMITS,
     Claim,
@@ -45,6 +46,7 @@ from service.view.windows import Sighting, WindowPolicy
 IDLE_S = 1.0
 """How often the queue is looked at when nothing rings."""
 
+HELD_UP = "localizations are held up"
 ERROR_LENGTH = 300
 NEIGHBOURS = 50
 """Open incidents whose time is kept out of a baseline; more are hardly ever open at once."""
@@ -79,7 +81,8 @@ def _nobody(_claim: Claim, _said: Localization) -> Sequence[str]:
 class Worker:
     """Works on the store's localizations. Any number of workers, in any processes, may share a store. What an incident
     sees is lent by ``telemetry_of`` its tenant; without it, all see that of the bench. Whether the bench's model is
-    asked, the ``consultation`` decides; without one it always is. Who is told an answer, ``tell`` names.
+    asked, the ``consultation`` decides; without one it always is. Who is told an answer, ``tell`` names. The ``outage``
+    is that of the process.
     """
 
     def __init__(
@@ -93,12 +96,14 @@ class Worker:
         telemetry_of: TelemetryOf | None = None,
         consultation: Consultation | None = None,
         tell: Tell = _nobody,
+        outage: Outage | None = None,
     ) -> None:
         self._store = store
         self._bench = bench
         self._telemetry_of: TelemetryOf = telemetry_of or (lambda _tenant: nullcontext(bench.telemetry))
         self._consultation = consultation
         self._tell = tell
+        self._outage = outage or Outage()
         self._windows = windows
         self._pace = pace
         self._meters = meters
@@ -119,7 +124,7 @@ class Worker:
     async def _slot(self, stopping: asyncio.Event, group: asyncio.TaskGroup) -> None:
         with self._store.watch(QUEUE) as queue:
             while not stopping.is_set():
-                claim = await self._claim()
+                claim = await self._claim(stopping)
                 if claim is None:
                     await queue.next(IDLE_S)
                 else:
@@ -135,14 +140,15 @@ class Worker:
         attempt.add_done_callback(self._attempts.discard)
         await free.wait()
 
-    async def _claim(self) -> Claim | None:
+    async def _claim(self, stopping: asyncio.Event) -> Claim | None:
         try:
-            return await self._store.claim(self._owner, self._pace.lease_s, datetime.now(UTC), self._pace.limits)
+            claim = await self._store.claim(self._owner, self._pace.lease_s, datetime.now(UTC), self._pace.limits)
         except StoreError as error:
-            self._log.error("no work can be taken: %s", error)
             self._owner = _new_owner()  # something may have been taken, and a worker does not take over from itself
-            await asyncio.sleep(IDLE_S)
+            await pause(stopping, self._outage.failed(HELD_UP, error))
             return None
+        self._outage.worked(HELD_UP)
+        return claim
 
     def _taken(self, claim: Claim) -> None:
         """Tell how long it waited in the queue, which began in whatever process."""
@@ -186,7 +192,9 @@ class Worker:
                 work.cancel()
                 return
             except StoreError as error:
-                self._log.warning("lease not renewed: %s", error)
+                self._outage.failed(HELD_UP, error)
+            else:
+                self._outage.worked(HELD_UP)
 
     async def _answer(self, claim: Claim, free: asyncio.Event) -> None:
         """Localize, unless it is too late, and store the answer under the lease."""

@@ -1,11 +1,13 @@
 import asyncio
-import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from service.errors import StoreError
+from service.jobs.outage import Outage, pause
 from service.jobs.store import FORGET_AT_ONCE, IncidentStore
 from service.telemetry import logger
+
+SUFFERS = "nothing is forgotten"
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +18,7 @@ class Retention:
     keep_s: float
     keep_count: int
     every_s: float
+    outage: Outage = field(default_factory=Outage)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Forget until told to stop."""
@@ -23,9 +26,10 @@ class Retention:
             try:
                 await self._forget(stopping)
             except StoreError as error:
-                logger("retention").warning("nothing is forgotten: %s", error)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), self.every_s)
+                await pause(stopping, self.outage.failed(SUFFERS, error))
+            else:
+                self.outage.worked(SUFFERS)
+                await pause(stopping, self.every_s)
 
     async def _forget(self, stopping: asyncio.Event) -> None:
         while not stopping.is_set():

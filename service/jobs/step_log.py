@@ -31,7 +31,7 @@ class StepLog:
         try:
             await self._write()
         except (StoreError, LeaseLost) as error:  # `written` will try again, and say so if it is in vain
-            logger("jobs").warning("steps wait: %s", error)
+            logger("jobs").debug("steps wait: %s", error)
 
     async def _write(self) -> None:
         while self._waiting:

@@ -8,13 +8,13 @@ import random
 import secrets
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from opentelemetry.trace import Tracer
 
 from service.errors import BackendError, StoreError
+from service.jobs.outage import Outage, pause
 from service.jobs.records import Delivery
 from service.jobs.store import DELIVERIES, IncidentStore, LeaseLost
 from service.notify.answer import Untellable, answer_of
@@ -29,6 +29,7 @@ LONGEST_REST_S = 3600.0
 IDLE_S = 1.0
 """How often the outbox is looked at when nothing rings: what is tried again rings for nobody."""
 
+HELD_UP = "deliveries are held up"
 DELIVERED, KEPT_UP, FAILED, DEAD = "delivered", "kept_up", "failed", "dead"
 
 
@@ -75,7 +76,7 @@ class Courier:
     """Delivers to the targets of its settings, to each one by one, so that none waits for another; what is for targets
     that are in nobody's settings any more it gives up.
 
-    Any number of couriers, in any processes, may share a store.
+    Any number of couriers, in any processes, may share a store; the ``outage`` is that of the process.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class Courier:
         meters: Meters,
         public_url: str = "",
         tracer: Tracer | None = None,
+        outage: Outage | None = None,
     ) -> None:
         self._store = store
         self._targets = targets
@@ -93,6 +95,7 @@ class Courier:
         self._meters = meters
         self._public_url = public_url.rstrip("/")
         self._tracer = tracer or no_tracer()
+        self._outage = outage or Outage()
         self._log = logger("notify")
         self._owner = f"{os.getpid()}-{secrets.token_hex(4)}"
         for target in targets:
@@ -114,8 +117,10 @@ class Courier:
             try:
                 await self._abandon()
             except StoreError as error:
-                self._log.error("what nobody takes is not given up: %s", error)
-            await _pause(stopping, self._patience.sweep_s)
+                await pause(stopping, self._outage.failed(HELD_UP, error))
+            else:
+                self._outage.worked(HELD_UP)
+                await pause(stopping, self._patience.sweep_s)
 
     async def _abandon(self) -> None:
         """Give up what nobody takes, or it would wait, and hold its incident, for ever."""
@@ -130,20 +135,21 @@ class Courier:
     async def _round(self, target: Target, stopping: asyncio.Event) -> None:
         with self._store.watch(DELIVERIES) as outbox:
             while not stopping.is_set():
-                delivery = await self._claim(target)
+                delivery = await self._claim(target, stopping)
                 if delivery is None:
                     await outbox.next(IDLE_S)
                 else:
-                    await _pause(stopping, await self._attempt(target, delivery))
+                    await pause(stopping, await self._attempt(target, delivery))
 
-    async def _claim(self, target: Target) -> Delivery | None:
+    async def _claim(self, target: Target, stopping: asyncio.Event) -> Delivery | None:
+        lease_s = target.limit_s + self._patience.margin_s
         try:
-            lease_s = target.limit_s + self._patience.margin_s
-            return await self._store.claim_delivery(self._owner, lease_s, datetime.now(UTC), [target.name])
+            delivery = await self._store.claim_delivery(self._owner, lease_s, datetime.now(UTC), [target.name])
         except StoreError as error:
-            self._log.error("nothing can be delivered to %s: %s", target.name, error)
-            await asyncio.sleep(IDLE_S)
+            await pause(stopping, self._outage.failed(HELD_UP, error))
             return None
+        self._outage.worked(HELD_UP)
+        return delivery
 
     async def _attempt(self, target: Target, delivery: Delivery) -> float:
         """One try, and what came of it is kept. Where it cannot be, the lease runs out and it is sent again.
@@ -213,12 +219,6 @@ class Courier:
 
     def _count(self, target: Target, outcome: str) -> None:
         self._meters.deliveries.labels(target.name, outcome).inc()
-
-
-async def _pause(stopping: asyncio.Event, seconds: float) -> None:
-    """Wait so long, or until told to stop."""
-    with suppress(TimeoutError):
-        await asyncio.wait_for(stopping.wait(), seconds)
 
 
 def _fields(delivery: Delivery) -> dict[str, object]:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from service.errors import SettingsError, StoreError
+from service.jobs.outage import Outage
 from service.jobs.retention import Retention
 from service.jobs.sqlite import SqliteStore
 from service.jobs.store import IncidentStore
@@ -34,10 +35,10 @@ def has_store(settings: Settings) -> bool:
     return on_server(settings) or Path(settings.store).exists()
 
 
-def build_retention(settings: Settings, store: IncidentStore) -> Retention:
+def build_retention(settings: Settings, store: IncidentStore, outage: Outage) -> Retention:
     """Who lets the store forget."""
     said = settings.retention
-    return Retention(store, said.keep_s, said.keep_count, said.every_s)
+    return Retention(store, said.keep_s, said.keep_count, said.every_s, outage)
 
 
 def _on_redis(settings: Settings, lost: Callable[[], None]) -> IncidentStore:

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from service.errors import SettingsError, StoreError
+from service.jobs.outage import Outage
 from service.jobs.redis.store import RedisStore
 from service.jobs.sqlite import SqliteStore
 from service.settings import Settings
@@ -65,5 +66,5 @@ def test_an_address_that_cannot_be_meant_is_refused_and_not_repeated(address: st
 def test_what_is_kept_is_as_the_settings_say(tmp_path: Path) -> None:
     said = RetentionSettings(keep_s=60, keep_count=7, every_s=0.5)
     store = SqliteStore(tmp_path / "store.sqlite")
-    built = build_retention(Settings(retention=said), store)
+    built = build_retention(Settings(retention=said), store, Outage())
     assert (built.store, built.keep_s, built.keep_count, built.every_s) == (store, 60, 7, 0.5)
