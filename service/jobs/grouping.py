@@ -46,6 +46,11 @@ class Notification:
         """Services that its alerts name."""
         return frozenset(alert.service for alert in self.alerts if alert.service)
 
+    def around(self, within: timedelta) -> tuple[datetime, datetime]:
+        """The time about which its alerts began."""
+        began = [alert.starts_at for alert in self.alerts]
+        return min(began) - within, max(began) + within
+
 
 @dataclass(frozen=True, slots=True)
 class Placement:
@@ -110,8 +115,7 @@ def _related(incident: IncidentRecord, notification: Notification, now: datetime
     """Whether the incident opened a short while ago, by alerts of the same time in services of the same call paths."""
     if now - incident.opened_at >= kin.within:
         return False
-    began = [alert.starts_at for alert in notification.alerts]
-    first, last = min(began) - kin.within, max(began) + kin.within
+    first, last = notification.around(kin.within)
     members = frozenset(a.service for a in incident.alerts if a.service and first <= a.starts_at <= last)
     return kin.joins(notification.services, members)
 

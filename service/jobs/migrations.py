@@ -121,7 +121,12 @@ ALTER TABLE deliveries ADD COLUMN queued_at INTEGER NOT NULL DEFAULT 0;
 UPDATE deliveries SET queued_at = at
 """
 
-MIGRATIONS: tuple[str, ...] = (FIRST, TRACEPARENT, DELIVERIES, QUEUED_AT)
+ALERTS_BY_TIME = """
+DROP INDEX alerts_by_service;
+CREATE INDEX alerts_by_service ON alerts (tenant, service, starts_at)
+"""
+
+MIGRATIONS: tuple[str, ...] = (FIRST, TRACEPARENT, DELIVERIES, QUEUED_AT, ALERTS_BY_TIME)
 
 
 def migrate(connection: sqlite3.Connection, migrations: tuple[str, ...] = MIGRATIONS) -> None:

@@ -12,7 +12,9 @@ from service.jobs import sqlite_deliveries as outbox
 from service.jobs import sqlite_incidents as incidents
 from service.jobs import sqlite_queue as jobs
 from service.jobs.bell import Bell
+from service.jobs.draft import Telling
 from service.jobs.grouping import Notification
+from service.jobs.intake import Intake
 from service.jobs.kin import NO_KIN, Kin
 from service.jobs.migrations import MIGRATIONS
 from service.jobs.records import (
@@ -54,16 +56,14 @@ class SqliteStore:
         """Open or create the file and bring its schema up to date. Raises `service.errors.StoreError`."""
         self._path = path
         self._database = Database(path, timeout_s)
+        self._intake = Intake(str(path), self._take_in, timeout_s)
         self._bell = Bell(poll_s)
 
     async def accept(self, notification: Notification, now: datetime, kin: Kin = NO_KIN) -> tuple[Receipt, ...]:
-        receipts = await self._database.write(partial(incidents.accept, notification=notification, now=now, kin=kin))
-        self._bell.ring(QUEUE)
-        return receipts
+        return await self._intake.put(Telling(notification, now, kin))
 
     async def ask(self, tenant: str, question: Question, now: datetime) -> Receipt:
-        receipt = await self._database.write(partial(incidents.ask, tenant=tenant, question=question, now=now))
-        self._bell.ring(QUEUE)
+        (receipt,) = await self._intake.put(Telling.asking(tenant, question, now))
         return receipt
 
     async def incident(self, tenant: str, incident_id: str) -> IncidentRecord | None:
@@ -220,7 +220,13 @@ class SqliteStore:
         return f"SQLite {sqlite3.sqlite_version}, schema {len(MIGRATIONS)}, WAL, flushed at every commit: {self._path}"
 
     async def close(self) -> None:
+        await self._intake.close()
         await self._database.close()
+
+    async def _take_in(self, tenant: str, tellings: Sequence[Telling]) -> Sequence[tuple[Receipt, ...]]:
+        receipts = await self._database.write(partial(incidents.take_in, tenant=tenant, tellings=tellings))
+        self._bell.ring(QUEUE)
+        return receipts
 
 
 def _document(column: str, tenant: str, localization_id: str) -> Callable[[sqlite3.Connection], str | None]:

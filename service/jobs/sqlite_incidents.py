@@ -2,76 +2,32 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import zip_longest
+from typing import Any
 
-from service.domain.alert import Alert
 from service.errors import CallerError
-from service.jobs.grouping import Notification, Placement, place
-from service.jobs.ids import new_id
-from service.jobs.kin import NO_KIN, Kin
-from service.jobs.priority import ASKED
-from service.jobs.records import (
-    IncidentPage,
-    IncidentQuery,
-    IncidentRecord,
-    Question,
-    Reason,
-    Receipt,
-)
+from service.jobs.draft import Draft, Queued, Telling, Written
+from service.jobs.records import IncidentPage, IncidentQuery, IncidentRecord, IncidentStatus, Reason, Receipt
 from service.jobs.sqlite_rows import alert_json, incident_of
 from service.jobs.times import maybe_us, to_us
 
 
-def accept(
-    connection: sqlite3.Connection, notification: Notification, now: datetime, kin: Kin = NO_KIN
-) -> tuple[Receipt, ...]:
-    """Place a notification, write what it changes, queue what it makes necessary."""
-    known = _concerned(connection, notification, now, kin)
-    placements = place(notification, known, new_id("inc"), now, kin)
-    return tuple(_write(connection, placement, now, notification.traceparent) for placement in placements)
-
-
-def ask(connection: sqlite3.Connection, tenant: str, question: Question, now: datetime) -> Receipt:
-    """Queue a localization of the incident that the question's alerts belong to, or of a new one."""
-    if question.window is not None:
-        incident = question.incident(new_id("inc"), tenant, now)
-        _insert(connection, incident)
-    else:
-        notification = Notification(tenant, question.group_key, question.alerts)
-        placements = place(notification, _concerned(connection, notification, now), new_id("inc"), now)
-        for placement in placements:
-            _store(connection, placement)
-        incident = placements[0].incident
-    localization = queue(connection, incident, Reason.ASKED, ASKED, now, question.traceparent, question.deadline_s)
-    return Receipt(incident.id, localization, queued=True)
-
-
-def queue(
-    connection: sqlite3.Connection,
-    incident: IncidentRecord,
-    reason: Reason,
-    priority: int,
-    now: datetime,
-    traceparent: str,
-    deadline_s: float | None = None,
-) -> str:
-    """Queue a localization and return its id."""
-    id_ = new_id("loc")
-    connection.execute(
-        "INSERT INTO localizations"
-        " (id, tenant, incident_id, reason, status, priority, deadline_s, created_at, not_before, traceparent)"
-        " VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?)",
-        (id_, incident.tenant, incident.id, reason, priority, deadline_s, to_us(now), to_us(now), traceparent),
-    )
-    return id_
+def take_in(connection: sqlite3.Connection, tenant: str, tellings: Sequence[Telling]) -> list[tuple[Receipt, ...]]:
+    """Place what was told and asked of a tenant, one after the other; write what it changes, queue what it makes
+    necessary.
+    """
+    concerned = _concerned(connection, tenant, tellings)
+    draft = Draft(_stored(connection, set[str]().union(*concerned)))
+    receipts = [draft.take(*of_one) for of_one in zip(tellings, concerned, strict=True)]
+    _write(connection, draft)
+    return receipts
 
 
 def incident(connection: sqlite3.Connection, tenant: str, incident_id: str) -> IncidentRecord | None:
     """The incident of that id."""
-    row = connection.execute("SELECT * FROM incidents WHERE id = ? AND tenant = ?", (incident_id, tenant)).fetchone()
-    return None if row is None else _filled(connection, row)
+    row = connection.execute("SELECT id FROM incidents WHERE id = ? AND tenant = ?", (incident_id, tenant)).fetchone()
+    return None if row is None else _stored(connection, {row["id"]})[0]
 
 
 def incidents(connection: sqlite3.Connection, query: IncidentQuery) -> IncidentPage:
@@ -87,12 +43,13 @@ def incidents(connection: sqlite3.Connection, query: IncidentQuery) -> IncidentP
         conditions.append("seq < CAST(? AS INTEGER)")
         arguments.append(_cursor(query.cursor))
     rows = connection.execute(
-        f"SELECT * FROM incidents WHERE {' AND '.join(conditions)} ORDER BY seq DESC LIMIT ?",  # noqa: S608 (constants)
+        f"SELECT id, seq FROM incidents WHERE {' AND '.join(conditions)} ORDER BY seq DESC LIMIT ?",  # noqa: S608 (constants)
         (*arguments, query.limit + 1),
     ).fetchall()
     page = rows[: query.limit]
     more = len(rows) > query.limit
-    return IncidentPage(tuple(_filled(connection, row) for row in page), str(page[-1]["seq"]) if more else "")
+    newest_first = tuple(reversed(_stored(connection, {row["id"] for row in page})))
+    return IncidentPage(newest_first, str(page[-1]["seq"]) if more else "")
 
 
 def _cursor(cursor: str) -> str:
@@ -101,109 +58,149 @@ def _cursor(cursor: str) -> str:
     return cursor
 
 
-def _concerned(
-    connection: sqlite3.Connection, notification: Notification, now: datetime, kin: Kin = NO_KIN
-) -> list[IncidentRecord]:
-    """What `place` has to know, newest first."""
-    tenant, since = notification.tenant, to_us(now - kin.within)
-    pairs = json.dumps([(alert.fingerprint, to_us(alert.starts_at)) for alert in notification.alerts])
-    found: list[sqlite3.Row] = connection.execute(
-        "SELECT DISTINCT incidents.* FROM json_each(?) AS pair"
-        " JOIN alerts ON alerts.tenant = ? AND fingerprint = json_extract(pair.value, '$[0]')"
+def _concerned(connection: sqlite3.Connection, tenant: str, tellings: Sequence[Telling]) -> list[set[str]]:
+    """The ids of what `place` has to know, for each telling."""
+    found: list[set[str]] = [set() for _ in tellings]
+    finds_open: set[int] = set()
+    nth: int
+    id_: str
+    for nth, id_, status in (*_owning(connection, tenant, tellings), *_of_group(connection, tenant, tellings)):
+        found[nth].add(id_)
+        if status == IncidentStatus.OPEN:  # that takes what is new
+            finds_open.add(nth)
+    homeless = [(nth, telling) for nth, telling in enumerate(tellings) if nth not in finds_open]
+    for nth, id_ in _related(connection, tenant, homeless):
+        found[nth].add(id_)
+    return found
+
+
+def _owning(connection: sqlite3.Connection, tenant: str, tellings: Sequence[Telling]) -> list[Sequence[Any]]:
+    """What owns a pair of a telling, or another beginning of it and is open or was resolved a short while ago."""
+    asked = [
+        (nth, alert.fingerprint, to_us(alert.starts_at), to_us(telling.now - telling.kin.within))
+        for nth, telling in enumerate(tellings)
+        for alert in telling.notification.alerts
+    ]
+    return connection.execute(
+        "SELECT DISTINCT json_extract(told.value, '$[0]'), incidents.id, status FROM json_each(?) AS told"
+        " JOIN alerts ON alerts.tenant = ? AND fingerprint = json_extract(told.value, '$[1]')"
         " JOIN incidents ON incidents.id = incident_id"
-        " WHERE starts_at = json_extract(pair.value, '$[1]') OR status = 'open' OR resolved_at > ?",
-        (pairs, tenant, since),
+        " WHERE starts_at = json_extract(told.value, '$[2]')"
+        " OR status = 'open' OR resolved_at > json_extract(told.value, '$[3]')",
+        (json.dumps(asked), tenant),
     ).fetchall()
-    if notification.group_key:
-        found += connection.execute(
-            "SELECT * FROM incidents WHERE tenant = ? AND group_key = ? AND status = 'open' ORDER BY seq DESC LIMIT 1",
-            (tenant, notification.group_key),
-        )
-    if all(row["status"] != "open" for row in found):  # else that takes what is new
-        found += connection.execute(
-            "SELECT * FROM incidents WHERE status = 'open' AND opened_at > ? AND id IN"
-            " (SELECT incident_id FROM alerts WHERE tenant = ? AND service IN (SELECT value FROM json_each(?)))",
-            (since, tenant, json.dumps(sorted(kin.relatives(notification.services)))),
-        )
-    rows = {row["seq"]: row for row in found}
-    return [_filled(connection, rows[seq]) for seq in sorted(rows, reverse=True)]
 
 
-def _filled(connection: sqlite3.Connection, row: sqlite3.Row) -> IncidentRecord:
-    alerts = connection.execute("SELECT * FROM alerts WHERE incident_id = ? ORDER BY position", (row["id"],))
-    localizations = connection.execute(
-        "SELECT id, status, reason FROM localizations WHERE incident_id = ? ORDER BY seq", (row["id"],)
+def _of_group(connection: sqlite3.Connection, tenant: str, tellings: Sequence[Telling]) -> list[Sequence[Any]]:
+    """The newest open one of a telling's group."""
+    keys = [(nth, t.notification.group_key) for nth, t in enumerate(tellings) if t.notification.group_key]
+    return connection.execute(
+        "SELECT json_extract(told.value, '$[0]'), incidents.id, status FROM json_each(?) AS told"
+        " JOIN incidents ON seq = (SELECT max(seq) FROM incidents"
+        " WHERE tenant = ? AND group_key = json_extract(told.value, '$[1]') AND status = 'open')",
+        (json.dumps(keys), tenant),
+    ).fetchall()
+
+
+def _related(
+    connection: sqlite3.Connection, tenant: str, tellings: Iterable[tuple[int, Telling]]
+) -> list[Sequence[Any]]:
+    """Open ones that opened a short while ago, by alerts of that time in a service of a telling's call paths."""
+    asked = [
+        (nth, service, to_us(first), to_us(last), to_us(telling.now - telling.kin.within))
+        for nth, telling in tellings
+        if telling.notification.alerts
+        for first, last in (telling.notification.around(telling.kin.within),)
+        for service in sorted(telling.kin.relatives(telling.notification.services))
+    ]
+    return connection.execute(
+        "SELECT DISTINCT json_extract(told.value, '$[0]'), incidents.id FROM json_each(?) AS told"
+        " JOIN alerts ON alerts.tenant = ? AND service = json_extract(told.value, '$[1]')"
+        " AND starts_at BETWEEN json_extract(told.value, '$[2]') AND json_extract(told.value, '$[3]')"
+        " JOIN incidents ON incidents.id = incident_id"
+        " WHERE status = 'open' AND opened_at > json_extract(told.value, '$[4]')",
+        (json.dumps(asked), tenant),
+    ).fetchall()
+
+
+def _stored(connection: sqlite3.Connection, ids: Collection[str]) -> list[IncidentRecord]:
+    """Those incidents, oldest first."""
+    named = (json.dumps(sorted(ids)),)
+    alerts: dict[str, list[sqlite3.Row]] = {id_: [] for id_ in ids}
+    for row in connection.execute(
+        "SELECT * FROM alerts WHERE incident_id IN (SELECT value FROM json_each(?)) ORDER BY position", named
+    ):
+        alerts[row["incident_id"]].append(row)
+    localizations: dict[str, list[sqlite3.Row]] = {id_: [] for id_ in ids}
+    for row in connection.execute(
+        "SELECT id, status, reason, incident_id FROM localizations"
+        " WHERE incident_id IN (SELECT value FROM json_each(?)) ORDER BY seq",
+        named,
+    ):
+        localizations[row["incident_id"]].append(row)
+    rows = connection.execute(
+        "SELECT * FROM incidents WHERE id IN (SELECT value FROM json_each(?)) ORDER BY seq", named
     )
-    return incident_of(row, alerts.fetchall(), localizations.fetchall())
+    return [incident_of(row, alerts[row["id"]], localizations[row["id"]]) for row in rows]
 
 
-def _write(connection: sqlite3.Connection, placement: Placement, now: datetime, traceparent: str) -> Receipt:
-    _store(connection, placement)
-    incident = placement.incident
-    connection.execute(
-        "UPDATE localizations SET priority = ? WHERE incident_id = ? AND status = 'queued' AND reason != ?",
-        (placement.priority, incident.id, Reason.ASKED),
-    )
-    if placement.reason is not None:
-        localization = queue(connection, incident, placement.reason, placement.priority, now, traceparent)
-        return Receipt(incident.id, localization, queued=True)
-    return Receipt(incident.id, incident.answered_by, queued=False)
-
-
-def _store(connection: sqlite3.Connection, placement: Placement) -> None:
-    if placement.before is None:
-        _insert(connection, placement.incident)
-    else:
-        _update(connection, placement.incident, placement.before)
-
-
-def _insert(connection: sqlite3.Connection, incident: IncidentRecord) -> None:
-    window = incident.window
-    connection.execute(
+def _write(connection: sqlite3.Connection, draft: Draft) -> None:
+    written = draft.written()
+    connection.executemany(
         "INSERT INTO incidents"
         " (id, tenant, group_key, status, window_start, window_end, opened_at, heard_at, resolved_at)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            incident.id,
-            incident.tenant,
-            incident.group_key,
-            incident.status,
-            window and to_us(window.start),
-            window and to_us(window.end),
-            to_us(incident.opened_at),
-            to_us(incident.heard_at),
-            maybe_us(incident.resolved_at),
-        ),
+        [_incident_row(one.incident) for one in written if one.stored is None],
     )
-    _write_alerts(connection, incident, ())
-
-
-def _update(connection: sqlite3.Connection, incident: IncidentRecord, before: IncidentRecord) -> None:
-    connection.execute(
+    connection.executemany(
         "UPDATE incidents SET status = ?, heard_at = ?, resolved_at = ? WHERE id = ?",
-        (incident.status, to_us(incident.heard_at), maybe_us(incident.resolved_at), incident.id),
-    )
-    _write_alerts(connection, incident, before.alerts)
-
-
-def _write_alerts(connection: sqlite3.Connection, incident: IncidentRecord, stored: Sequence[Alert]) -> None:
-    """Those that are new or read otherwise than they are stored; none ever changes its position."""
-    rows: Iterable[Sequence[object]] = (
-        (
-            incident.tenant,
-            alert.fingerprint,
-            to_us(alert.starts_at),
-            incident.id,
-            position,
-            alert.service,
-            alert_json(alert),
-        )
-        for position, (alert, before) in enumerate(zip_longest(incident.alerts, stored))
-        if alert != before
+        [
+            (incident.status, to_us(incident.heard_at), maybe_us(incident.resolved_at), incident.id)
+            for incident in (one.incident for one in written if one.stored is not None)
+        ],
     )
     connection.executemany(
         "INSERT INTO alerts (tenant, fingerprint, starts_at, incident_id, position, service, body)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (tenant, fingerprint, starts_at) DO UPDATE SET service = excluded.service, body = excluded.body",
-        rows,
+        [row for one in written for row in _alert_rows(one)],
     )
+    connection.executemany(
+        "INSERT INTO localizations"
+        " (id, tenant, incident_id, reason, status, priority, deadline_s, created_at, not_before, traceparent)"
+        " SELECT ?, tenant, id, ?, 'queued', ?, ?, ?, ?, ? FROM incidents WHERE id = ?",
+        [_localization_row(queued) for queued in draft.queued],
+    )
+    connection.executemany(
+        "UPDATE localizations SET priority = ? WHERE incident_id = ? AND status = 'queued' AND reason != ?",
+        [(one.priority, one.incident.id, Reason.ASKED) for one in written if one.priority is not None],
+    )
+
+
+def _incident_row(incident: IncidentRecord) -> Sequence[object]:
+    window = incident.window
+    return (
+        incident.id,
+        incident.tenant,
+        incident.group_key,
+        incident.status,
+        window and to_us(window.start),
+        window and to_us(window.end),
+        to_us(incident.opened_at),
+        to_us(incident.heard_at),
+        maybe_us(incident.resolved_at),
+    )
+
+
+def _alert_rows(one: Written) -> Iterator[Sequence[object]]:
+    """Those that are new or read otherwise than they are stored; none ever changes its position."""
+    incident = one.incident
+    for position, (alert, before) in enumerate(zip_longest(incident.alerts, one.stored or ())):
+        if alert != before:
+            began = to_us(alert.starts_at)
+            yield incident.tenant, alert.fingerprint, began, incident.id, position, alert.service, alert_json(alert)
+
+
+def _localization_row(queued: Queued) -> Sequence[object]:
+    at = to_us(queued.created_at)
+    return queued.id, queued.reason, queued.priority, queued.deadline_s, at, at, queued.traceparent, queued.incident_id

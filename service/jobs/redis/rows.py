@@ -7,6 +7,7 @@ from urllib.parse import quote, unquote
 
 from service.domain.alert import Alert
 from service.domain.window import Window
+from service.jobs.draft import Draft, Queued, Telling, Written
 from service.jobs.records import (
     Delivery,
     DeliveryRecord,
@@ -31,7 +32,42 @@ def fields_of(flat: Sequence[str]) -> dict[str, str]:
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
-def incident_fields(incident: IncidentRecord) -> dict[str, str]:
+def document_of(draft: Draft) -> dict[str, object]:
+    """All that is to be written."""
+    return {
+        "incidents": [_incident_document(written) for written in draft.written()],
+        "localizations": [
+            {"id": queued.id, "incident_id": queued.incident_id, "fields": _localization_fields(queued)}
+            for queued in draft.queued
+        ],
+    }
+
+
+def _incident_document(written: Written) -> dict[str, object]:
+    incident = written.incident
+    grown = incident.alerts != written.stored
+    return {
+        "id": incident.id,
+        "new": written.stored is None,
+        "group": incident.group_key,
+        "priority": written.priority,
+        "fields": {**_incident_fields(incident), **(_alert_fields(incident) if grown else {})},
+        "services": sorted(incident.services) if grown else [],
+        "pairs": _pairs_of(incident.alerts) if grown else [],
+    }
+
+
+def _localization_fields(queued: Queued) -> dict[str, object]:
+    return {
+        "reason": queued.reason,
+        "priority": queued.priority,
+        "created_at": str(to_us(queued.created_at)),
+        "deadline_s": "" if queued.deadline_s is None else repr(queued.deadline_s),
+        "traceparent": queued.traceparent,
+    }
+
+
+def _incident_fields(incident: IncidentRecord) -> dict[str, str]:
     """What of an incident changes whenever somebody speaks of it."""
     return {
         "status": incident.status,
@@ -40,7 +76,7 @@ def incident_fields(incident: IncidentRecord) -> dict[str, str]:
     }
 
 
-def alert_fields(incident: IncidentRecord) -> dict[str, str]:
+def _alert_fields(incident: IncidentRecord) -> dict[str, str]:
     """What of it changes with its alerts: its document, and what it is found by."""
     window = incident.window
     document = {
@@ -52,11 +88,22 @@ def alert_fields(incident: IncidentRecord) -> dict[str, str]:
         "document": json.dumps(document),
         "opened_at": str(to_us(incident.opened_at)),
         "services": json.dumps(sorted(incident.services)),
-        "pairs": json.dumps(pairs_of(incident.alerts)),
+        "pairs": json.dumps(_pairs_of(incident.alerts)),
     }
 
 
-def pairs_of(alerts: Iterable[Alert]) -> list[tuple[str, str]]:
+def asked_of(telling: Telling) -> dict[str, object]:
+    """What is asked of the stored incidents before a telling is placed."""
+    told = telling.notification
+    return {
+        "pairs": _pairs_of(told.alerts),
+        "group": told.group_key,
+        "relatives": sorted(telling.kin.relatives(told.services)),
+        "since": str(to_us(telling.now - telling.kin.within)),
+    }
+
+
+def _pairs_of(alerts: Iterable[Alert]) -> list[tuple[str, str]]:
     """(fingerprint, startsAt) of each."""
     return [(alert.fingerprint, str(to_us(alert.starts_at))) for alert in alerts]
 

@@ -1,5 +1,6 @@
 # ruff: noqa: D102 (what the methods mean is said at the port)
 
+import asyncio
 import json
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
@@ -9,7 +10,9 @@ from typing import Any
 from service.domain.window import Window
 from service.errors import CallerError, StoreError
 from service.jobs.bell import Bell
+from service.jobs.draft import Draft, Telling
 from service.jobs.grouping import Notification
+from service.jobs.intake import Intake
 from service.jobs.kin import NO_KIN, Kin
 from service.jobs.records import (
     NO_LIMITS,
@@ -34,9 +37,7 @@ from service.jobs.records import (
 )
 from service.jobs.redis import rows
 from service.jobs.redis.address import Address
-from service.jobs.redis.draft import Telling
 from service.jobs.redis.health import described
-from service.jobs.redis.intake import Intake
 from service.jobs.redis.rings import Rings
 from service.jobs.redis.server import Script, Server
 from service.jobs.store import (
@@ -54,6 +55,9 @@ POLL_S = 1.0
 """How late a change is seen whose ring was lost."""
 
 TIMEOUT_S = 5.0
+
+AGAIN_S = 0.002
+"""How soon what another gateway overtook is decided anew, growing with the attempts."""
 
 PREFIX = "hypocenter:"
 
@@ -80,7 +84,7 @@ class RedisStore:
         when the server turns out to lack what was written to it: it failed over to an empty or stale one.
         """
         self._server = Server(address, prefix, timeout_s, lost)
-        self._intake = Intake(self._server, timeout_s)
+        self._intake = Intake(self._server.shown, self._take_in, timeout_s)
         self._bell = Bell(poll_s)
         self._rings = Rings(self._server, self._bell)
 
@@ -88,9 +92,7 @@ class RedisStore:
         return await self._intake.put(Telling(notification, now, kin))
 
     async def ask(self, tenant: str, question: Question, now: datetime) -> Receipt:
-        alerts = () if question.window is not None else question.alerts
-        told = Notification(tenant, question.group_key, alerts, traceparent=question.traceparent)
-        (receipt,) = await self._intake.put(Telling(told, now, question=question))
+        (receipt,) = await self._intake.put(Telling.asking(tenant, question, now))
         return receipt
 
     async def incident(self, tenant: str, incident_id: str) -> IncidentRecord | None:
@@ -259,6 +261,21 @@ class RedisStore:
         await self._intake.close()
         await self._rings.close()
         await self._server.close()
+
+    async def _take_in(self, tenant: str, tellings: Sequence[Telling]) -> Sequence[tuple[Receipt, ...]]:
+        """Read, decide, write, and decide anew if another process wrote meanwhile, as the tenant's version tells, which
+        everything raises that changes its incidents or how far their localizations are. Somebody always gets on, and
+        nobody waits for one that died.
+        """
+        told, key, attempts = list(map(rows.asked_of, tellings)), rows.tenant_key(tenant), 0
+        while True:
+            version, concerned, stored = await self._server.run(Script.CONCERNED, tenant=key, told=told)
+            draft = Draft([rows.incident_of(one) for one in sorted(stored, key=rows.seq_of)])
+            receipts = [draft.take(*of_one) for of_one in zip(tellings, concerned, strict=True)]
+            if await self._server.run(Script.PLACE, tenant=key, version=version, **rows.document_of(draft)):
+                return receipts
+            attempts += 1
+            await asyncio.sleep(AGAIN_S * attempts)
 
     async def _read(self, look: str, tenant: str, id_: str = "", **more: object) -> Any:
         return await self._server.run(Script.READ, look=look, tenant=rows.tenant_key(tenant), id=id_, **more)

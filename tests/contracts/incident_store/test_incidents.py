@@ -10,6 +10,7 @@ import pytest
 from service.domain.window import Window
 from service.errors import CallerError
 from service.jobs.grouping import Notification
+from service.jobs.kin import Kin
 from service.jobs.records import (
     Change,
     Ending,
@@ -49,6 +50,21 @@ async def test_a_hundred_notifications_at_once_make_one_incident(store: Incident
     receipts = await asyncio.gather(*(accepted(store, "cart") for _ in range(100)))
     assert len({receipt.incident_id for receipt in receipts}) == 1
     assert sum(receipt.queued for receipt in receipts) == 1
+
+
+async def test_groups_on_one_call_path_join_whether_told_at_once_or_in_turn(store: IncidentStore) -> None:
+    kin = Kin.of([("web", "cart"), ("cart", "db")])
+    groups = [firing(service, group_key=service) for service in ("web", "db")]
+    together = await asyncio.gather(*(store.accept(group, NOW, kin) for group in groups))
+    later = await store.accept(firing("cart", group_key="cart"), NOW + timedelta(minutes=1), kin)
+    assert len({receipt.incident_id for receipts in (*together, later) for receipt in receipts}) == 1
+
+
+async def test_what_turns_severe_before_it_is_written_waits_as_severe(store: IncidentStore) -> None:
+    page = replace(alert("cart"), fingerprint="page", labels={"service": "cart", "severity": "page"})
+    groups = [firing("web", group_key="web"), firing("cart", group_key="cart"), Notification("", "cart", (page,))]
+    await asyncio.gather(*(store.accept(group, NOW) for group in groups))
+    assert (await taken(store)).incident.services == {"cart"}
 
 
 async def test_tenants_do_not_see_each_other(store: IncidentStore) -> None:

@@ -49,10 +49,10 @@ local function queue(told)
   pend(told.incident_id, 1)
 end
 
+for _, i in ipairs(A.incidents) do keep(i) end
+for _, l in ipairs(A.localizations) do queue(l) end
 for _, i in ipairs(A.incidents) do
-  keep(i)
   if i.priority ~= cjson.null then hurry(i) end
 end
-for _, l in ipairs(A.localizations) do queue(l) end
 if #A.localizations > 0 then ring('queue') end
 return true

@@ -1,12 +1,12 @@
+"""What is told and asked is taken in by groups: whatever comes while one is written makes up the next."""
+
 import asyncio
 from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
 
 from service.errors import HypocenterError, StoreError
+from service.jobs.draft import Telling
 from service.jobs.records import Receipt
-from service.jobs.redis.draft import Draft, Telling
-from service.jobs.redis.rows import incident_of, pairs_of, seq_of, tenant_key
-from service.jobs.redis.server import Script, Server
-from service.jobs.times import to_us
 
 MAX_WAITING = 1000
 """Tellings that may wait to be taken in; more would be promises that cannot be kept in time."""
@@ -14,8 +14,8 @@ MAX_WAITING = 1000
 MAX_GROUP = 50
 """Tellings that are decided and written together."""
 
-AGAIN_S = 0.002
-"""How soon what another gateway overtook is decided anew, growing with the attempts."""
+TakeIn = Callable[[str, Sequence[Telling]], Awaitable[Sequence[tuple[Receipt, ...]]]]
+"""Decides what becomes of a tenant's tellings, one after the other, and writes it: all of it, or nothing."""
 
 
 class _Waiting:
@@ -31,23 +31,20 @@ class _Waiting:
 
 
 class Intake:
-    """Takes in what is told and asked: reads, decides, writes, and decides anew if somebody else wrote meanwhile.
+    """The order of what a process takes in: of one tenant one group at a time, tenants beside each other."""
 
-    Of one tenant one thing is decided at a time here, all that waits together; other processes are noticed by the
-    tenant's version, which everything raises that changes its incidents or how far their localizations are. Somebody
-    always gets on, and nobody waits for one that died.
-    """
-
-    def __init__(self, server: Server, limit_s: float) -> None:
-        self._server = server
+    def __init__(self, shown: str, take_in: TakeIn, limit_s: float) -> None:
+        """``shown`` is the store as people know it; a group has ``limit_s`` to be taken in."""
+        self._shown = shown
+        self._take_in = take_in
         self._limit_s = limit_s
         self._waiting: dict[str, deque[_Waiting]] = {}
         self._lanes: set[asyncio.Task[None]] = set()
 
     async def put(self, telling: Telling) -> tuple[Receipt, ...]:
-        """Return when it is written; it goes on if the caller is cancelled."""
+        """Return when it is written; it goes on if the caller is cancelled. Raises `StoreError` if it could not be."""
         if sum(map(len, self._waiting.values())) >= MAX_WAITING:
-            raise StoreError(f"store {self._server.shown}: {MAX_WAITING} notifications are waiting")
+            raise StoreError(f"store {self._shown}: {MAX_WAITING} notifications are waiting")
         waiting, tenant = _Waiting(telling), telling.notification.tenant
         if tenant not in self._waiting:
             self._waiting[tenant] = deque()
@@ -71,14 +68,14 @@ class Intake:
         finally:
             del self._waiting[tenant]
             for waiting in queue:
-                waiting.refuse(StoreError(f"store {self._server.shown}: could not be taken in"))
+                waiting.refuse(StoreError(f"store {self._shown}: could not be taken in"))
 
     async def _settle(self, tenant: str, group: list[_Waiting]) -> None:
         try:
             async with asyncio.timeout(self._limit_s):
                 receipts = await self._take_in(tenant, [waiting.telling for waiting in group])
         except TimeoutError:
-            late = StoreError(f"store {self._server.shown}: not taken in within {self._limit_s:g} s")
+            late = StoreError(f"store {self._shown}: not taken in within {self._limit_s:g} s")
             for waiting in group:
                 waiting.refuse(late)
         except HypocenterError as error:
@@ -90,26 +87,4 @@ class Intake:
                     waiting.receipts.set_result(of_it)
         finally:
             for waiting in group:
-                waiting.refuse(StoreError(f"store {self._server.shown}: could not be decided"))
-
-    async def _take_in(self, tenant: str, tellings: list[Telling]) -> list[tuple[Receipt, ...]]:
-        told, attempts = [_asked(telling) for telling in tellings], 0
-        while True:
-            key = tenant_key(tenant)
-            version, concerned, stored = await self._server.run(Script.CONCERNED, tenant=key, told=told)
-            draft = Draft([incident_of(one) for one in sorted(stored, key=seq_of)])
-            receipts = [draft.take(*of_one) for of_one in zip(tellings, concerned, strict=True)]
-            if await self._server.run(Script.PLACE, tenant=key, version=version, **draft.document()):
-                return receipts
-            attempts += 1
-            await asyncio.sleep(AGAIN_S * attempts)
-
-
-def _asked(telling: Telling) -> dict[str, object]:
-    told = telling.notification
-    return {
-        "pairs": pairs_of(told.alerts),
-        "group": told.group_key,
-        "relatives": sorted(telling.kin.relatives(told.services)),
-        "since": str(to_us(telling.now - telling.kin.within)),
-    }
+                waiting.refuse(StoreError(f"store {self._shown}: could not be decided"))

@@ -1,8 +1,8 @@
-"""What becomes of a tenant's incidents by what is told and asked at one time. Pure: `service.jobs.redis.intake` reads
-what may be concerned before, and writes the draft after, if nothing changed meanwhile.
+"""What becomes of a tenant's incidents by what is told and asked at one time. Pure: a store reads what may be concerned
+before, and writes the draft after, if nothing changed meanwhile.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -12,8 +12,6 @@ from service.jobs.ids import new_id
 from service.jobs.kin import NO_KIN, Kin
 from service.jobs.priority import ASKED
 from service.jobs.records import IncidentRecord, JobStatus, LocalizationRef, Question, Reason, Receipt
-from service.jobs.redis.rows import alert_fields, incident_fields, pairs_of
-from service.jobs.times import to_us
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +23,44 @@ class Telling:
     kin: Kin = NO_KIN
     question: Question | None = None
 
+    @classmethod
+    def asking(cls, tenant: str, question: Question, now: datetime) -> "Telling":
+        """What somebody asks; a window of one's own is no alert's."""
+        alerts = () if question.window is not None else question.alerts
+        told = Notification(tenant, question.group_key, alerts, traceparent=question.traceparent)
+        return cls(told, now, question=question)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An incident as it is to be written, the alerts that are stored of it (None: it is new), and how urgent what waits
+    of it is by now (None: as urgent as before).
+    """
+
+    incident: IncidentRecord
+    stored: tuple[Alert, ...] | None
+    priority: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """A localization that is to be queued."""
+
+    id: str
+    incident_id: str
+    reason: Reason
+    priority: int
+    created_at: datetime
+    deadline_s: float | None
+    traceparent: str
+
+
+_Mark = tuple[str, str]
+"""By what an incident of the draft is found: "group", "fingerprint" or "service", and which."""
+
 
 @dataclass(slots=True)
 class _Changed:
-    """An incident that is written: whether it is new, which alerts are stored of it, how urgent what waits of it is."""
-
-    new: bool
     stored: tuple[Alert, ...] | None
     priority: int | None = None
 
@@ -40,9 +70,11 @@ class Draft:
 
     def __init__(self, stored: Sequence[IncidentRecord]) -> None:
         """``stored`` are those that may be concerned, oldest first."""
-        self._incidents = {incident.id: incident for incident in stored}  # stays in the order of age
+        self._incidents = {incident.id: incident for incident in stored}
+        self._age = {id_: age for age, id_ in enumerate(self._incidents)}
         self._changed: dict[str, _Changed] = {}
-        self._localizations: list[dict[str, object]] = []
+        self._marked: dict[_Mark, set[str]] = {}
+        self.queued: list[Queued] = []
 
     def take(self, telling: Telling, concerned: Iterable[str]) -> tuple[Receipt, ...]:
         """Place it; ``concerned`` are the stored incidents that may be."""
@@ -55,52 +87,40 @@ class Draft:
             receipts.append(self._receipt(placement, telling))
         return tuple(receipts)
 
-    def document(self) -> dict[str, object]:
-        """All that is to be written."""
-        return {
-            "incidents": [self._incident_document(id_, changed) for id_, changed in self._changed.items()],
-            "localizations": self._localizations,
-        }
+    def written(self) -> list[Written]:
+        """The incidents that are new or changed, in the order in which that happened."""
+        return [Written(self._incidents[id_], c.stored, c.priority) for id_, c in self._changed.items()]
 
     def _ask(self, telling: Telling, question: Question, concerned: Iterable[str]) -> Receipt:
         if question.window is not None:
             incident = question.incident(new_id("inc"), telling.notification.tenant, telling.now)
-            self._keep(incident, new=True)
+            self._keep(incident)
         else:
             incident = self._place(telling, concerned)[0].incident
         localization = self._queue(incident.id, Reason.ASKED, ASKED, telling, question.deadline_s)
         return Receipt(incident.id, localization, queued=True)
 
     def _place(self, telling: Telling, concerned: Iterable[str]) -> tuple[Placement, ...]:
-        known = self._known(telling, frozenset(concerned))
+        known = self._known(telling, concerned)
         placements = place(telling.notification, known, new_id("inc"), telling.now, telling.kin)
         for placement in placements:
-            self._keep(placement.incident, new=placement.new)
+            self._keep(placement.incident)
         return placements
 
-    def _known(self, telling: Telling, concerned: frozenset[str]) -> list[IncidentRecord]:
+    def _known(self, telling: Telling, concerned: Iterable[str]) -> list[IncidentRecord]:
         """The stored ones that may be concerned and those of this draft, newest first."""
         told = telling.notification
-        fingerprints = {alert.fingerprint for alert in told.alerts}
-        relatives = telling.kin.relatives(told.services)
+        marks = _marks(told.group_key, told.alerts, telling.kin.relatives(told.services))
+        ids = set(concerned).union(*(self._marked.get(mark, ()) for mark in marks))
+        return [self._incidents[id_] for id_ in sorted(ids, key=self._age.__getitem__, reverse=True)]
 
-        def may_be(incident: IncidentRecord) -> bool:
-            return (
-                (told.group_key != "" and incident.group_key == told.group_key)
-                or not fingerprints.isdisjoint(incident.fingerprints)
-                or not relatives.isdisjoint(incident.services)
-            )
-
-        return [
-            incident
-            for id_, incident in reversed(self._incidents.items())
-            if id_ in concerned or (id_ in self._changed and may_be(incident))
-        ]
-
-    def _keep(self, incident: IncidentRecord, *, new: bool) -> None:
-        before = self._incidents.get(incident.id)
-        self._changed.setdefault(incident.id, _Changed(new, None if before is None else before.alerts))
-        self._incidents[incident.id] = incident
+    def _keep(self, incident: IncidentRecord) -> None:
+        id_, before = incident.id, self._incidents.get(incident.id)
+        self._changed.setdefault(id_, _Changed(None if before is None else before.alerts))
+        self._age.setdefault(id_, len(self._age))
+        self._incidents[id_] = incident
+        for mark in _marks(incident.group_key, incident.alerts, incident.services):
+            self._marked.setdefault(mark, set()).add(id_)
 
     def _receipt(self, placement: Placement, telling: Telling) -> Receipt:
         incident = placement.incident
@@ -112,29 +132,16 @@ class Draft:
     def _queue(
         self, incident_id: str, reason: Reason, priority: int, telling: Telling, deadline_s: float | None = None
     ) -> str:
-        id_ = new_id("loc")
-        fields = {
-            "reason": reason,
-            "priority": priority,
-            "created_at": str(to_us(telling.now)),
-            "deadline_s": "" if deadline_s is None else repr(deadline_s),
-            "traceparent": telling.notification.traceparent,
-        }
-        self._localizations.append({"id": id_, "incident_id": incident_id, "fields": fields})
+        id_, note = new_id("loc"), telling.notification
+        self.queued.append(Queued(id_, incident_id, reason, priority, telling.now, deadline_s, note.traceparent))
         incident = self._incidents[incident_id]
         refs = (*incident.localizations, LocalizationRef(id_, JobStatus.QUEUED, reason))
         self._incidents[incident_id] = replace(incident, localizations=refs)
         return id_
 
-    def _incident_document(self, id_: str, changed: _Changed) -> dict[str, object]:
-        incident = self._incidents[id_]
-        grown = incident.alerts != changed.stored
-        return {
-            "id": id_,
-            "new": changed.new,
-            "group": incident.group_key,
-            "priority": changed.priority,
-            "fields": {**incident_fields(incident), **(alert_fields(incident) if grown else {})},
-            "services": sorted(incident.services) if grown else [],
-            "pairs": pairs_of(incident.alerts) if grown else [],
-        }
+
+def _marks(group_key: str, alerts: Iterable[Alert], services: Iterable[str]) -> Iterator[_Mark]:
+    if group_key:
+        yield "group", group_key
+    yield from (("fingerprint", alert.fingerprint) for alert in alerts)
+    yield from (("service", service) for service in services)
