@@ -17,11 +17,11 @@ from service.stores.backend import Backend
 from service.stores.backend_metrics import BackendMetrics
 from service.telemetry import Meters
 from tests.conftest import REPOSITORY
+from tests.documentation.pages import PAGES, RUNBOOK, anchors
 
 DEPLOY = REPOSITORY / "deploy"
 RULES = DEPLOY / "prometheus" / "hypocenter.rules.yaml"
 DASHBOARD = DEPLOY / "grafana" / "hypocenter.json"
-RUNBOOK = DEPLOY / "RUNBOOK.md"
 NOT_OURS = {"up"}  # Prometheus' own
 
 Json = dict[str, Any]
@@ -94,17 +94,18 @@ def test_every_metric_that_is_exposed_is_shown_or_its_process_own() -> None:
     assert {name for name in families if not any(series.startswith(name) for series in shown)} == set()
 
 
+def test_every_metric_that_a_page_names_is_exposed() -> None:
+    named = {name for page in PAGES for name in re.findall(r"`(hypocenter_[a-z_]+)", page.read_text())}
+    assert len(named) > 5
+    assert named - exposed() == set()
+
+
 def test_every_alert_has_its_page() -> None:
-    anchors = {
-        re.sub(r"[^\w\- ]", "", line.lstrip("# ").lower()).replace(" ", "-")
-        for line in RUNBOOK.read_text().splitlines()
-        if line.startswith("#")
-    }
     pages = {alert["alert"]: alert["annotations"]["runbook_url"] for alert in alerts()}
     assert {name: url.partition("#") for name, url in pages.items()} == {
         name: ("deploy/RUNBOOK.md", "#", name.lower()) for name in pages
     }
-    assert {name.lower() for name in pages} <= anchors
+    assert {name.lower() for name in pages} <= anchors(RUNBOOK)
 
 
 def test_every_alert_is_tried() -> None:

@@ -59,11 +59,3 @@ def test_a_file_that_is_not_there_is_told(file: Path) -> None:
 def test_an_option_of_the_command_line_is_blamed_by_its_own_name() -> None:
     with pytest.raises(SettingsError, match="command line: --deadline: "):
         read_settings({}, options={"budget.deadline_s": ("--deadline", -1)})
-
-
-def test_the_configuration_that_the_readme_shows_can_be_meant(file: Path) -> None:
-    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text()
-    file.write_text(readme.split("```toml\n", 1)[1].split("```", 1)[0])
-    settings = read_settings({}, file)
-    assert (settings.traces.kind, settings.logs.kind, settings.metrics.kind) == ("tempo", "loki", "mimir")
-    assert settings.labels.service == ("workload", "app_kubernetes_io_name")
