@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,41 +18,13 @@ from service.jobs.records import Ending, IncidentQuery, Receipt
 from service.jobs.redis.address import Address
 from service.jobs.redis.health import described
 from service.jobs.redis.store import RedisStore
-from tests.redis_servers import DURABLE, RealServer
+from tests.jobs.conftest import MakeServer
+from tests.redis_servers import RealServer
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 LIMIT_S = 1.0
 
 pytestmark = pytest.mark.anyio
-
-MakeServer = Callable[..., RealServer]
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-def make_server(tmp_path: Path) -> Iterator[MakeServer]:
-    """Starts servers of a test's own."""
-    servers: list[RealServer] = []
-
-    def make(*options: str, kind: str = "redis") -> RealServer:
-        directory = tmp_path / f"server{len(servers)}"
-        directory.mkdir()
-        servers.append(RealServer(kind, directory, (*DURABLE, *options)))
-        return servers[-1]
-
-    yield make
-    for server in servers:
-        server.resume()
-        server.kill()
-
-
-@pytest.fixture(params=["redis", "valkey"])
-def server(request: pytest.FixtureRequest, make_server: MakeServer) -> RealServer:
-    return make_server(kind=request.param)
 
 
 @pytest.fixture

@@ -87,3 +87,6 @@ class _Credentials(CredentialProvider):
             except (OSError, ValueError) as error:
                 raise StoreError(f"password {file}: {error}") from None
         return (self._address.user, password) if self._address.user else (password,)
+
+    async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
+        return self.get_credentials()

@@ -49,7 +49,8 @@ class Rings:
                     await self._hear(channel)
             except (RedisError, OSError, StoreError) as error:
                 if well:
-                    logger("store").warning("store %s: changes of others are seen late: %s", self._server.shown, error)
+                    told = error if isinstance(error, StoreError) else self._server.blamed(error)
+                    logger("store").warning("changes of others are seen late: %s", told)
                 well = False
             await asyncio.sleep(AGAIN_S)
 

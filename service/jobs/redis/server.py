@@ -13,8 +13,7 @@ from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 from service.errors import StoreError
 from service.jobs.redis.address import Address
 from service.jobs.redis.epoch import Epoch
-
-ERROR_LENGTH = 300
+from service.jobs.redis.trouble import in_words
 
 _READS = "flags=no-writes"
 _FREES = "flags=allow-oom"
@@ -95,7 +94,11 @@ class Server:
         except ResponseError:
             return None
         except (RedisError, OSError) as error:
-            raise self._blamed(error) from None
+            raise self.blamed(error) from None
+
+    def blamed(self, error: RedisError | OSError) -> StoreError:
+        """The error as whoever has to mend it can read it."""
+        return StoreError(f"store {self.shown}: {in_words(error, self._limit_s, self.prefix)}")
 
     async def close(self) -> None:
         """Let go of all connections."""
@@ -108,12 +111,6 @@ class Server:
                 return await asking
         except ReadOnlyError as error:  # a failover: the name may lead to another server by now
             await self.client.connection_pool.disconnect(inuse_connections=False)
-            raise self._blamed(error) from None
+            raise self.blamed(error) from None
         except (RedisError, OSError) as error:
-            raise self._blamed(error) from None
-
-    def _blamed(self, error: Exception) -> StoreError:
-        if isinstance(error, TimeoutError):
-            return StoreError(f"store {self.shown}: no answer within {self._limit_s:g} s")
-        told = " ".join(str(error).split())[:ERROR_LENGTH] or type(error).__name__
-        return StoreError(f"store {self.shown}: {told}")
+            raise self.blamed(error) from None
