@@ -82,7 +82,7 @@ def abandon(
     rows = connection.execute(
         "UPDATE deliveries SET status = 'dead', error = ?, at = ?, lease_until = 0 WHERE seq IN ("
         " SELECT seq FROM deliveries WHERE status = 'queued' AND target NOT IN (SELECT value FROM json_each(?))"
-        " AND max(not_before, lease_until) < ? ORDER BY seq LIMIT ?) RETURNING target",
+        " AND max(not_before, lease_until) < ? LIMIT ?) RETURNING target",
         (error, to_us(now), json.dumps(list(served)), to_us(due_before), ABANDON_AT_ONCE),
     )
     return [row["target"] for row in rows]
