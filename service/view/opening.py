@@ -18,6 +18,7 @@ from service.stores.evening import evened
 from service.stores.partial import ANY, bare, notes_of, queries_of
 from service.stores.patience import patience
 from service.telemetry import span
+from service.view.ourselves import without_ourselves
 from service.view.sampling import sampled
 from service.view.topology import build_graph
 from service.view.view import View
@@ -99,7 +100,7 @@ async def _fetch(incident: Incident, telemetry: Telemetry, timeout_s: float) -> 
     )
     notes = tuple(note for source in (traces, logs, metrics, changes, topology) for note in source.notes)
     queries = {Signal.TRACES: traces.queries, Signal.LOGS: logs.queries, Signal.METRICS: metrics.queries}
-    return _Fetched(tables, notes, queries)
+    return _Fetched(without_ourselves(tables), notes, queries)
 
 
 def _spans_of(incident: Incident, telemetry: Telemetry) -> Ask | None:
