@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import httpx
 
@@ -113,6 +115,7 @@ def _settings(directory: Path, case: Path, store: str, model: str, at_once: int)
 def _running(command: Sequence[str], log: Path | None) -> Generator[int]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HYPOCENTER_")}
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_ended_when_told())
         told = subprocess.DEVNULL if log is None else stack.enter_context(log.open("ab"))
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=told, env=kept)  # noqa: S603
         try:
@@ -124,6 +127,22 @@ def _running(command: Sequence[str], log: Path | None) -> Generator[int]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+@contextlib.contextmanager
+def _ended_when_told() -> Generator[None]:
+    """SIGTERM ends this process as an exception would: by way of all that has to be stopped before."""
+    before = signal.signal(signal.SIGTERM, _leave)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGTERM) is _leave:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _leave(number: int, _frame: object) -> NoReturn:
+    signal.signal(number, signal.SIG_IGN)  # told once more, it would leave what it is stopping
+    sys.exit(128 + number)
 
 
 def _ready(server: Running, log: Path) -> Running:
