@@ -1,6 +1,6 @@
 import functools
 import os
-from collections.abc import Generator
+from collections.abc import AsyncIterator, Generator
 from pathlib import Path
 from typing import Protocol
 
@@ -9,6 +9,7 @@ from hypothesis import settings
 
 from model_store.simulate.generate import SyntheticCase, generate
 from service.domain.fault import Fault
+from service.jobs.sqlite import SqliteStore
 from tests.redis_servers import RealServer
 
 # The machine is shared: how long an example takes says nothing. What decides whether a change lands tries the same
@@ -45,6 +46,19 @@ def synthetic_case() -> CaseFactory:
         return generate(seed, services=services, traces=traces, fault=fault, healthy=healthy)
 
     return make
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+    """An incident store of the test's own."""
+    opened = SqliteStore(tmp_path / "store.sqlite")
+    yield opened
+    await opened.close()
 
 
 @pytest.fixture

@@ -14,11 +14,6 @@ from tests.redis_servers import RealServer
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 async def test_a_path_is_a_file_of_sqlite_that_is_made_when_it_is_opened(tmp_path: Path) -> None:
     settings = Settings(store=str(tmp_path / "store.sqlite"))
     assert not on_server(settings)

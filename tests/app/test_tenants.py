@@ -15,11 +15,6 @@ pytestmark = pytest.mark.anyio
 URL = "http://127.0.0.1:9"
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def asked_as(tenant: str, **more: object) -> Settings:
     """Settings by which a Mimir is asked as that tenant."""
     return Settings.model_validate({"metrics": {"kind": "mimir", "url": URL, "tenant": tenant}, **more})

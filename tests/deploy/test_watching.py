@@ -29,11 +29,6 @@ Json = dict[str, Any]
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def meters() -> Meters:
     made = Meters()
     made.built("0", "none")

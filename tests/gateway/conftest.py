@@ -28,11 +28,6 @@ Answer = Callable[[], Awaitable[Claim]]
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
     opened = SqliteStore(tmp_path / "store.sqlite", timeout_s=2, poll_s=20)
     yield opened

@@ -9,11 +9,6 @@ MakeServer = Callable[..., RealServer]
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 def make_server(tmp_path: Path) -> Iterator[MakeServer]:
     """Starts servers of a test's own."""
     servers: list[RealServer] = []

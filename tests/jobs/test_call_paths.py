@@ -15,11 +15,6 @@ from service.ports import TOPOLOGY, Telemetry
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 ROWS = [("shop", "cart", "calls"), ("cart", "node-1", "runs_on")]
 TOLD = pa.Table.from_pylist([dict(zip(TOPOLOGY.names, row, strict=True)) for row in ROWS], schema=TOPOLOGY)
 

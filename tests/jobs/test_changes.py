@@ -1,6 +1,3 @@
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pyarrow as pa
 import pytest
 
@@ -18,16 +15,10 @@ WINDOW = Window(at(-10), at(10))
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    opened = SqliteStore(tmp_path / "store.sqlite")
-    await opened.add_changes("", [Change(at(5), "cart", "deploy", "cart 1.2")])
-    yield opened
-    await opened.close()
+async def store(store: SqliteStore) -> SqliteStore:
+    """It was told of a change."""
+    await store.add_changes("", [Change(at(5), "cart", "deploy", "cart 1.2")])
+    return store
 
 
 class Partly:

@@ -101,7 +101,6 @@ def test_the_longer_it_lasts_the_less_often_it_is_tried() -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_who_is_told_to_stop_waits_no_longer() -> None:
     stopping = asyncio.Event()
     waiting = asyncio.create_task(pause(stopping, 3600))

@@ -1,7 +1,7 @@
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,17 +12,13 @@ from service.jobs.records import IncidentQuery, IncidentRecord, Question
 from service.jobs.retention import Retention
 from service.jobs.sqlite import SqliteStore
 from service.jobs.store import FORGET_AT_ONCE
+from tests.running import at_work
 
 PATIENCE_S = 60
 DAY_S = 86_400.0
 NEVER_S = 86_400.0
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 @pytest.fixture
@@ -50,13 +46,10 @@ async def until_kept(store: SqliteStore, count: int) -> None:
             await asyncio.sleep(0.01)
 
 
-@contextlib.asynccontextmanager
-async def forgetting(store: SqliteStore, keep_count: int = 1000, every_s: float = 0.01) -> AsyncGenerator[None]:
-    stopping = asyncio.Event()
-    running = asyncio.create_task(Retention(store, DAY_S, keep_count, every_s).run(stopping))
-    yield
-    stopping.set()
-    await asyncio.wait_for(running, PATIENCE_S)
+def forgetting(
+    store: SqliteStore, keep_count: int = 1000, every_s: float = 0.01
+) -> contextlib.AbstractAsyncContextManager[None]:
+    return at_work(Retention(store, DAY_S, keep_count, every_s))
 
 
 async def test_what_is_over_is_forgotten_as_it_becomes_old(store: SqliteStore) -> None:

@@ -28,11 +28,6 @@ CHAIN = 4
 """Services of one call path: each of them has a group of its own, and all of them alert for one reason."""
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(params=["sqlite", "valkey"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[IncidentStore]:
     opened: IncidentStore

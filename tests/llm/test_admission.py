@@ -12,11 +12,6 @@ pytestmark = pytest.mark.anyio
 PATIENCE_S = 30
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def admission(latency_s: float = 0.0, at_once: int = 2, waiting: int = 1) -> Admission:
     return Admission(lambda: latency_s, Meters(), at_once, waiting, slow_s=5.0)
 

@@ -25,11 +25,6 @@ ASKED = [ChatRequest((Message("system", "You look."), Message("user", "root c0")
 LOOK = call("search_traces", component="all")
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Guard:
     """A guarded model of a server, a clock that is turned by hand, and what the metrics say."""
 

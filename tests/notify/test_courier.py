@@ -1,7 +1,7 @@
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,19 +25,13 @@ from service.notify.webhook import Webhook
 from service.telemetry import Meters, tracer
 from tests.contracts.faulty import Asked, Behaviour, dies, drips, faulty, hangs, no_http, says
 from tests.notify.telling import backend, cause, result, secret_file
+from tests.running import at_work
 from tests.telemetry.traces import named, tree
 
 PATIENCE_S = 90
 SOON = Patience(first_s=0.01, drain_s=0.0)
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    opened = SqliteStore(tmp_path / "store.sqlite")
-    yield opened
-    await opened.close()
 
 
 @dataclass
@@ -67,18 +61,6 @@ async def answered(
     assert claim is not None
     await store.finish(claim.lease, Ending(told or result(cause())), now, targets)
     return claim.localization.id
-
-
-@asynccontextmanager
-async def delivering(*couriers: Courier) -> AsyncGenerator[None]:
-    stopping = asyncio.Event()
-    async with asyncio.TaskGroup() as group:
-        for courier in couriers:
-            group.create_task(courier.run(stopping))
-        try:
-            yield
-        finally:
-            stopping.set()
 
 
 async def settled(store: SqliteStore, localization_id: str, *, attempts: int = 0) -> list[DeliveryRecord]:
@@ -112,7 +94,7 @@ async def test_every_target_that_is_to_be_told_is_told_once(store: SqliteStore) 
     one, other, third = Listener(), Listener(), Listener()
     targets = [Target("one", one), Target("other", other), Target("third", third)]
     meters = Meters()
-    async with delivering(*(Courier(store, targets, SOON, meters, "https://us.example.org/") for _ in range(2))):
+    async with at_work(*(Courier(store, targets, SOON, meters, "https://us.example.org/") for _ in range(2))):
         ids = [await answered(store, "one", "other") for _ in range(3)]
         records = [record for id_ in ids for record in await settled(store, id_)]
     assert {(record.status, record.attempts) for record in records} == {(DeliveryStatus.DELIVERED, 1)}
@@ -129,7 +111,7 @@ async def test_trouble_is_kept_with_the_delivery_and_tried_again_under_the_same_
 ) -> None:
     async with faulty(in_turn(trouble, says(204))) as server:
         courier = Courier(store, [Target("hook", webhook(server.url, tmp_path))], SOON, Meters())
-        async with delivering(courier):
+        async with at_work(courier):
             (record,) = await settled(store, await answered(store, "hook"))
     assert (record.status, record.attempts, record.error) == (DeliveryStatus.DELIVERED, 2, "")
     assert len({asked.headers["webhook-id"] for asked in server.asked}) == 1
@@ -138,7 +120,7 @@ async def test_trouble_is_kept_with_the_delivery_and_tried_again_under_the_same_
 async def test_nobody_is_followed_elsewhere(store: SqliteStore, tmp_path: Path) -> None:
     async with faulty(says(204)) as elsewhere, faulty(says(307, location=elsewhere.url)) as server:
         courier = Courier(store, [Target("hook", webhook(server.url, tmp_path))], SOON, Meters())
-        async with delivering(courier):
+        async with at_work(courier):
             (record,) = await settled(store, await answered(store, "hook"), attempts=1)
     assert "only its own address is asked" in record.error
     assert elsewhere.asked == []
@@ -152,7 +134,7 @@ async def test_a_target_that_hangs_holds_up_no_other(store: SqliteStore) -> None
             await asyncio.Event().wait()
             return None
 
-    async with delivering(Courier(store, [Target("hung", Hung()), Target("well", well)], SOON, Meters())):
+    async with at_work(Courier(store, [Target("hung", Hung()), Target("well", well)], SOON, Meters())):
         await answered(store, "hung", "well")
         last = await answered(store, "well")
         await settled(store, last)
@@ -172,7 +154,7 @@ async def test_what_was_sent_and_not_marked_is_sent_again_under_the_same_id(stor
         dying.cancel()
         with suppress(asyncio.CancelledError):
             await dying
-        async with delivering(Courier(store, [Target("hook", webhook(server.url, tmp_path))], SOON, Meters())):
+        async with at_work(Courier(store, [Target("hook", webhook(server.url, tmp_path))], SOON, Meters())):
             (record,) = await settled(store, id_)
     assert record.status is DeliveryStatus.DELIVERED
     assert len(server.asked) == 2
@@ -184,7 +166,7 @@ async def test_what_does_not_arrive_in_time_is_a_dead_letter(store: SqliteStore,
     meters = Meters()
     async with faulty(says(500)) as server:
         target = Target("hook", webhook(server.url, tmp_path), give_up=timedelta(minutes=1))
-        async with delivering(Courier(store, [target], SOON, meters)):
+        async with at_work(Courier(store, [target], SOON, meters)):
             id_ = await answered(store, "hook", at=datetime.now(UTC) - timedelta(minutes=2))
             (record,) = await settled(store, id_)
     assert (record.status, record.attempts) == (DeliveryStatus.DEAD, 1)
@@ -197,7 +179,7 @@ async def test_what_is_for_nobody_any_more_is_given_up_and_counted(store: Sqlite
     long_ago = datetime.now(UTC) - timedelta(days=2)
     old = await answered(store, "gone", "one", at=long_ago)
     young = await answered(store, "gone")
-    async with delivering(Courier(store, [Target("one", one)], SOON, meters)):
+    async with at_work(Courier(store, [Target("one", one)], SOON, meters)):
         gone, served = await settled(store, old)
     assert (gone.status, gone.attempts) == (DeliveryStatus.DEAD, 0)
     assert gone.error == "nobody took it for 24 h: no target of this name is set any more"
@@ -208,7 +190,7 @@ async def test_what_is_for_nobody_any_more_is_given_up_and_counted(store: Sqlite
 
 async def test_what_is_for_nobody_any_more_is_looked_for_again_and_again(store: SqliteStore) -> None:
     patience = replace(SOON, unserved=timedelta(seconds=0.05), sweep_s=0.01)
-    async with delivering(Courier(store, [], patience, Meters())):
+    async with at_work(Courier(store, [], patience, Meters())):
         for _ in range(2):
             (record,) = await settled(store, await answered(store, "gone"))
             assert record.status is DeliveryStatus.DEAD
@@ -217,7 +199,7 @@ async def test_what_is_for_nobody_any_more_is_looked_for_again_and_again(store: 
 async def test_what_is_sent_again_has_its_time_anew(store: SqliteStore, tmp_path: Path) -> None:
     async with faulty(in_turn(says(500), says(500), says(204))) as server:
         target = Target("hook", webhook(server.url, tmp_path), give_up=timedelta(minutes=5), longest_s=0.01)
-        async with delivering(Courier(store, [target], SOON, Meters())):
+        async with at_work(Courier(store, [target], SOON, Meters())):
             id_ = await answered(store, "hook", at=datetime.now(UTC) - timedelta(hours=1))
             await settled(store, id_)
             await store.deliver_again("", id_, "hook", datetime.now(UTC))
@@ -228,7 +210,7 @@ async def test_what_is_sent_again_has_its_time_anew(store: SqliteStore, tmp_path
 async def test_who_wants_to_be_left_alone_is_left_alone(store: SqliteStore, tmp_path: Path) -> None:
     async with faulty(says(429, retry_after="30")) as server:
         target = Target("hook", webhook(server.url, tmp_path))
-        async with delivering(Courier(store, [target], SOON, Meters())):
+        async with at_work(Courier(store, [target], SOON, Meters())):
             ids = [await answered(store, "hook") for _ in range(2)]
             (record,) = await settled(store, ids[0], attempts=1)
             await asyncio.sleep(10 * SOON.first_s)
@@ -242,7 +224,7 @@ async def test_who_wants_to_be_left_alone_is_left_alone(store: SqliteStore, tmp_
 async def test_nobody_is_left_alone_for_ever(store: SqliteStore, tmp_path: Path) -> None:
     async with faulty(says(503, retry_after="99999")) as server:
         target = Target("hook", webhook(server.url, tmp_path))
-        async with delivering(Courier(store, [target], SOON, Meters())):
+        async with at_work(Courier(store, [target], SOON, Meters())):
             (record,) = await settled(store, await answered(store, "hook"), attempts=1)
     later = record.at + timedelta(seconds=LONGEST_REST_S + 1)
     assert await store.claim_delivery("c", 60, later, ["hook"]) is not None
@@ -256,7 +238,7 @@ async def test_a_delivery_goes_on_with_the_trace_of_its_alert_and_no_span_knows_
         file = tmp_path / "address"
         file.write_text(f"{server.url}/services/T0/B0/hush")
         chat = Slack(Hook(backend(server.url, "Slack", secret_paths=True), file))
-        async with delivering(Courier(store, [Target("chat", chat)], SOON, Meters(), tracer=tracer(exporter))):
+        async with at_work(Courier(store, [Target("chat", chat)], SOON, Meters(), tracer=tracer(exporter))):
             id_ = await answered(store, "chat", traceparent=f"00-{trace}-{'0b' * 8}-01")
             await settled(store, id_)
     assert tree(exporter.get_finished_spans(), int("0b" * 8, 16)) == ["deliver chat", "  POST"]
@@ -269,7 +251,7 @@ async def test_a_delivery_goes_on_with_the_trace_of_its_alert_and_no_span_knows_
 
 async def test_an_answer_that_cannot_be_told_is_a_dead_letter_and_the_next_is_told(store: SqliteStore) -> None:
     listener = Listener()
-    async with delivering(Courier(store, [Target("one", listener)], SOON, Meters())):
+    async with at_work(Courier(store, [Target("one", listener)], SOON, Meters())):
         (record,) = await settled(store, await answered(store, "one", told='{"schema_version": "2"}'))
         await settled(store, await answered(store, "one"))
     assert record.status is DeliveryStatus.DEAD
@@ -280,7 +262,7 @@ async def test_an_answer_that_cannot_be_told_is_a_dead_letter_and_the_next_is_to
 async def test_what_lasts_is_told_again_until_it_is_over(store: SqliteStore) -> None:
     meters = Meters()
     lasting = Listener(lambda news: news.now if news.attempt < 3 else None)
-    async with delivering(Courier(store, [Target("one", lasting)], SOON, meters)):
+    async with at_work(Courier(store, [Target("one", lasting)], SOON, meters)):
         (record,) = await settled(store, await answered(store, "one"))
     assert (record.status, record.attempts) == (DeliveryStatus.DELIVERED, 3)
     assert b'hypocenter_deliveries_total{outcome="kept_up",target="one"} 2.0' in meters.exposition()

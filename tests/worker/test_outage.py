@@ -2,10 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -24,6 +23,7 @@ from service.view.windows import RecordedWindows
 from service.worker import Pace, Worker
 from tests.conftest import CaseFactory
 from tests.redis_servers import RealServer
+from tests.running import Part, at_work
 
 PATIENCE_S = 60
 NEVER_S = 86_400.0
@@ -31,11 +31,6 @@ TRIES_S = 3.0
 """In so long every part has tried more than once."""
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 @pytest.fixture
@@ -61,7 +56,7 @@ async def until_said(caplog: pytest.LogCaptureFixture, text: str) -> None:
             await asyncio.sleep(0.01)
 
 
-Run = Callable[[Outage, asyncio.Event], list[Coroutine[Any, Any, None]]]
+Parts = Callable[[Outage], list[Part]]
 
 
 @pytest.fixture
@@ -72,48 +67,41 @@ async def store(server: RealServer) -> AsyncIterator[RedisStore]:
 
 
 @pytest.fixture
-def run(store: RedisStore, synthetic_case: CaseFactory) -> Run:
-    """All that asks the store in a process, as it runs until told to stop."""
+def parts(store: RedisStore, synthetic_case: CaseFactory) -> Parts:
+    """All that asks the store in a process."""
     case, meters = synthetic_case(), Meters()
     bench = Bench(case.telemetry, None, RankedBy.FUSED, Budget(), 30.0, 10.0)
     windows, targets = RecordedWindows(case.incident), [Target("a", Nobody()), Target("b", Nobody())]
 
-    def running(outage: Outage, stopping: asyncio.Event) -> list[Coroutine[Any, Any, None]]:
+    def made(outage: Outage) -> list[Part]:
         worker = Worker(store, bench, windows, Pace(at_once=4, drain_s=NEVER_S), meters, tracer(), outage=outage)
         courier = Courier(store, targets, Patience(drain_s=NEVER_S), meters, outage=outage)
-        retention = Retention(store, NEVER_S, 1000, 0.05, outage)
-        return [part.run(stopping) for part in (worker, courier, retention)]
+        return [worker, courier, Retention(store, NEVER_S, 1000, 0.05, outage)]
 
-    return running
+    return made
 
 
 async def test_one_line_tells_that_the_store_is_gone_and_one_that_it_is_back(
-    server: RealServer, run: Run, caplog: pytest.LogCaptureFixture
+    server: RealServer, parts: Parts, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    stopping = asyncio.Event()
-    async with asyncio.TaskGroup() as group:
-        for part in run(Outage(), stopping):
-            group.create_task(part)
+    async with at_work(*parts(Outage())):
         server.kill()
         await until_said(caplog, "cannot be used")
         await asyncio.sleep(TRIES_S)
         server.start()
         await until_said(caplog, "can be used again")
-        stopping.set()
     told = [record for record in caplog.records if "changes of others are seen late" not in record.getMessage()]
     assert [record.levelname for record in told] == ["ERROR", "INFO"]
 
 
-async def test_who_waits_for_a_store_that_is_gone_can_be_stopped(server: RealServer, run: Run) -> None:
+async def test_who_waits_for_a_store_that_is_gone_can_be_stopped(server: RealServer, parts: Parts) -> None:
     class Endless(Outage):
         def failed(self, suffers: str, error: StoreError) -> float:
             noticed.set()
             return NEVER_S
 
-    noticed, stopping = asyncio.Event(), asyncio.Event()
+    noticed = asyncio.Event()
     server.kill()
-    running = asyncio.gather(*run(Endless(), stopping))
-    await asyncio.wait_for(noticed.wait(), PATIENCE_S)
-    stopping.set()
-    await asyncio.wait_for(running, PATIENCE_S)
+    async with asyncio.timeout(PATIENCE_S), at_work(*parts(Endless())):
+        await noticed.wait()

@@ -1,9 +1,8 @@
 """The worker while the model is busy, slow, in trouble or used up: whoever waits sees what the statistics say."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -33,24 +32,13 @@ from service.wiring.storms import build_consultation
 from service.worker import Pace, Worker
 from tests.conftest import CaseFactory
 from tests.llm.serving import served
-from tests.worker.test_worker import NOW, PATIENCE_S, answer_of, at_work, told, until
+from tests.running import at_work
+from tests.worker.test_worker import NOW, PATIENCE_S, answer_of, told, until
 
 pytestmark = pytest.mark.anyio
 
 SOON_S = 0.01
 LONG_S = 600.0
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    opened = SqliteStore(tmp_path / "store.sqlite", poll_s=0.05)
-    yield opened
-    await opened.close()
 
 
 class HeldModel:

@@ -1,7 +1,6 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -22,11 +21,10 @@ PATIENCE_S = 60
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_with_an_answer_its_deliveries_are_queued_to_those_who_want_it(
-    tmp_path: Path, synthetic_case: CaseFactory
+    store: SqliteStore, synthetic_case: CaseFactory
 ) -> None:
-    store, case, stopping = SqliteStore(tmp_path / "store.sqlite"), synthetic_case(), asyncio.Event()
+    case, stopping = synthetic_case(), asyncio.Event()
 
     def tell(claim: Claim, said: Localization) -> Sequence[str]:
         stopping.set()
@@ -40,6 +38,5 @@ async def test_with_an_answer_its_deliveries_are_queued_to_those_who_want_it(
     )
     await asyncio.wait_for(worker.run(stopping), PATIENCE_S)
     told = [delivery.target for delivery in await store.deliveries("", receipt.localization_id)]
-    await store.close()
     assert told[0] == f"who hears of {receipt.localization_id}"
     assert len(told) == 2

@@ -1,11 +1,9 @@
 """Each incident sees what its tenant may see: of telemetry, and of what hypocenter was told."""
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -22,23 +20,10 @@ from service.telemetry import Meters, tracer
 from service.view.windows import RecordedWindows
 from service.worker import Pace, Worker
 from tests.conftest import CaseFactory
-from tests.worker.test_worker import at_work
+from tests.running import at_work
+from tests.worker.test_worker import until
 
 pytestmark = pytest.mark.anyio
-
-PATIENCE_S = 60
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    opened = SqliteStore(tmp_path / "store.sqlite")
-    yield opened
-    await opened.close()
 
 
 async def test_no_incident_sees_what_another_tenant_told(store: SqliteStore, synthetic_case: CaseFactory) -> None:
@@ -58,21 +43,9 @@ async def test_no_incident_sees_what_another_tenant_told(store: SqliteStore, syn
         for tenant in ("shop", "bank"):
             notification = Notification(tenant, "g", (Alert("f", began, None, {"service": service}),))
             (receipt,) = await store.accept(notification, datetime.now(UTC))
-            assert await status_of(store, tenant, receipt.localization_id) is JobStatus.DONE
+            await until(store, receipt.localization_id, JobStatus.DONE, tenant=tenant)
     for tenant, telemetry in lent.items():
         assert telemetry.changes is not None
         seen = await telemetry.changes.changes(case.incident.window)
         assert seen.column("summary").to_pylist() == [f"release of {tenant}"]
     assert sorted(lent) == ["bank", "shop"]
-
-
-async def status_of(store: SqliteStore, tenant: str, id_: str) -> JobStatus:
-    """How it ended."""
-    async with asyncio.timeout(PATIENCE_S):
-        with store.watch(id_) as watch:
-            while True:
-                found = await store.localization(tenant, id_)
-                assert found is not None
-                if found.status.ended:
-                    return found.status
-                await watch.next(1)

@@ -1,7 +1,6 @@
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,24 +26,13 @@ from service.telemetry import Meters, tracer
 from service.view.windows import RecordedWindows, Sighting
 from service.worker import Pace, Worker
 from tests.conftest import CaseFactory
+from tests.running import at_work
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 PATIENCE_S = 60
 SCHEMA = json.loads((Path(service.agent.__file__).parent / "localization.schema.json").read_text())
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    opened = SqliteStore(tmp_path / "store.sqlite")
-    yield opened
-    await opened.close()
 
 
 class SilentModel:
@@ -89,19 +77,6 @@ class MakeWorker:
         return Worker(self.store, bench, windows, pace or Pace(), Meters(), tracer())
 
 
-@asynccontextmanager
-async def at_work(*workers: Worker) -> AsyncGenerator[None]:
-    """The workers work until the block is left."""
-    stopping = asyncio.Event()
-    async with asyncio.TaskGroup() as group:
-        for worker in workers:
-            group.create_task(worker.run(stopping))
-        try:
-            yield
-        finally:
-            stopping.set()
-
-
 async def told(store: SqliteStore, service: str = "cart") -> str:
     """An alert is accepted; the id of its localization."""
     alert = Alert(f"f-{service}", NOW, None, {"service": service})
@@ -109,12 +84,12 @@ async def told(store: SqliteStore, service: str = "cart") -> str:
     return receipt.localization_id
 
 
-async def until(store: SqliteStore, id_: str, *statuses: JobStatus) -> LocalizationRecord:
+async def until(store: SqliteStore, id_: str, *statuses: JobStatus, tenant: str = "") -> LocalizationRecord:
     """The localization once it has one of these statuses."""
     async with asyncio.timeout(PATIENCE_S):
         with store.watch(id_) as watch:
             while True:
-                found = await store.localization("", id_)
+                found = await store.localization(tenant, id_)
                 assert found is not None
                 if found.status in statuses:
                     return found

@@ -13,11 +13,6 @@ from service.jobs.store import IncidentStore
 from tests.redis_servers import RealServer
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(params=["sqlite", "redis", "valkey"])
 def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], IncidentStore]:
     """Opens the same store, again and again."""
