@@ -2,46 +2,31 @@
 
 import hashlib
 import json
-import threading
 from collections import defaultdict
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+
+from tests import webhook_receiver
 
 
 @dataclass(slots=True)
 class Told:
     """Of each localization the different answers that were seen, each with the id under which it came."""
 
-    url: str
+    url: str = ""
     answers: dict[str, set[tuple[str, str]]] = field(default_factory=lambda: defaultdict(set))
+
+    def take(self, body: bytes, headers: Mapping[str, str]) -> None:
+        """Keep an answer."""
+        answer = json.loads(body)["data"]["localization"]
+        digest = hashlib.sha256(json.dumps(answer, sort_keys=True).encode()).hexdigest()
+        self.answers[answer["id"]].add((headers["webhook-id"], digest))
 
 
 @contextmanager
 def receiving() -> Generator[Told]:
     """Take webhooks on a free port of this machine."""
-    told = Told("")
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            answer = body["data"]["localization"]
-            digest = hashlib.sha256(json.dumps(answer, sort_keys=True).encode()).hexdigest()
-            told.answers[answer["id"]].add((self.headers["webhook-id"], digest))
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    class Threads(ThreadingHTTPServer):
-        def handle_error(self, request: Any, client_address: Any) -> None:
-            pass  # its sender was killed
-
-    with Threads(("127.0.0.1", 0), Handler) as server:
-        told.url = f"http://127.0.0.1:{server.server_address[1]}/hook"
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    told = Told()
+    with webhook_receiver.receiving(told.take) as told.url:
         yield told
-        server.shutdown()

@@ -4,11 +4,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import pytest
@@ -81,15 +81,25 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-@pytest.fixture
-def make_server(case_dir: Path, tmp_path: Path) -> Iterator[Callable[[], Server]]:
-    """Makes servers of one synthetic case and one store; whatever still runs at the end is killed."""
+AServer = TypeVar("AServer", bound=Server)
+
+
+@contextmanager
+def servers(kind: type[AServer], case: Path, directory: Path) -> Generator[Callable[[], AServer]]:
+    """Makes servers of a kind over one store in that directory; whatever still runs at the end is killed."""
     with ExitStack() as stack:
 
-        def make() -> Server:
-            made = Server(case_dir, tmp_path / "store.sqlite", tmp_path / "serve.log", free_port())
+        def make() -> AServer:
+            made = kind(case, directory / "store.sqlite", directory / "serve.log", free_port())
             stack.callback(made.clear_away)
             made.start()
             return made
 
+        yield make
+
+
+@pytest.fixture
+def make_server(case_dir: Path, tmp_path: Path) -> Iterator[Callable[[], Server]]:
+    """Makes servers of one synthetic case and one store."""
+    with servers(Server, case_dir, tmp_path) as make:
         yield make

@@ -1,11 +1,10 @@
 import json
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 from typing import Any
 
 import httpx
@@ -13,7 +12,8 @@ import pytest
 from standardwebhooks import Webhook as Verifier
 
 from tests.gateway.conftest import alertmanager_body
-from tests.service_process.conftest import PATIENCE_S, Server, free_port
+from tests.service_process.conftest import PATIENCE_S, Server, servers
+from tests.webhook_receiver import receiving
 
 SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 
@@ -29,34 +29,18 @@ class Receiver:
     bodies: list[Any] = field(default_factory=list[Any])
     willing: Event = field(default_factory=Event)
 
+    def take(self, body: bytes, headers: Mapping[str, str]) -> None:
+        self.bodies.append(Verifier(SECRET).verify(body, dict(headers)))
+        self.ids.append(headers["webhook-id"])
+        self.willing.wait(PATIENCE_S)
+
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    made, over = Receiver(), Event()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            made.bodies.append(Verifier(SECRET).verify(body, dict(self.headers.items())))
-            made.ids.append(self.headers["webhook-id"])
-            if not made.willing.is_set():
-                over.wait(PATIENCE_S)
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    class Threads(ThreadingHTTPServer):
-        def handle_error(self, request: Any, client_address: Any) -> None:
-            pass  # who was answered is dead by then
-
-    with Threads(("127.0.0.1", 0), Handler) as server:
-        made.url = f"http://127.0.0.1:{server.server_address[1]}/hook"
-        Thread(target=server.serve_forever, daemon=True).start()
+    made = Receiver()
+    with receiving(made.take) as made.url:
         yield made
-        over.set()
-        server.shutdown()
+        made.willing.set()
 
 
 class Telling(Server):
@@ -72,12 +56,8 @@ def server(case_dir: Path, tmp_path: Path, receiver: Receiver) -> Iterator[Serve
     (tmp_path / "secret").write_text(SECRET)
     lines = ["[notify.portal]", 'kind = "webhook"', f'url = "{receiver.url}"', "total_s = 1"]
     (tmp_path / "hypocenter.toml").write_text("\n".join([*lines, f'secret_files = ["{tmp_path / "secret"}"]']))
-    made = Telling(case_dir, tmp_path / "store.sqlite", tmp_path / "serve.log", free_port())
-    try:
-        made.start()
-        yield made
-    finally:
-        made.clear_away()
+    with servers(Telling, case_dir, tmp_path) as make:
+        yield make()
 
 
 def deliveries(server: Server, localization: str) -> list[dict[str, Any]]:

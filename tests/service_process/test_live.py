@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from service.domain.fault import Fault
 from service.stores.alert_body import rfc3339
 from tests.conftest import CaseFactory
 from tests.gateway.conftest import alertmanager_body
-from tests.service_process.conftest import HYPOCENTER, PATIENCE_S, Server, environment, free_port
+from tests.service_process.conftest import HYPOCENTER, PATIENCE_S, Server, environment, servers
 from tests.service_process.replay import replay
 
 SEED = 30
@@ -40,15 +39,7 @@ class LiveServer(Server):
 
 @pytest.fixture
 def make_live(tmp_path: Path) -> Iterator[Callable[[], LiveServer]]:
-    """Makes servers over one directory; whatever still runs at the end is killed."""
-    with ExitStack() as stack:
-
-        def make() -> LiveServer:
-            made = LiveServer(tmp_path, tmp_path / "store.sqlite", tmp_path / "serve.log", free_port())
-            stack.callback(made.clear_away)
-            made.start()
-            return made
-
+    with servers(LiveServer, tmp_path, tmp_path) as make:
         yield make
 
 

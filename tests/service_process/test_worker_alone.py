@@ -10,7 +10,7 @@ import pytest
 
 from service.__main__ import run
 from tests.gateway.conftest import alertmanager_body
-from tests.service_process.conftest import HYPOCENTER, PATIENCE_S, Server, environment, free_port
+from tests.service_process.conftest import HYPOCENTER, PATIENCE_S, Server, environment, free_port, servers
 
 
 class Idle(Server):
@@ -25,12 +25,8 @@ class Idle(Server):
 
 @pytest.fixture
 def idle(case_dir: Path, tmp_path: Path) -> Iterator[Idle]:
-    made = Idle(case_dir, tmp_path / "store.sqlite", tmp_path / "serve.log", free_port())
-    try:
-        made.start()
-        yield made
-    finally:
-        made.clear_away()
+    with servers(Idle, case_dir, tmp_path) as make:
+        yield make()
 
 
 @contextmanager
