@@ -16,8 +16,9 @@ from redis.exceptions import ConnectionError, ResponseError
 from service.errors import StoreError
 from service.jobs.records import Ending, IncidentQuery
 from service.jobs.redis.address import Address
-from service.jobs.redis.store import RedisStore
+from service.jobs.redis.store import PREFIX, RedisStore
 from service.jobs.redis.trouble import LONGEST, in_words, permissions
+from tests.conftest import REPOSITORY
 from tests.jobs.conftest import MakeServer
 from tests.jobs.test_redis import LIMIT_S, NOW, accepted, client_of
 from tests.redis_servers import RealServer
@@ -125,6 +126,10 @@ async def test_a_user_who_may_not_do_it_is_told_what_has_to_be_allowed(server: R
     assert permissions("p:") in await complaint(address)
     await order(server, f"ACL SETUSER hypocenter reset on >s3cret {permissions('p:')}")
     await work_through(RedisStore(Address.of(address), "p:", timeout_s=LIMIT_S))
+
+
+def test_the_runbook_says_what_its_user_has_to_be_allowed() -> None:
+    assert f"`{permissions(PREFIX)}`" in (REPOSITORY / "deploy" / "RUNBOOK.md").read_text()
 
 
 async def work_through(store: RedisStore) -> None:
