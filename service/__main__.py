@@ -29,7 +29,7 @@ OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 DEMO_SEED = "7"
 SIMULATE_S = 120
 TESTBED = Path("deploy") / "testbed"
-TESTBED_MODULES = ("psutil", "psycopg_pool", "redis", "httptools", "uvloop")
+TESTBED_MODULES = ("psutil", "psycopg_pool")
 
 cli = typer.Typer(
     add_completion=False,
@@ -84,6 +84,7 @@ def serve(
     config: Config = None,
 ) -> None:
     """Take alerts over HTTP and localize them."""
+    from service.app import run_server
     from service.app import serve as serve_app
 
     options = {
@@ -94,7 +95,7 @@ def serve(
         "store": ("--store", store),
         "model.name": ("--model", model),
     }
-    asyncio.run(serve_app(config, options))
+    run_server(serve_app(config, options))
 
 
 @cli.command()
@@ -102,6 +103,7 @@ def work(
     case: Case = None, telemetry: Telemetry = None, store: Store = None, model: Model = None, config: Config = None
 ) -> None:
     """Localize what waits in the store, without HTTP; any number of these may run beside a server."""
+    from service.app import run_server
     from service.app import work as work_app
 
     options = {
@@ -110,7 +112,7 @@ def work(
         "store": ("--store", store),
         "model.name": ("--model", model),
     }
-    asyncio.run(work_app(config, options))
+    run_server(work_app(config, options))
 
 
 @cli.command()

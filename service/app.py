@@ -16,6 +16,7 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 from opentelemetry.trace import Tracer
+from uvicorn.loops.auto import auto_loop_factory
 
 from service.agent.answering import Bench, answer
 from service.agent.budget import Budget
@@ -57,6 +58,12 @@ from service.worker import Worker
 VERSION = importlib.metadata.version("hypocenter")
 HTTP_GRACE_S = 5
 BACKLOG = 2048
+
+
+def run_server(server: Coroutine[Any, Any, None]) -> None:
+    """Run `serve` or `work` on the fastest event loop that is installed."""
+    with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
+        runner.run(server)
 
 
 async def serve(config: Path | None, options: Options) -> None:

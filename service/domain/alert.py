@@ -18,7 +18,9 @@ MOST_PARAMETERS = 100
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One alert as Alertmanager told it; identified by its fingerprint and the moment it began."""
+    """One alert as Alertmanager told it; identified by its fingerprint and the moment it began. ``service`` is the one
+    that its labels name, or "".
+    """
 
     fingerprint: str
     starts_at: datetime
@@ -26,6 +28,11 @@ class Alert:
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
     annotations: Mapping[str, str] = field(default_factory=dict[str, str])
     generator_url: str = ""
+    service: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        named = next((self.labels[name] for name in SERVICE_LABELS if self.labels.get(name)), "")
+        object.__setattr__(self, "service", named)
 
     @property
     def firing(self) -> bool:
@@ -38,11 +45,6 @@ class Alert:
         never end, and of ourselves there is no telemetry among that which is looked at.
         """
         return self.labels.get("alertname") == ROOT_CAUSE or self.service == OURSELVES
-
-    @property
-    def service(self) -> str:
-        """The service that its labels name, or ""."""
-        return next((self.labels[name] for name in SERVICE_LABELS if self.labels.get(name)), "")
 
     @property
     def expression(self) -> str:

@@ -11,7 +11,7 @@ from service.gateway.doors import Doors
 from service.jobs.grouping import Notification
 from service.jobs.records import Receipt
 from service.stores.alert_body import AlertGroup, parse_alert_body
-from service.telemetry import traceparent
+from service.telemetry import Meters, traceparent
 
 router = APIRouter(tags=["alerts"])
 
@@ -44,11 +44,17 @@ async def take_alerts(request: Request) -> JSONResponse:
             severities=parts.severities,
         )
         receipts += await parts.store.accept(notification, parts.now(), parts.kin_of(tenant))
-    for alert in group.alerts:
-        parts.meters.alerts.labels("firing" if alert.firing else "resolved").inc()
-    for receipt in receipts:
-        parts.meters.notified.labels("localized" if receipt.queued else "joined").inc()
+    _count(parts.meters, group, receipts)
     return _acknowledged(receipts)
+
+
+def _count(meters: Meters, group: AlertGroup, receipts: Sequence[Receipt]) -> None:
+    firing = sum(alert.firing for alert in group.alerts)
+    localized = sum(receipt.queued for receipt in receipts)
+    meters.alerts.labels("firing").inc(firing)
+    meters.alerts.labels("resolved").inc(len(group.alerts) - firing)
+    meters.notified.labels("localized").inc(localized)
+    meters.notified.labels("joined").inc(len(receipts) - localized)
 
 
 def _acknowledged(receipts: Sequence[Receipt]) -> JSONResponse:

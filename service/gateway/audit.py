@@ -2,13 +2,13 @@
 
 import logging
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.evidence.redaction import redact
 from service.gateway.callers import Caller
 from service.gateway.doors import METRICS, PROBES
 from service.gateway.guarding import TELEMETRY
+from service.gateway.measuring import KNOWN_METHODS
 from service.telemetry import logger
 
 QUIET = PROBES | TELEMETRY | {METRICS}
@@ -49,14 +49,14 @@ def _fields(scope: Scope, start: Message, status: int) -> dict[str, object]:
     caller: Caller | None = scope.get("state", {}).get("caller")
     route = getattr(scope.get("route"), "path", None)
     ids = {name: redact(str(value), LONGEST) for name, value in scope.get("path_params", {}).items()}
-    made = Headers(raw=start["headers"]).get("location")
+    made = next((value.decode("latin-1") for name, value in start["headers"] if name == b"location"), None)
     return {
         "who": None if caller is None else caller.name,
         "tenant": None if caller is None else caller.tenant,
         "from": (scope.get("client") or [None])[0],
-        "method": redact(scope["method"], 20),
+        "method": scope["method"] if scope["method"] in KNOWN_METHODS else redact(scope["method"], 20),
         "route": route or redact(scope["path"], LONGEST),
         **({"ids": ids} if ids else {}),
-        **({"made": redact(made, LONGEST)} if made else {}),
+        **({"made": made} if made else {}),
         "status": status,
     }

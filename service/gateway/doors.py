@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from starlette.datastructures import Headers
 
@@ -116,6 +117,7 @@ def _presented(authorization: str) -> str:
 _PORT = re.compile(r":\d*$")
 
 
+@lru_cache(1000)
 def _is_local(host: str) -> bool:
     """Whether a Host header names this machine as it is known to itself."""
     name = _PORT.sub("", host).strip("[]").lower()

@@ -1,3 +1,4 @@
+import functools
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -20,7 +21,9 @@ class Measured:
 
     def __init__(self, app: ASGIApp, meters: Meters, tracer: Tracer) -> None:
         self._app = app
-        self._meters = meters
+        # Which they are is bounded: routes, methods and statuses. To have them looked up each time costs more.
+        self._requests = functools.cache(meters.requests.labels)
+        self._seconds = functools.cache(meters.request_seconds.labels)
         self._tracer = tracer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -60,8 +63,8 @@ class Measured:
     def _note(self, scope: Scope, status: int, seconds: float, active: Span | None) -> None:
         route = _route(scope)
         method = scope["method"] if scope["method"] in KNOWN_METHODS else "other"
-        self._meters.requests.labels(method, route, str(status)).inc()
-        self._meters.request_seconds.labels(method, route).observe(seconds)
+        self._requests(method, route, str(status)).inc()
+        self._seconds(method, route).observe(seconds)
         if active is not None:
             active.update_name(f"{method} {route}")
             active.set_attributes({"http.route": route, "http.response.status_code": status})

@@ -15,6 +15,7 @@ answer. A pair that ended stays ended, so that late repeats reopen nothing.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import chain
 
 from service.domain.alert import Alert
 from service.jobs.kin import NO_KIN, Kin
@@ -97,11 +98,11 @@ def _home(
     """The incident that takes pairs which nobody owns."""
     pairs = {(alert.fingerprint, alert.starts_at) for alert in notification.alerts}
     taking = [i for i in known if i.status is IncidentStatus.OPEN and now - i.heard_at <= QUIET]
-    of_group = [i for i in taking if notification.group_key and i.group_key == notification.group_key]
-    sharing = [i for i in taking if i.pairs & pairs]
-    flapping = [i for i in known if _flaps(i, notification, now, kin)]
-    related = [i for i in reversed(taking) if _related(i, notification, now, kin)]  # the first is nearest to the cause
-    return next(iter(of_group + sharing + flapping + related), None)
+    of_group = (i for i in taking if notification.group_key and i.group_key == notification.group_key)
+    sharing = (i for i in taking if i.pairs & pairs)
+    flapping = (i for i in known if _flaps(i, notification, now, kin))
+    related = (i for i in reversed(taking) if _related(i, notification, now, kin))  # the first is nearest to the cause
+    return next(chain(of_group, sharing, flapping, related), None)
 
 
 def _flaps(incident: IncidentRecord, notification: Notification, now: datetime, kin: Kin) -> bool:

@@ -13,7 +13,7 @@ from pydantic.alias_generators import to_camel
 from service.domain.alert import Alert
 from service.domain.window import rfc3339
 from service.errors import CallerError
-from service.stores.validation import AnyMoment, Moment, first_fault, name_of, printable
+from service.stores.validation import LONGEST_NAME, AnyMoment, Moment, first_fault, name_of, printable
 
 OPEN_END = "0001-01-01T00:00:00Z"
 """Go's zero time: an alert that carries it as its end has not ended."""
@@ -97,7 +97,7 @@ def _alert(read: _Alert, group_status: str) -> Alert:
         fingerprint=printable(read.fingerprint or "") or _fingerprint(read.labels),
         starts_at=read.starts_at,
         ends_at=_end(read, group_status),
-        labels={name_of(name): name_of(value) for name, value in read.labels.items()},
+        labels=_named(read.labels),
         annotations=_printable_map(read.annotations),
         generator_url=printable(read.generator_url or ""),
     )
@@ -116,7 +116,17 @@ def _fingerprint(labels: Mapping[str, str]) -> str:
     return hashlib.sha256(json.dumps(sorted(labels.items())).encode()).hexdigest()[:16]
 
 
-def _printable_map(labels: Mapping[str, str]) -> dict[str, str]:
+def _named(labels: dict[str, str]) -> dict[str, str]:
+    whole = "".join((*labels, *labels.values()))
+    if len(whole) <= LONGEST_NAME and whole.isascii() and whole.isprintable():  # almost all, told much faster at once
+        return labels
+    return {name_of(name): name_of(value) for name, value in labels.items()}
+
+
+def _printable_map(labels: dict[str, str]) -> dict[str, str]:
+    whole = "".join((*labels, *labels.values()))
+    if whole.isascii() and whole.isprintable():
+        return labels
     return {printable(name): printable(value) for name, value in labels.items()}
 
 

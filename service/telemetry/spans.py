@@ -11,7 +11,7 @@ from typing import cast
 from urllib.parse import urlsplit
 
 from opentelemetry.context import Context, attach, create_key, detach, get_value, set_value
-from opentelemetry.trace import NoOpTracer, Span, SpanKind, StatusCode, Tracer
+from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, get_current_span, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from service.errors import HypocenterError
@@ -19,7 +19,6 @@ from service.errors import HypocenterError
 Attributes = Mapping[str, str | int | float | bool]
 
 _TRACER = create_key("hypocenter-tracer")
-_NOBODY = NoOpTracer()
 _W3C = TraceContextTextMapPropagator()
 _HEADER = "traceparent"
 
@@ -27,7 +26,8 @@ _HEADER = "traceparent"
 @contextmanager
 def continued(tracer: Tracer, traceparent: str) -> Generator[None]:
     """What is done within goes on with a trace (W3C); with one of its own where there is none, or nonsense."""
-    token = attach(_W3C.extract({_HEADER: traceparent}, set_value(_TRACER, tracer, Context())))
+    empty = set_value(_TRACER, tracer, Context())
+    token = attach(_W3C.extract({_HEADER: traceparent}, empty) if traceparent else empty)
     try:
         yield
     finally:
@@ -44,16 +44,27 @@ def span(
     name: str, attributes: Attributes | None = None, kind: SpanKind = SpanKind.INTERNAL, began_ns: int | None = None
 ) -> Generator[Span]:
     """A step. What it raises is told by its type, and by its text only where the error is one of ours, whose text is
-    meant to be read: others may hold what was in a prompt.
+    meant to be read: others may hold what was in a prompt. Of what nobody records, steps are no spans of their own.
     """
-    tracer = cast("Tracer", get_value(_TRACER) or _NOBODY)
-    opened = tracer.start_as_current_span(
-        name, None, kind, attributes, start_time=began_ns, record_exception=False, set_status_on_exception=False
-    )
-    with ExitStack() as stack:
-        active = stack.enter_context(opened)
-        stack.push(partial(_fail, active))
-        yield active
+    tracer, around = cast("Tracer | None", get_value(_TRACER)), get_current_span()
+    if tracer is None or _unrecorded(around):
+        yield around
+        return
+    opened = tracer.start_span(name, None, kind, attributes, start_time=began_ns)
+    token = attach(set_span_in_context(opened))
+    try:
+        with ExitStack() as stack:
+            stack.push(partial(_fail, opened))
+            yield opened
+    finally:
+        detach(token)
+        opened.end()
+
+
+def _unrecorded(active: Span) -> bool:
+    """Whether this span of ours is recorded nowhere; who sent us one may have done with it what they liked."""
+    told = active.get_span_context()
+    return told.is_valid and not told.is_remote and not active.is_recording()
 
 
 class Call:
