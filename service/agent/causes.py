@@ -1,7 +1,7 @@
 from collections.abc import Sequence
 
-from service.domain.component import Component, ComponentKind
-from service.domain.evidence import Evidence
+from service.domain.component import Component, ComponentKind, edge_ends
+from service.domain.evidence import Evidence, EvidenceKind
 from service.domain.localization import Cause, Suspect
 from service.rank.reasons import reason
 from service.view.view import View
@@ -18,12 +18,13 @@ def causes(view: View, ranking: Sequence[Suspect], confident: Sequence[float]) -
 def _cause(view: View, suspect: Suspect, confidence: float) -> Cause:
     own = view.of(suspect.component)
     evidence = _telling(view, suspect.component, tuple(dict.fromkeys((*suspect.evidence, *own)))[:MAX_EVIDENCE])
+    component = _between(own, evidence) or suspect.component
     return Cause(
-        component=suspect.component,
+        component=component,
         fault=suspect.fault,
         confidence=confidence,
-        reason=reason(suspect.component, evidence),
-        path=_path(view, suspect.component),
+        reason=reason(component, evidence),
+        path=_path(view, component),
         evidence=evidence,
     )
 
@@ -33,10 +34,23 @@ def _telling(view: View, component: Component, evidence: Sequence[Evidence]) -> 
     return tuple(sorted(evidence, key=lambda e: view.graph.owner(e.component) != component))
 
 
+def _between(own: Sequence[Evidence], evidence: Sequence[Evidence]) -> Component | None:
+    """The calls to a suspect, if what tells most against it is that they wait, and only one caller's do: then the fault
+    lies at the suspect's door or on the way there, and no telemetry tells which.
+    """
+    waiting = {e.component for e in own if e.kind is EvidenceKind.GAP and e.rising}
+    return evidence[0].component if evidence and {evidence[0].component} == waiting else None
+
+
 def _path(view: View, component: Component) -> tuple[str, ...]:
-    """The way along calls from what alerts; to a node, by a service that runs on it."""
+    """The way along calls from what alerts; to a node, by a service that runs on it; to calls, through both ends."""
     sources = view.incident.alerting_services
-    if component.kind is not ComponentKind.NODE:
-        return view.graph.path(sources, component.name)
-    ways = [view.graph.path(sources, s) for s in view.graph.hosted(component.name)]
-    return (*min(ways, key=len, default=()), component.name)
+    match component.kind:
+        case ComponentKind.NODE:
+            ways = [view.graph.path(sources, s) for s in view.graph.hosted(component.name)]
+            return (*min(ways, key=len, default=()), component.name)
+        case ComponentKind.EDGE:
+            caller, callee = edge_ends(component)
+            return (*view.graph.path(sources, caller), callee)
+        case _:
+            return view.graph.path(sources, component.name)

@@ -67,12 +67,12 @@ class _Straight:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass everything on, there or to all routes."""
-        if (
-            scope["type"] == "http"
-            and scope["path"] == self._route.path
-            and scope["method"] in (self._route.methods or ())
-        ):
-            scope["route"] = self._route
-            await self._there(scope, receive, send)
-        else:
+        if not self._leads(scope):
             await self._app(scope, receive, send)
+            return
+        scope["route"] = self._route
+        await self._there(scope, receive, send)
+
+    def _leads(self, scope: Scope) -> bool:
+        here = scope["type"] == "http" and scope["path"] == self._route.path
+        return here and scope["method"] in (self._route.methods or ())

@@ -85,6 +85,10 @@ class RankConstants:
     full_doublings: float = 2.0
     """A series counts in full when it has doubled (or halved) so often: significant is not yet large."""
 
+    half_flow: float = 10_000.0
+    """Bytes per second by which the use of a disk or network has to change to have half its weight: a page that is
+    written now and then where nothing was is infinitely more, and no load."""
+
     edge_penalty: float = 0.5
     """What an edge that is well counts against the blame of its ends, when a bad edge counts one."""
 

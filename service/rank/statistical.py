@@ -14,6 +14,7 @@ from service.domain.component import Component, ComponentKind, edge, edge_ends, 
 from service.domain.evidence import Evidence, EvidenceKind
 from service.domain.graph import ServiceGraph
 from service.domain.localization import Suspect
+from service.evidence.units import bytes_per_second
 from service.rank.constants import NOTICEABLE, RankConstants
 from service.rank.faults import guess_fault
 from service.rank.features import Feature, Symptoms, feature_of, worst
@@ -103,7 +104,8 @@ def strength(row: Evidence, constants: RankConstants) -> float:
         return significance if row.impact is None else significance * row.impact / (row.impact + constants.half_impact)
     if row.kind is EvidenceKind.METRIC:
         peers = 1.0 if row.impact is None else row.impact / (row.impact + constants.half_peer)
-        return row.score / (row.score + constants.half_series) * peers * _size(row, constants.full_doublings)
+        size = _size(row, constants.full_doublings) * _flow(row, constants.half_flow)
+        return row.score / (row.score + constants.half_series) * peers * size
     score = max(row.score - constants.chance, 0.0) if row.kind in _OF_MANY else row.score
     return score / (score + constants.half_share)
 
@@ -113,6 +115,12 @@ def _size(row: Evidence, full_doublings: float) -> float:
     if not row.before or not row.now:
         return 1.0
     return min(abs(log2(abs(row.now / row.before))) / full_doublings, 1.0)
+
+
+def _flow(row: Evidence, half_flow: float) -> float:
+    """How much the change of a disk's or network's use is, whatever it was before; of another series, full size."""
+    moved = bytes_per_second(abs(row.now - (row.before or 0.0)), row.unit)
+    return 1.0 if moved is None else moved / (moved + half_flow)
 
 
 def _blame_edges(graph: ServiceGraph, rows: list[Evidence], constants: RankConstants) -> Mapping[Component, Component]:

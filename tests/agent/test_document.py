@@ -42,7 +42,7 @@ def test_the_schema_knows_the_closed_list_of_faults():
 def test_an_answer_tells_its_first_cause_with_path_and_evidence():
     said = json.loads(json.dumps(localization_document(answered(a_view()), id="l1", incident_id="i1")))
     first = said["causes"][0]
-    assert first["component"] == {"kind": "service", "name": "cart"}
+    assert first["component"] == {"kind": "edge", "name": "checkout->cart"}
     assert first["path"] == ["frontend", "checkout", "cart"]
     assert first["evidence"][0]["component"] == "checkout->cart"
     assert first["evidence"][0]["window"] == ["2026-03-01T11:50:00Z", "2026-03-01T12:05:00Z"]
@@ -59,12 +59,12 @@ def test_a_step_is_told_with_its_number_and_its_frame():
 
 def test_the_answer_can_be_pasted_into_a_channel():
     lines = list(answer_lines(answered(a_view(notes=("logs: no source", "changes: no source")))))
-    assert lines[0] == "Most likely cause: cart (network-delay)"
+    assert lines[0] == "Most likely cause: checkout → cart (network-delay)"
     assert lines[1] == "It began about 2026-03-01 11:58:00 UTC."
-    assert lines[3].startswith("1. cart: network-delay, confidence ")
+    assert lines[3].startswith("1. checkout → cart: network-delay, confidence ")
     assert lines[4] == "   calls to cart wait 300 ms that cart itself does not account for"
     assert lines[5] == "   path     frontend → checkout → cart"
-    assert lines[6].startswith("   traces   checkout → cart: calls wait 10 ms → 300 ms")
+    assert lines[6].startswith("   traces   calls wait 10 ms → 300 ms")
     assert lines[-2] == "note: logs, changes: no source"
     assert lines[-1].startswith("ranked_by: fused, model rules 1, ")
 

@@ -6,7 +6,7 @@ import pytest
 
 from service.agent.budget import Budget
 from service.agent.localize import Outcome, localize
-from service.domain.component import service
+from service.domain.component import edge, service
 from service.domain.evidence import EvidenceKind
 from service.domain.fault import Fault
 from service.domain.graph import ServiceGraph
@@ -50,7 +50,7 @@ def test_the_root_looks_and_answers():
     assert outcome.localization.ranked_by is RankedBy.FUSED
     first = outcome.localization.causes[0]
     assert (first.component, first.fault, first.path) == (
-        service("cart"),
+        edge("checkout", "cart"),
         Fault.NETWORK_DELAY,
         ("frontend", "checkout", "cart"),
     )
@@ -156,7 +156,7 @@ def test_a_forced_ending_that_is_none_leaves_a_neutral_verdict_and_the_verdicts_
     assert (frames[1].verdict.guilty, frames[1].verdict.fault) == (False, Fault.UNKNOWN)
     assert isinstance(frames[0].steps[-1].move, Malformed)
     assert outcome.localization.stop is Stop.OUT_OF_TURNS
-    assert outcome.localization.causes[0].component == service("cart")
+    assert outcome.localization.causes[0].component == edge("checkout", "cart")
     assert outcome.localization.ranked_by is RankedBy.FUSED
 
 
@@ -201,7 +201,7 @@ class Down:
 def test_a_model_that_is_down_leaves_the_statistical_rank():
     outcome = asyncio.run(localize(a_view(), Down(answers=1)))
     assert (outcome.localization.stop, outcome.localization.ranked_by) == (Stop.MODEL_DOWN, RankedBy.STATISTICAL)
-    assert outcome.localization.causes[0].component == service("cart")
+    assert outcome.localization.causes[0].component == edge("checkout", "cart")
     assert len(outcome.transcript.frames[0].steps) == 1
 
 
@@ -238,7 +238,7 @@ def test_the_deadline_answers_with_what_is_known():
     scripts = {"root": [LOOK, investigate("c2"), CART], "c2": [LOOK, GUILTY]}
     outcome = asyncio.run(localize(a_view(), ScriptedModel(scripts), budget, clock=lambda: float(next(ticks))))
     assert outcome.localization.stop is Stop.OUT_OF_TIME
-    assert outcome.localization.causes[0].component == service("cart")
+    assert outcome.localization.causes[0].component == edge("checkout", "cart")
 
 
 def test_a_hanging_model_is_cut_off_at_the_deadline():
@@ -270,7 +270,7 @@ def test_each_part_can_be_asked_for():
     by_model = asyncio.run(localize(a_view(), ScriptedModel({"root": [wrong]}), rank=RankedBy.MODEL))
     assert [c.component.name for c in by_model.localization.causes] == ["ads"]
     alone = asyncio.run(localize(a_view(), ScriptedModel({"root": [wrong]}), rank=RankedBy.STATISTICAL))
-    assert alone.localization.causes[0].component == service("cart")
+    assert alone.localization.causes[0].component == edge("checkout", "cart")
     assert alone.localization.usage.turns == 0
 
 

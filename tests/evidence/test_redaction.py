@@ -41,7 +41,7 @@ PAIRED = st.sampled_from(
 SECRETS: dict[str, st.SearchStrategy[tuple[str, str]]] = {
     "pair": st.tuples(PAIRED, NAMES, SECRET).map(lambda t: (t[0].format(*t[1:]), t[2])),
     "jwt": st.tuples(segment(9), segment(9)).map(lambda t: (f"eyJhbGciOiJ{t[0]}.eyJ{t[1]}.{t[1]}", t[1])),
-    "bearer": SECRET.map(lambda s: (f"Authorization: Bearer {s}", s)),
+    "bearer": SECRET.filter(lambda s: s[:10] not in "Authorization").map(lambda s: (f"Authorization: Bearer {s}", s)),
     "basic": SECRET.map(
         lambda s: (f"basic {base64.b64encode(s.encode()).decode()}", base64.b64encode(s.encode()).decode())
     ),

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from service.gateway.context import Check, Gateway
 from service.gateway.web import web_app
+from service.jobs.kin import Kin
 from service.jobs.records import IncidentQuery, JobStatus
 from service.jobs.sqlite import SqliteStore
 from service.telemetry import Meters
@@ -53,6 +54,16 @@ async def test_a_repeat_is_answered_with_the_same_ids(client: httpx.AsyncClient)
     second = (await client.post("/v1/alerts", json=alertmanager_body("cart", "pay"))).json()
     assert second["incident_id"] == first["incident_id"]
     assert second["localization_id"] == first["localization_id"]
+
+
+async def test_an_error_of_our_own_is_told_to_who_sends_alerts_as_to_anybody(gateway: Gateway) -> None:
+    def broken(_tenant: str) -> Kin:
+        raise RuntimeError("a bug that knows of 10.1.2.3")
+
+    transport = httpx.ASGITransport(web_app(replace(gateway, kin_of=broken), "0"), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        answer = await client.post("/v1/alerts", json=alertmanager_body("cart"))
+    assert "10.1.2.3" not in assert_problem(answer, 500)
 
 
 async def test_a_resolved_body_closes_the_incident(client: httpx.AsyncClient) -> None:

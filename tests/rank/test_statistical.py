@@ -116,6 +116,14 @@ def test_a_pod_counts_for_its_service() -> None:
     assert names(series("cpu_usage", Component(ComponentKind.POD, "d-1"), now=9.0)) == ["d"]
 
 
+@pytest.mark.parametrize("unit", ["B/s", "By/s", "bytes/s"])
+def test_a_page_now_and_then_is_no_load_on_a_disk_that_was_idle(unit: str) -> None:
+    page, load = (replace(series("disk_writes", service(s), before=0.0), unit=unit) for s in "bc")
+    assert names(replace(page, now=410.0), replace(load, now=4.1e6)) == ["c", "b"]
+    kilobytes = replace(load, now=4.1e3, unit="kB/s")
+    assert strength(kilobytes, RankConstants()) == pytest.approx(strength(replace(load, now=4.1e6), RankConstants()))
+
+
 def test_a_change_alone_says_little_and_beside_a_symptom_a_lot() -> None:
     change = row(EvidenceKind.CHANGE, service("b"), 9, now=1.0, before=None, impact=None)
     error = row(EvidenceKind.ERROR_SHARE, service("b"), 3, now=0.2, before=0.1)
