@@ -3,53 +3,21 @@
 import asyncio
 import shutil
 import ssl
-import subprocess
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from service.errors import BackendError
 from service.stores.backend import Access, Backend
+from tests.certificates import Authority
 from tests.contracts.faulty import faulty, says
 
 ACCESS = Access("", connect_s=10, read_s=10, total_s=20, pause_s=0.001)
 
 
-@dataclass(frozen=True, slots=True)
-class Authority:
-    """Signs certificates in a directory of its own."""
-
-    directory: Path
-
-    @property
-    def certificate(self) -> Path:
-        return self.directory / "ca.pem"
-
-    def issue(self, name: str) -> tuple[Path, Path]:
-        """A certificate for 127.0.0.1 and its key."""
-        signed = ["-CA", str(self.certificate), "-CAkey", str(self.directory / "ca.key")]
-        return self._request(
-            name, *signed, "-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=CA:FALSE"
-        )
-
-    def found(self) -> "Authority":
-        self.directory.mkdir()
-        self._request("ca")
-        return self
-
-    def _request(self, name: str, *options: str) -> tuple[Path, Path]:
-        certificate, key = self.directory / f"{name}.pem", self.directory / f"{name}.key"
-        kind = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-        files = ["-subj", f"/CN={name}", "-keyout", str(key), "-out", str(certificate)]
-        subprocess.run(["openssl", "req", *kind, *files, *options], capture_output=True, timeout=60, check=True)
-        return certificate, key
-
-
 @pytest.fixture(scope="module")
 def ours(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    if shutil.which("openssl") is None:
-        pytest.skip("no openssl here that makes certificates for a test")
     return Authority(tmp_path_factory.mktemp("tls") / "ours").found()
 
 
