@@ -1,7 +1,7 @@
 """Labelled incidents as choices: what each candidate's weight is made of, for each part that can make the order."""
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from service.grader.truth import collapse, true_components
 from service.ports import ChatModel
 from service.rank import statistical
 from service.rank.fusion import Claimed, features, proven_alone, words_of
+from service.rank.naming import named
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,27 +45,31 @@ def _incidents(roots: Iterable[Path]) -> Iterator[PooledIncident]:
 async def _labelled(incident: PooledIncident, model: ChatModel | None) -> Labelled:
     view = incident.view
     prior = statistical.rank(view)
-    choices = {RankedBy.STATISTICAL: _choice(incident, prior, {})}
+    choices = {RankedBy.STATISTICAL: _choice(incident, prior, prior, {})}
     if model is not None:
         outcome = await localize(view, model, Budget(), rank=RankedBy.MODEL)
         claimed = checked(outcome.transcript, view).suspects
         if claimed:
             alone = {c.component: Claimed(n, proven_alone(c)) for n, c in enumerate(claimed, start=1)}
-            choices[RankedBy.MODEL] = _choice(incident, (), alone)
-            choices[RankedBy.FUSED] = _choice(incident, prior, words_of(prior, claimed, view))
+            choices[RankedBy.MODEL] = _choice(incident, prior, (), alone)
+            choices[RankedBy.FUSED] = _choice(incident, prior, prior, words_of(prior, claimed, view))
     true = sorted(component.name for component in true_components(incident.truth, view.graph))
     return Labelled(
         Cluster(incident.family, "+".join(true) or NO_CAUSE, "+".join(incident.faults) or NO_CAUSE), choices
     )
 
 
-def _choice(incident: PooledIncident, prior: Iterable[Suspect], words: Mapping[Component, Claimed]) -> Choice:
-    suspicion = {suspect.component: suspect.score for suspect in prior}
+def _choice(
+    incident: PooledIncident, prior: Sequence[Suspect], counted: Sequence[Suspect], words: Mapping[Component, Claimed]
+) -> Choice:
+    """``counted`` are the suspects of the ``prior`` whose suspicion counts."""
+    suspicion = {suspect.component: suspect.score for suspect in counted}
+    names = {suspect.component: named(incident.view, suspect) for suspect in prior}
     candidates = tuple(dict.fromkeys((*suspicion, *words)))
     graph, truth = incident.view.graph, incident.truth
     true = true_components(truth, graph)
     x = [features(suspicion.get(c, 0.0), words.get(c)) for c in candidates]
     return Choice(
         np.array(x, np.float64).reshape(len(candidates), 3),
-        np.array([collapse(c, truth, graph) in true for c in candidates], np.bool_),
+        np.array([collapse(names.get(c, c), truth, graph) in true for c in candidates], np.bool_),
     )

@@ -1,24 +1,31 @@
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from service.domain.component import Component, ComponentKind, edge_ends
-from service.domain.evidence import Evidence, EvidenceKind
+from service.domain.evidence import Evidence
 from service.domain.localization import Cause, Suspect
+from service.rank.naming import named
 from service.rank.reasons import reason
 from service.view.view import View
 
 MAX_CAUSES = 10
 MAX_EVIDENCE = 5
 
-
-def causes(view: View, ranking: Sequence[Suspect], confident: Sequence[float]) -> tuple[Cause, ...]:
-    """The answer's lines, every sentence of them written from evidence rows."""
-    return tuple(_cause(view, s, c) for s, c in zip(ranking[:MAX_CAUSES], confident, strict=False))
+NO_NAMES: Mapping[Component, Component] = {}
 
 
-def _cause(view: View, suspect: Suspect, confidence: float) -> Cause:
-    own = view.of(suspect.component)
-    evidence = _telling(view, suspect.component, tuple(dict.fromkeys((*suspect.evidence, *own)))[:MAX_EVIDENCE])
-    component = _between(own, evidence) or suspect.component
+def causes(
+    view: View, ranking: Sequence[Suspect], confident: Sequence[float], names: Mapping[Component, Component] = NO_NAMES
+) -> tuple[Cause, ...]:
+    """The answer's lines, every sentence of them written from evidence rows. ``names`` are what suspects are called, of
+    whom it is known otherwise than by the ranking.
+    """
+    lines = zip(ranking[:MAX_CAUSES], confident, strict=False)
+    return tuple(_cause(view, s, c, names.get(s.component) or named(view, s)) for s, c in lines)
+
+
+def _cause(view: View, suspect: Suspect, confidence: float, component: Component) -> Cause:
+    rows = dict.fromkeys((*suspect.evidence, *view.of(suspect.component)))
+    evidence = _telling(view, component, tuple(rows)[:MAX_EVIDENCE])
     return Cause(
         component=component,
         fault=suspect.fault,
@@ -31,15 +38,7 @@ def _cause(view: View, suspect: Suspect, confidence: float) -> Cause:
 
 def _telling(view: View, component: Component, evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:
     """Rows about the component itself first: a reason should not rest on a neighbour's symptom."""
-    return tuple(sorted(evidence, key=lambda e: view.graph.owner(e.component) != component))
-
-
-def _between(own: Sequence[Evidence], evidence: Sequence[Evidence]) -> Component | None:
-    """The calls to a suspect, if what tells most against it is that they wait, and only one caller's do: then the fault
-    lies at the suspect's door or on the way there, and no telemetry tells which.
-    """
-    waiting = {e.component for e in own if e.kind is EvidenceKind.GAP and e.rising}
-    return evidence[0].component if evidence and {evidence[0].component} == waiting else None
+    return tuple(sorted(evidence, key=lambda e: component not in (e.component, view.graph.owner(e.component))))
 
 
 def _path(view: View, component: Component) -> tuple[str, ...]:
