@@ -59,9 +59,9 @@ class Fusion:
     one shop (`calibrate --model rules --wrong 0.12`), with the built-in rules in the model's place.
     """
 
-    statistical: Weights = Weights(sharpness=2.1, place=0.0, support=0.0, nothing=-2.4, resolved_from=0.63)
-    model: Weights = Weights(sharpness=0.0, place=2.2, support=2.0, nothing=2.1, resolved_from=0.74)
-    fused: Weights = Weights(sharpness=1.85, place=0.7, support=0.0, nothing=-1.75, resolved_from=0.66)
+    statistical: Weights = Weights(sharpness=2.2, place=0.0, support=0.0, nothing=-2.5, resolved_from=0.61)
+    model: Weights = Weights(sharpness=0.0, place=2.2, support=2.0, nothing=2.1, resolved_from=0.75)
+    fused: Weights = Weights(sharpness=1.9, place=0.7, support=0.0, nothing=-1.9, resolved_from=0.63)
 
     def of(self, ranked_by: RankedBy) -> Weights:
         """Those of the part that made an order."""
