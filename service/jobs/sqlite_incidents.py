@@ -172,7 +172,8 @@ def _write(connection: sqlite3.Connection, draft: Draft) -> None:
         [_localization_row(queued) for queued in draft.queued],
     )
     connection.executemany(
-        "UPDATE localizations SET priority = ? WHERE incident_id = ? AND status = 'queued' AND reason != ?",
+        # The sign keeps SQLite from looking through all that is queued, instead of what is of the incident.
+        "UPDATE localizations SET priority = ? WHERE incident_id = ? AND +status = 'queued' AND reason != ?",
         [(one.priority, one.incident.id, Reason.ASKED) for one in written if one.priority is not None],
     )
 
