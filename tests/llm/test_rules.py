@@ -35,7 +35,7 @@ def cpu(component: Component, score: float = 20.0) -> Evidence:
 
 def test_a_gap_is_the_network_before_the_callee():
     cause = blamed(finding(EvidenceKind.GAP, edge("checkout", "cart"), "get", 20.0), latency("checkout", 30.0))
-    assert (cause.component, cause.fault) == (service("cart"), Fault.NETWORK_DELAY)
+    assert (cause.component, cause.fault) == (edge("checkout", "cart"), Fault.NETWORK_DELAY)
 
 
 def test_cpu_with_slow_code_is_cpu():
