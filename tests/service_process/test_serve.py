@@ -5,15 +5,13 @@ import os
 import random
 import signal
 import sqlite3
-import subprocess
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import httpx
 
 from tests.gateway.conftest import alertmanager_body
-from tests.service_process.conftest import HYPOCENTER, PATIENCE_S, Server, environment
+from tests.service_process.conftest import PATIENCE_S, Server
 
 
 def test_an_acknowledged_alert_survives_being_killed_and_is_answered_once(make_server: Callable[[], Server]) -> None:
@@ -70,22 +68,6 @@ def test_steps_are_streamed_while_they_are_made_and_every_one_arrives_once(make_
     assert ids == list(range(len(ids)))
     assert len(ids) > 5
     assert httpx.get(f"{server.url}/v1/localizations/{id_}/events", headers=headers).status_code == 204
-
-
-def test_a_worker_of_its_own_process_answers_what_a_server_took(
-    make_server: Callable[[], Server], case_dir: Path
-) -> None:
-    server = make_server()
-    server.end(signal.SIGTERM)
-    options = ["--case", case_dir, "--store", server.store]
-    worker = subprocess.Popen([*HYPOCENTER, "work", *options], stderr=subprocess.DEVNULL, env=environment())
-    try:
-        server.start()
-        id_ = server.post("/v1/alerts", alertmanager_body("cart")).json()["localization_id"]
-        assert server.get(f"/v1/localizations/{id_}?wait_s=60").json()["status"] == "done"
-    finally:
-        worker.terminate()
-        assert worker.wait(PATIENCE_S) == 0
 
 
 def test_a_ten_megabyte_body_is_refused_and_the_server_lives_on(make_server: Callable[[], Server]) -> None:
