@@ -1,4 +1,4 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from service.domain.component import Component, ComponentKind, edge_ends
 from service.domain.evidence import Evidence
@@ -10,17 +10,16 @@ from service.view.view import View
 MAX_CAUSES = 10
 MAX_EVIDENCE = 5
 
-NO_NAMES: Mapping[Component, Component] = {}
-
 
 def causes(
-    view: View, ranking: Sequence[Suspect], confident: Sequence[float], names: Mapping[Component, Component] = NO_NAMES
+    view: View, ranking: Sequence[Suspect], confident: Sequence[float], prior: Sequence[Suspect] = ()
 ) -> tuple[Cause, ...]:
-    """The answer's lines, every sentence of them written from evidence rows. ``names`` are what suspects are called, of
-    whom it is known otherwise than by the ranking.
+    """The answer's lines, every sentence of them written from evidence rows. What the statistics hold against a suspect
+    (``prior``) says what it is called, whoever ranks it.
     """
+    held = {suspect.component: suspect for suspect in prior}
     lines = zip(ranking[:MAX_CAUSES], confident, strict=False)
-    return tuple(_cause(view, s, c, names.get(s.component) or named(view, s)) for s, c in lines)
+    return tuple(_cause(view, s, c, named(view, held.get(s.component, s))) for s, c in lines)
 
 
 def _cause(view: View, suspect: Suspect, confidence: float, component: Component) -> Cause:

@@ -16,7 +16,6 @@ from service.errors import ModelError
 from service.ports import ChatModel
 from service.rank import statistical
 from service.rank.fusion import Fusion, Weights, confidences, fuse, in_model_order, unresolved
-from service.rank.naming import named
 from service.rank.verification import Checked, verify
 from service.tools.rendering import rendering_of
 from service.view.view import View
@@ -63,7 +62,7 @@ async def localize(
         stop=played.stop,
         ranked_by=ranked_by,
         unresolved=unresolved(confident, weights),
-        causes=causes(view, ranking, confident, {s.component: named(view, s) for s in prior}),
+        causes=causes(view, ranking, confident, prior),
         seconds=clock() - started,
         model=None if model is None or rank is RankedBy.STATISTICAL else model.identity,
         usage=played.usage,

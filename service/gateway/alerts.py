@@ -15,6 +15,8 @@ from service.telemetry import Meters, traceparent
 
 router = APIRouter(tags=["alerts"])
 
+PATH = "/v1/alerts"
+
 WEBHOOK = {
     "requestBody": {
         "required": True,
@@ -24,7 +26,7 @@ WEBHOOK = {
 }
 
 
-@router.post("/v1/alerts", status_code=202, openapi_extra=WEBHOOK)
+@router.post(PATH, status_code=202, openapi_extra=WEBHOOK)
 async def take_alerts(request: Request) -> JSONResponse:
     """Take a notification. 202 says that its incident is stored durably; the ids are those of its first alert.
 

@@ -6,7 +6,7 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.gateway.alerts import take_alerts
+from service.gateway.alerts import PATH, take_alerts
 from service.gateway.audit import Audited
 from service.gateway.context import Gateway
 from service.gateway.documented import with_security
@@ -43,7 +43,7 @@ class Application(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         """What a request passes, from the outside in."""
         parts = self._gateway
-        straight = Route("/v1/alerts", take_alerts, methods=["POST"])
+        straight = Route(PATH, take_alerts, methods=["POST"])
         routes = _Straight(super().build_middleware_stack(), straight, self._telling_errors(straight.app))
         guarded = Guarded(routes, parts.doors, parts.rates, parts.looking_at_once)
         return SafeHeaders(Audited(Measured(guarded, parts.meters, parts.tracer)))
