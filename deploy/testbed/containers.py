@@ -11,6 +11,8 @@ import psycopg
 from redis import Redis
 from redis.exceptions import RedisError
 
+ASK_EVERY_S = 2.0
+STOP_LIMIT_S = 10.0
 STALE_S = 4.0
 """A store that has not answered for so long is told as down."""
 
@@ -54,18 +56,27 @@ class Pod:
 
 @dataclass(slots=True)
 class StoreWatch:
-    """Asks a store how it is, every two seconds, in a thread: one that is stopped keeps only the thread waiting."""
+    """Asks a store how it is, every two seconds, in a thread: one that is stopped keeps only the thread waiting.
+
+    Use as a context, and end the store before leaving it: that waits for the answer which is due.
+    """
 
     name: str
     node: str
     ask: Callable[[], dict[str, float]]
     told: dict[str, float] = field(default_factory=dict[str, float])
     at_s: float = 0
+    _stopping: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread = field(init=False)
 
-    def start(self) -> "StoreWatch":
-        """Begins to ask; it ends with the process."""
-        threading.Thread(target=self._keep_asking, daemon=True).start()
+    def __enter__(self) -> "StoreWatch":
+        self._thread = threading.Thread(target=self._keep_asking, daemon=True)
+        self._thread.start()
         return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        self._thread.join(STOP_LIMIT_S)
 
     def lines(self) -> Iterator[str]:
         """Lines of the exposition format."""
@@ -76,10 +87,10 @@ class StoreWatch:
             yield from (f"{metric}{labels} {value}" for metric, value in self.told.items())
 
     def _keep_asking(self) -> None:
-        while True:
+        while not self._stopping.is_set():
             with contextlib.suppress(psycopg.Error, RedisError, OSError):
                 self.told, self.at_s = self.ask(), time.time()
-            time.sleep(2)
+            self._stopping.wait(ASK_EVERY_S)
 
 
 def postgres_watch(port: int) -> Callable[[], dict[str, float]]:

@@ -15,8 +15,9 @@ from deploy.testbed.conductor import Conductor
 from deploy.testbed.errors import RejectedError
 from deploy.testbed.faults import WAYS, Active, FalseAlarm, cause_of, deploy, injected
 from deploy.testbed.plan import Planned
-from deploy.testbed.processes import answers, free_ports, wait_until
+from deploy.testbed.processes import answers, wait_until
 from deploy.testbed.telemetry_tables import log_rows
+from model_store.ports import held_ports
 
 ALERT_LIMIT_S, ANSWER_LIMIT_S, START_LIMIT_S = 60.0, 60.0, 40.0
 SHIP_S = 1.0
@@ -105,14 +106,14 @@ def _record(at: datetime, severity: str, body: str, trace_id: str, span_id: str)
 @contextlib.contextmanager
 def live_shop(shop: str, model: str, pace: Pace, say: Callable[[str], None]) -> Iterator[tuple[Conductor, LogShipper]]:
     """A shop, warmed up, and a hypocenter that takes its spans, logs, changes and alerts, and asks its Prometheus."""
-    port = free_ports(1)[0]
-    url = f"http://127.0.0.1:{port}"
-    say(f"starting {shop} and hypocenter at {url}")
-    with Conductor(shop, hypocenter=url) as conductor:
-        _start_hypocenter(conductor, port, model, pace)
-        shipper = LogShipper(conductor, url)
-        conductor.run(pace.warm_up_s, each=shipper.ship)
-        yield conductor, shipper
+    with held_ports(1) as (port,):
+        url = f"http://127.0.0.1:{port}"
+        say(f"starting {shop} and hypocenter at {url}")
+        with Conductor(shop, hypocenter=url) as conductor:
+            _start_hypocenter(conductor, port, model, pace)
+            shipper = LogShipper(conductor, url)
+            conductor.run(pace.warm_up_s, each=shipper.ship)
+            yield conductor, shipper
 
 
 def _start_hypocenter(conductor: Conductor, port: int, model: str, pace: Pace) -> None:

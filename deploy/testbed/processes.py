@@ -31,15 +31,6 @@ def program(name: str, package: str, *, below: str = "") -> str:
     return found
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports on 127.0.0.1 that nobody listens on now."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-
-
 @dataclass(slots=True)
 class Process:
     """A running process (group) and how to start it again."""

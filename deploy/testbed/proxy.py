@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import contextlib
 import random
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,10 +52,14 @@ FINE = Weather()
 
 @dataclass(slots=True)
 class Proxy:
-    """All ways of a shop. ``weather`` is by the name of the way; calm where it says nothing."""
+    """All ways of a shop. ``weather`` is by the name of the way; calm where it says nothing. ``clock`` and ``sleep``
+    are what it knows of time.
+    """
 
     ways: tuple[Way, ...]
     weather: dict[str, Weather] = field(default_factory=dict[str, Weather])
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     _servers: list[asyncio.Server] = field(default_factory=list[asyncio.Server])
     _open: dict["asyncio.Task[None]", "_End"] = field(default_factory=dict)
 
@@ -114,26 +119,24 @@ class Proxy:
         """Bytes of one direction, in their order, each as late as its own way took: one does not wait for the other."""
         on_the_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(maxsize=64)
         arriving = asyncio.create_task(self._arrive(on_the_way, writer))
-        clock = asyncio.get_running_loop().time
         try:
             while data := await reader.read(CHUNK):
                 weather = self.weather.get(name, FINE)
                 if random.random() < weather.resets:
                     return
-                await on_the_way.put((clock() + travel_s(weather), data))
+                await on_the_way.put((self.clock() + travel_s(weather), data))
             await on_the_way.put((0, b""))
             await arriving
         finally:
             arriving.cancel()
 
     async def _arrive(self, on_the_way: "asyncio.Queue[tuple[float, bytes]]", writer: asyncio.StreamWriter) -> None:
-        clock = asyncio.get_running_loop().time
         while True:
             due, data = await on_the_way.get()
             if not data:
                 return
-            if (late := due - clock()) > 0:
-                await asyncio.sleep(late)
+            if (late := due - self.clock()) > 0:
+                await self.sleep(late)
             writer.write(data)
             await writer.drain()
 

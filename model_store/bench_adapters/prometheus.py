@@ -2,13 +2,14 @@
 
 import contextlib
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Generator, Sequence
 from pathlib import Path
 
 import httpx
+
+from model_store.ports import held_ports
 
 PATIENCE_S = 90
 
@@ -29,11 +30,12 @@ def running(directory: Path, openmetrics: str, options: Sequence[str] = (), conf
     blocks = ["tsdb", "create-blocks-from", "openmetrics", str(directory / "history"), str(directory / "data")]
     making = ["promtool", *blocks]
     subprocess.run(making, capture_output=True, timeout=PATIENCE_S, check=True)  # noqa: S603
-    address = f"127.0.0.1:{free_port()}"
     files = [f"--config.file={directory / 'prometheus.yml'}", f"--storage.tsdb.path={directory / 'data'}"]
-    command = ["prometheus", *files, f"--web.listen-address={address}", *options]
-    with started(command, directory / "log", f"http://{address}/-/ready"):
-        yield f"http://{address}"
+    with held_ports(1) as (port,):
+        address = f"127.0.0.1:{port}"
+        command = ["prometheus", *files, f"--web.listen-address={address}", *options]
+        with started(command, directory / "log", f"http://{address}/-/ready"):
+            yield f"http://{address}"
 
 
 @contextlib.contextmanager
@@ -47,13 +49,6 @@ def started(command: Sequence[str], log: Path, ready: str) -> Generator[None]:
         finally:
             process.terminate()
             process.wait(PATIENCE_S)
-
-
-def free_port() -> int:
-    """A port of this machine that nobody listens at."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return listening.getsockname()[1]
 
 
 def _wait_for(url: str) -> None:

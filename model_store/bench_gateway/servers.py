@@ -15,6 +15,8 @@ from typing import NoReturn
 
 import httpx
 
+from model_store.ports import held_ports
+
 PATIENCE_S = 120.0
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
@@ -60,11 +62,12 @@ class Running:
 @contextlib.contextmanager
 def gateway(directory: Path, case: Path, store: str = "", model: str = "none") -> Generator[Running]:
     """A gateway that leaves the work to workers; without a ``store``, over a file in the directory."""
-    port, config = free_port(), directory / "gateway.toml"
+    config, log = directory / "gateway.toml", directory / "gateway.log"
     config.write_text(_settings(directory, case, store, model, at_once=0))
-    command = [sys.executable, "-m", "service", "serve", "--config", str(config), "--port", str(port)]
-    with _running(command, directory / "gateway.log") as pid:
-        yield _ready(Running(pid, port), directory / "gateway.log")
+    with held_ports(1) as (port,):
+        command = [sys.executable, "-m", "service", "serve", "--config", str(config), "--port", str(port)]
+        with _running(command, log) as pid:
+            yield _ready(Running(pid, port), log)
 
 
 @contextlib.contextmanager
@@ -80,10 +83,10 @@ def workers(directory: Path, case: Path, count: int, store: str = "", model: str
 @contextlib.contextmanager
 def bare_route(directory: Path) -> Generator[Running]:
     """The route that only parses."""
-    port = free_port()
-    command = [sys.executable, "-m", "model_store.bench_gateway.bare", str(port)]
-    with _running(command, directory / "bare.log") as pid:
-        yield _ready(Running(pid, port), directory / "bare.log")
+    with held_ports(1) as (port,):
+        command = [sys.executable, "-m", "model_store.bench_gateway.bare", str(port)]
+        with _running(command, directory / "bare.log") as pid:
+            yield _ready(Running(pid, port), directory / "bare.log")
 
 
 @contextlib.contextmanager
@@ -93,17 +96,12 @@ def redis_server(directory: Path) -> Generator[str]:
     if program is None:
         yield ""
         return
-    port = free_port()
     durable = ["--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction", "--save", ""]
-    with _running([program, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(directory), *durable], None):
-        _until_taken(port)
-        yield f"redis://127.0.0.1:{port}"
-
-
-def free_port() -> int:
-    """One that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    with held_ports(1) as (port,):
+        command = [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(directory), *durable]
+        with _running(command, None):
+            _until_taken(port)
+            yield f"redis://127.0.0.1:{port}"
 
 
 def _settings(directory: Path, case: Path, store: str, model: str, at_once: int) -> str:

@@ -20,7 +20,8 @@ import httpx
 import pyarrow as pa
 import pytest
 
-from model_store.bench_adapters.prometheus import PATIENCE_S, free_port, running, started
+from model_store.bench_adapters.prometheus import PATIENCE_S, running, started
+from model_store.ports import held_ports
 from service.domain.alert import Alert
 from service.domain.window import Window
 from service.ports import METRICS
@@ -89,14 +90,15 @@ def prometheus(directory: Path) -> Generator[str]:
 @contextlib.contextmanager
 def victoria_metrics(directory: Path) -> Generator[str]:
     """A VictoriaMetrics with that history; its address."""
-    listens = f"127.0.0.1:{free_port()}"
-    options = [f"-storageDataPath={directory / 'data'}", f"-httpListenAddr={listens}", "-memory.allowedBytes=100MB"]
-    url = f"http://{listens}"
-    with started(["victoria-metrics", *options], directory / "log", f"{url}/health"):
-        sent = history(in_a_second=1000).removesuffix("# EOF\n")
-        httpx.post(f"{url}/api/v1/import/prometheus", content=sent, trust_env=False).raise_for_status()
-        httpx.get(f"{url}/internal/force_flush", trust_env=False, timeout=PATIENCE_S).raise_for_status()
-        yield url
+    options = [f"-storageDataPath={directory / 'data'}", "-memory.allowedBytes=100MB"]
+    with held_ports(1) as (port,):
+        url = f"http://127.0.0.1:{port}"
+        command = ["victoria-metrics", *options, f"-httpListenAddr=127.0.0.1:{port}"]
+        with started(command, directory / "log", f"{url}/health"):
+            sent = history(in_a_second=1000).removesuffix("# EOF\n")
+            httpx.post(f"{url}/api/v1/import/prometheus", content=sent, trust_env=False).raise_for_status()
+            httpx.get(f"{url}/internal/force_flush", trust_env=False, timeout=PATIENCE_S).raise_for_status()
+            yield url
 
 
 @contextlib.contextmanager

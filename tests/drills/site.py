@@ -5,15 +5,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 import httpx
 
+from model_store.ports import held_ports
 from tests.conftest import REPOSITORY
 from tests.redis_servers import RealServer
-from tests.service_process.conftest import HYPOCENTER, environment, free_port
+from tests.service_process.conftest import HYPOCENTER, environment
 
 CASE = REPOSITORY / "tests" / "cases" / "mealrun" / "mealrun-02"
 COMPONENT = "menu-bff"
@@ -94,14 +96,14 @@ class Site:
     redis: RealServer | None = None
     urls: list[str] = field(default_factory=list[str])
     parts: dict[str, Process] = field(default_factory=dict[str, Process])
+    _held: ExitStack = field(default_factory=ExitStack)
 
     def start(self) -> None:
         """Start everything and wait until all gateways are ready."""
-        model_port = free_port()
+        model_port, *ports = self._held.enter_context(held_ports(1 + self.gateways))
         self._add("model", [sys.executable, "-m", "tests.drills.model_server", str(model_port), COMPONENT])
         config = self._configured(model_port)
-        for n in range(self.gateways):
-            port = free_port()
+        for n, port in enumerate(ports):
             self.urls.append(f"http://127.0.0.1:{port}")
             self._add(f"gateway-{n}", [*HYPOCENTER, "serve", "--config", str(config), "--port", str(port)])
         for n in range(self.workers):
@@ -130,6 +132,7 @@ class Site:
         for part in self.parts.values():
             if part.alive:
                 part.kill()
+        self._held.close()
 
     def logs(self) -> str:
         """The end of what everybody said."""

@@ -1,16 +1,18 @@
 """A real Redis behind TLS."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from model_store.ports import held_ports
 from service.errors import StoreError
 from service.jobs.redis.address import Address
 from service.jobs.redis.store import RedisStore
 from tests.certificates import Authority
 from tests.jobs.conftest import MakeServer
-from tests.jobs.test_redis import LIMIT_S, accepted
-from tests.service_process.conftest import free_port
+from tests.jobs.test_redis import accepted
+from tests.waiting import LIMIT_S
 
 pytestmark = pytest.mark.anyio
 
@@ -21,12 +23,13 @@ def authority(tmp_path: Path) -> Authority:
 
 
 @pytest.fixture
-def url(make_server: MakeServer, authority: Authority) -> str:
-    port, (certificate, key) = free_port(), authority.issue("redis")
+def url(make_server: MakeServer, authority: Authority) -> Iterator[str]:
+    certificate, key = authority.issue("redis")
     files = ["--tls-cert-file", str(certificate), "--tls-key-file", str(key)]
     trust = ["--tls-ca-cert-file", str(authority.certificate), "--tls-auth-clients", "no"]
-    make_server("--tls-port", str(port), *files, *trust)
-    return f"rediss://127.0.0.1:{port}"
+    with held_ports(1) as (port,):
+        make_server("--tls-port", str(port), *files, *trust)
+        yield f"rediss://127.0.0.1:{port}"
 
 
 async def told(address: Address) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import ssl
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.exceptions import ConnectionError, ResponseError
 
+from model_store.ports import held_ports
 from service.errors import StoreError
 from service.jobs.records import Ending, IncidentQuery
 from service.jobs.redis.address import Address
@@ -20,23 +21,23 @@ from service.jobs.redis.store import PREFIX, RedisStore
 from service.jobs.redis.trouble import LONGEST, in_words, permissions
 from tests.conftest import REPOSITORY
 from tests.jobs.conftest import MakeServer
-from tests.jobs.test_redis import LIMIT_S, NOW, accepted, client_of
+from tests.jobs.test_redis import HURRY_S, NOW, accepted, client_of
 from tests.redis_servers import RealServer
-from tests.service_process.conftest import free_port
+from tests.waiting import LIMIT_S
 
 pytestmark = pytest.mark.anyio
 
 
-async def complaint(address: str, password_file: Path | None = None) -> str:
+async def complaint(address: str, password_file: Path | None = None, timeout_s: float = LIMIT_S) -> str:
     """What is said of the server when something is to be stored; without its name, which stands before."""
-    said = await outcome(address, password_file)
+    said = await outcome(address, password_file, timeout_s)
     assert said, "it was stored"
     return said
 
 
-async def outcome(address: str, password_file: Path | None = None) -> str:
+async def outcome(address: str, password_file: Path | None = None, timeout_s: float = LIMIT_S) -> str:
     """The complaint; "" if there is none."""
-    store = RedisStore(Address.of(address, password_file), "p:", timeout_s=LIMIT_S)
+    store = RedisStore(Address.of(address, password_file), "p:", timeout_s)
     try:
         await accepted(store, "cart")
     except StoreError as refused:
@@ -50,8 +51,10 @@ async def outcome(address: str, password_file: Path | None = None) -> str:
 
 async def order(server: RealServer, command: str) -> None:
     client = client_of(server)
-    await client.execute_command(*command.split())
-    await client.aclose()
+    try:
+        await client.execute_command(*command.split())
+    finally:
+        await client.aclose()
 
 
 @asynccontextmanager
@@ -70,8 +73,9 @@ async def answering(answer: bytes, tls: ssl.SSLContext | None = None) -> AsyncGe
 
 
 async def test_a_server_that_is_not_there_cannot_be_reached_and_why() -> None:
-    assert await complaint(f"redis://127.0.0.1:{free_port()}") == "cannot be reached: Connection refused"
-    nowhere = await complaint("redis://no-such-host.invalid")
+    with held_ports(1) as (port,):
+        assert await complaint(f"redis://127.0.0.1:{port}") == "cannot be reached: Connection refused"
+    nowhere = await complaint("redis://no-such-host.invalid", timeout_s=HURRY_S)
     assert nowhere.startswith("cannot be reached: ") or nowhere.startswith("no answer within")
     assert "Error" not in nowhere
 
@@ -108,23 +112,24 @@ async def test_a_server_that_wants_replicas_it_has_not_takes_nothing(server: Rea
 
 
 async def test_a_part_of_a_cluster_is_no_single_primary(make_server: MakeServer) -> None:
-    for kind in ("redis", "valkey"):
-        assert await complaint(make_server("--cluster-enabled", "yes", kind=kind).url) == (
-            "is a cluster, should be a single primary"
-        )
+    with held_ports(2) as buses:
+        for kind, bus in zip(("redis", "valkey"), buses, strict=True):
+            part = make_server("--cluster-enabled", "yes", "--cluster-port", str(bus), kind=kind)
+            assert await complaint(part.url) == "is a cluster, should be a single primary"
 
 
 async def test_while_it_loads_it_says_so(make_server: MakeServer) -> None:
-    slowly = ("--enable-debug-command", "yes", "--key-load-delay", "20000")
+    slowly = ("--enable-debug-command", "yes", "--key-load-delay", "200000")
     server = make_server(*slowly, "--loading-process-events-interval-bytes", "1024")
     for number in range(100):
         await order(server, f"SET other:{number} {secrets.token_hex(2000)}")
-    loading = asyncio.create_task(order(server, "DEBUG RELOAD"))
-    said = ""
-    while not loading.done() and "loading" not in said:
+    loading, said = asyncio.create_task(order(server, "DEBUG RELOAD")), ""
+    while not loading.done() and not said:
         said = await outcome(server.url)  # it may not have begun
-    await loading
     assert said == "is loading its data set: it can be used when that is done"
+    loading.cancel()
+    with suppress(asyncio.CancelledError):
+        await loading
 
 
 @pytest.mark.parametrize("allowed", ["~p:* &p:* +@all -@scripting", "~p:* &p:* +evalsha +script", "~other:* +@all"])

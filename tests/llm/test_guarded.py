@@ -1,11 +1,11 @@
 """A model server that is down, hung or answers garbage, met through the real client."""
 
 import asyncio
-import socket
 from collections.abc import Sequence
 
 import pytest
 
+from model_store.ports import held_ports
 from service.breaker import Breaker
 from service.errors import ModelError
 from service.llm.fake_server import FakeServer, Mood
@@ -50,21 +50,15 @@ class Guard:
         return self.meters.registry.get_sample_value(name, labels) or 0.0
 
 
-def nobody() -> str:
-    """An address where nothing listens."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{taken.getsockname()[1]}"
-
-
 async def test_a_server_that_is_down_is_left_alone_after_some_failures() -> None:
-    guard = Guard(nobody())
-    for _ in range(2):
-        with pytest.raises(ModelError, match="failed"):
+    with held_ports(1) as (port,):
+        guard = Guard(f"http://127.0.0.1:{port}")
+        for _ in range(2):
+            with pytest.raises(ModelError, match="failed"):
+                await guard.ask()
+        assert guard.state == "open"
+        with pytest.raises(ModelError, match="left alone"):
             await guard.ask()
-    assert guard.state == "open"
-    with pytest.raises(ModelError, match="left alone"):
-        await guard.ask()
     assert (guard.rounds("failed"), guard.rounds("refused")) == (2, 1)
 
 

@@ -11,12 +11,12 @@ from typing import Any, cast
 import httpx
 import pytest
 
+from model_store.ports import held_ports
 from service.jobs.records import IncidentStatus
 from service.notify.alertmanager import HELD, KEPT_UP, Alertmanager
 from service.stores.alert_body import AlertGroup, parse_alert_body
 from tests.contracts.faulty import FaultyServer, faulty, says
 from tests.notify.telling import backend, incident, news
-from tests.service_process.conftest import free_port
 
 PATIENCE_S = 90
 PROGRAM = shutil.which("prometheus-alertmanager")
@@ -34,17 +34,17 @@ async def alertmanager(directory: Path, receiver: str) -> AsyncGenerator[str]:
     config = directory / "alertmanager.yml"
     config.write_text(json.dumps({"route": route, "receivers": [{"name": "us", "webhook_configs": [webhook]}]}))
     options = [f"--config.file={config}", f"--storage.path={directory / 'data'}", "--cluster.listen-address="]
-    url = f"http://127.0.0.1:{free_port()}"
-    listen = f"--web.listen-address={url.removeprefix('http://')}"
     quiet = asyncio.subprocess.DEVNULL
-    process = await asyncio.create_subprocess_exec(PROGRAM, *options, listen, stderr=quiet, stdout=quiet)
-    try:
-        async with httpx.AsyncClient(base_url=url) as client:
-            await until(lambda: ready(client))
-        yield url
-    finally:
-        process.terminate()
-        await process.wait()
+    with held_ports(1) as (port,):
+        listen = f"--web.listen-address=127.0.0.1:{port}"
+        process = await asyncio.create_subprocess_exec(PROGRAM, *options, listen, stderr=quiet, stdout=quiet)
+        try:
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+                await until(lambda: ready(client))
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            await asyncio.wait_for(process.wait(), PATIENCE_S)
 
 
 async def ready(client: httpx.AsyncClient) -> bool:

@@ -1,6 +1,5 @@
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,8 @@ from typing import Any, TypeVar
 
 import httpx
 import pytest
+
+from model_store.ports import held_ports
 
 PATIENCE_S = 90
 HYPOCENTER = [sys.executable, "-m", "service"]
@@ -76,11 +77,6 @@ class Server:
             return False
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
 AServer = TypeVar("AServer", bound=Server)
 
 
@@ -90,7 +86,8 @@ def servers(kind: type[AServer], case: Path, directory: Path) -> Generator[Calla
     with ExitStack() as stack:
 
         def make() -> AServer:
-            made = kind(case, directory / "store.sqlite", directory / "serve.log", free_port())
+            (port,) = stack.enter_context(held_ports(1))
+            made = kind(case, directory / "store.sqlite", directory / "serve.log", port)
             stack.callback(made.clear_away)
             made.start()
             return made

@@ -12,6 +12,7 @@ import pytest
 import service.agent
 from service.__main__ import run
 from service.agent.transcript_json import load
+from service.text import is_printable
 from tests.service_process.conftest import HYPOCENTER, PATIENCE_S, environment
 
 SCHEMA = json.loads((Path(service.agent.__file__).parent / "localization.schema.json").read_text())
@@ -74,6 +75,8 @@ BAD: list[tuple[list[str], str]] = [
     (["localize", "--service", "cart", "--tenant", "nobody", "--telemetry", "CASE"], "--tenant nobody"),
     (["localize", "--alert", "/nowhere.json", "--telemetry", "CASE"], "/nowhere.json"),
     (["locate"], "locate"),
+    (["localize", "CASE", "\u202emore"], "\ufffdmore"),
+    (["localize", "/nowhere\u202e/\x9b"], "/nowhere\ufffd/\ufffd"),
 ]
 
 BAD_SERVICES: list[tuple[list[str], str]] = [
@@ -95,9 +98,9 @@ def test_what_the_caller_got_wrong_is_one_line_and_exit_code_2(
     case_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], named: str
 ) -> None:
     assert run(placed(arguments, case_dir, tmp_path)) == 2
-    complaints = capsys.readouterr().err.splitlines()
-    assert len(complaints) == 1
-    assert named in complaints[0]
+    complaint = capsys.readouterr().err.removesuffix("\n")
+    assert is_printable(complaint)
+    assert named in complaint
 
 
 def test_a_key_that_is_not_there_is_told_before_anything_is_asked(

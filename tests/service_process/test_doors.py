@@ -12,10 +12,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from model_store.ports import held_ports
 from service.__main__ import run
 from service.domain.window import rfc3339
 from tests.gateway.conftest import alertmanager_body
-from tests.service_process.conftest import PATIENCE_S, Server, free_port
+from tests.service_process.conftest import PATIENCE_S, Server
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
@@ -183,13 +184,14 @@ def test_nothing_that_comes_out_of_a_server_shows_a_secret(
     token = capsys.readouterr().out.strip()
     planted.words.append(token)
     config.write_text(f"{config.read_text()}\n[doors]\ntokens_file = '{tokens}'\n[budget]\ndeadline_s = 5\n")
-    server = Configured(config, tmp_path / "store.sqlite", tmp_path / "serve.log", free_port(), model="served")
-    try:
-        server.start()
-        out = seen_by_callers(server, planted, token)
-        assert server.end(signal.SIGTERM) == 0
-    finally:
-        server.clear_away()
+    with held_ports(1) as (port,):
+        server = Configured(config, tmp_path / "store.sqlite", tmp_path / "serve.log", port, model="served")
+        try:
+            server.start()
+            out = seen_by_callers(server, planted, token)
+            assert server.end(signal.SIGTERM) == 0
+        finally:
+            server.clear_away()
     log = server.log.read_text()
     assert "hypocenter.audit" in log
     assert planted.seen_in(out + log) == []

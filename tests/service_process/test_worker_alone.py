@@ -8,9 +8,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from model_store.ports import held_ports
 from service.__main__ import run
 from tests.gateway.conftest import alertmanager_body
-from tests.service_process.conftest import HYPOCENTER, PATIENCE_S, Server, environment, free_port, servers
+from tests.service_process.conftest import HYPOCENTER, PATIENCE_S, Server, environment, servers
 
 
 class Idle(Server):
@@ -54,8 +55,7 @@ def answer_of(url: str) -> httpx.Response:
 def test_a_worker_alone_works_for_a_server_that_does_not_and_tells_how_it_is(idle: Idle) -> None:
     id_ = idle.post("/v1/alerts", alertmanager_body("cart")).json()["localization_id"]
     assert idle.get(f"/v1/localizations/{id_}?wait_s=0.5").json()["status"] == "queued"
-    port = free_port()
-    with worker_of(idle, port):
+    with held_ports(1) as (port,), worker_of(idle, port):
         assert idle.get(f"/v1/localizations/{id_}?wait_s=60").json()["status"] == "done"
         assert answer_of(f"http://127.0.0.1:{port}/livez").status_code == 200
         assert answer_of(f"http://127.0.0.1:{port}/readyz").status_code == 200

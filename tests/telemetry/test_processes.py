@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from model_store.ports import held_ports
 from service.errors import SettingsError
 from service.settings import read_settings
 from tests.gateway.conftest import alertmanager_body
-from tests.service_process.conftest import HYPOCENTER, PATIENCE_S, Server, environment, free_port
+from tests.service_process.conftest import HYPOCENTER, PATIENCE_S, Server, environment
 from tests.telemetry.receiver import Receiver, receiving
 
 SETTINGS = """
@@ -43,7 +44,8 @@ def test_an_alert_that_another_process_answers_is_one_trace(
     for name, at_once in (("gateway", 0), ("worker", 1)):
         (tmp_path / f"{name}.toml").write_text(SETTINGS.format(collector=collector.url, at_once=at_once))
     with ExitStack() as stack:
-        gateway = Gateway(case_dir, tmp_path / "store.sqlite", tmp_path / "serve.log", free_port())
+        (port,) = stack.enter_context(held_ports(1))
+        gateway = Gateway(case_dir, tmp_path / "store.sqlite", tmp_path / "serve.log", port)
         stack.callback(gateway.clear_away)
         gateway.start()
         gateway.post("/v1/alerts", alertmanager_body("cart"))

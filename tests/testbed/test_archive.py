@@ -13,6 +13,7 @@ from deploy.testbed.errors import ShopError
 from service.agent.localize import localize
 from service.stores.recorded import RecordedCase
 from service.view.opening import open_view
+from tests.waiting import LIMIT_S
 
 CASES = Path(__file__).parent.parent / "cases"
 CASE = Path("mealrun", "mealrun-04")
@@ -63,7 +64,7 @@ def test_children_find_their_parents_and_lines_their_spans(unpacked: Path) -> No
 def test_the_answer_is_the_same(unpacked: Path) -> None:
     async def told(root: Path) -> object:
         case = RecordedCase.open(root)
-        answer = await localize(await open_view(case.incident, case.telemetry), None)
+        answer = await localize(await open_view(case.incident, case.telemetry, LIMIT_S), None)
         return [(cause.component, cause.fault, cause.confidence) for cause in answer.localization.causes]
 
     assert asyncio.run(told(unpacked)) == asyncio.run(told(CASES / CASE))

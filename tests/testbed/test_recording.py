@@ -1,6 +1,5 @@
 """A whole shop, really started, really broken, recorded, and the recording localized."""
 
-import asyncio
 import json
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from deploy.testbed.errors import RejectedError
 from deploy.testbed.plan import Plan, Planned, case_directory
 from deploy.testbed.recorder import record
 from service.stores.recorded import RecordedCase
-from service.view.opening import open_view
+from tests.patience import open_patiently
 
 ATTEMPTS = 3
 
@@ -29,7 +28,7 @@ def test_a_shop_is_broken_and_recorded(tmp_path: Path) -> None:
         _record(conductor, plan, planned, tmp_path)
     place = case_directory(tmp_path, planned)
     case = RecordedCase.open(place)
-    view = asyncio.run(open_view(case.incident, case.telemetry))
+    view = open_patiently(case.incident, case.telemetry)
     assert case.incident.alerting_services == ("storefront",)
     assert json.loads((place / "truth.json").read_text())["causes"][0]["name"] == "basket"
     assert any("basket" in evidence.component.name for evidence in view.evidence)

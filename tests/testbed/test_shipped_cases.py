@@ -1,6 +1,5 @@
 """The project's own recordings: small, whole, and of every kind."""
 
-import asyncio
 import json
 import re
 from pathlib import Path
@@ -10,7 +9,7 @@ import pytest
 from deploy.testbed.shipping import MOST_BYTES, MOST_BYTES_IN_ALL, NO_CAUSE, recordings
 from service.domain.fault import Fault
 from service.stores.recorded import RecordedCase
-from service.view.opening import open_view
+from tests.patience import open_patiently
 
 CASES = Path(__file__).parent.parent / "cases"
 DIRECTORIES = sorted(path.parent for path in CASES.glob("*/*/case.json"))
@@ -38,7 +37,7 @@ def test_what_a_responder_is_given_does_not_name_the_fault() -> None:
 @pytest.mark.parametrize("directory", DIRECTORIES, ids=lambda directory: directory.name)
 def test_each_opens_to_a_view_with_its_causes_in_it(directory: Path) -> None:
     case = RecordedCase.open(directory)
-    view = asyncio.run(open_view(case.incident, case.telemetry))
+    view = open_patiently(case.incident, case.telemetry)
     truth = json.loads((directory / "truth.json").read_text())
     known = {*view.graph.services, *(node for hosts in view.graph.hosts.values() for node in hosts)}
     assert view.evidence

@@ -7,6 +7,7 @@ import pytest
 
 from deploy.testbed.program.telemetry import stack_trace
 from deploy.testbed.program.trouble import Ailment, HandlerError, Trouble
+from tests.waiting import turns
 
 
 @dataclass
@@ -41,7 +42,7 @@ class Held:
 
 async def _ill(trouble: Trouble, ailment: Ailment) -> None:
     await trouble.begin(ailment)
-    await asyncio.sleep(0.01)
+    await turns()
 
 
 def test_a_healthy_process_suffers_nothing() -> None:

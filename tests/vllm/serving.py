@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Generator
@@ -14,6 +13,7 @@ from typing import Final
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
+from model_store.ports import held_ports
 from tests.conftest import REPOSITORY
 
 START_LIMIT_S: Final = 20 * 60
@@ -46,11 +46,10 @@ class Served:
 
 @contextmanager
 def serving(python: Path, directory: Path, log: Path) -> Generator[Served]:
-    """vLLM with a model's directory on a free port of this machine, for as long as the block lasts."""
-    port, started = _free_port(), time.monotonic()
-    command = [str(SERVE), str(directory), "--host", "127.0.0.1", "--port", str(port), *FOR_PROCESSORS]
-    environment = {**os.environ, **ENVIRONMENT, "PYTHON": str(python)}
-    with log.open("wb") as out:
+    """vLLM with a model's directory on a port of this machine, for as long as the block lasts."""
+    environment, started = {**os.environ, **ENVIRONMENT, "PYTHON": str(python)}, time.monotonic()
+    with held_ports(1) as (port,), log.open("wb") as out:
+        command = [str(SERVE), str(directory), "--host", "127.0.0.1", "--port", str(port), *FOR_PROCESSORS]
         process = subprocess.Popen(command, env=environment, stdout=out, stderr=out, start_new_session=True)
         try:
             url = f"http://127.0.0.1:{port}"
@@ -58,12 +57,6 @@ def serving(python: Path, directory: Path, log: Path) -> Generator[Served]:
             yield Served(url, time.monotonic() - started)
         finally:
             _stop(process)
-
-
-def _free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return listening.getsockname()[1]
 
 
 def _wait_until_up(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
