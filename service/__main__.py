@@ -17,6 +17,7 @@ import typer
 
 from service.domain.localization import RankedBy
 from service.errors import CallerError, HypocenterError
+from service.text import printable
 
 if TYPE_CHECKING:
     from service.agent.localize import Outcome
@@ -271,7 +272,8 @@ def run(arguments: list[str], command: typer.Typer = cli, name: str = "hypocente
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except typer.TyperException as error:
-        return _complain(name, error.format_message().replace("Value error, ", ""), error.exit_code)
+        message = " ".join(error.format_message().replace("Value error, ", "").split())
+        return _complain(name, printable(message), error.exit_code)
     except HypocenterError as error:
         return _complain(name, str(error), BAD_INPUT if isinstance(error, CallerError) else FAILED)
     except OSError as error:
@@ -290,7 +292,7 @@ def _leave_output_alone() -> None:
 def _complain(name: str, message: str, code: int) -> int:
     """Say on one line what is wrong; nothing where the command has said it itself."""
     if message:
-        print(f"{name}: {' '.join(message.split())}", file=sys.stderr)
+        print(f"{name}: {message}", file=sys.stderr)
     return code
 
 
@@ -337,7 +339,7 @@ def _simulated(directory: Path) -> Path:
     made = subprocess.run(command, capture_output=True, text=True, timeout=SIMULATE_S, check=False)  # noqa: S603
     case = next(directory.rglob("case.json"), None)
     if made.returncode or case is None:
-        raise HypocenterError(f"no synthetic incident could be made: {made.stderr.strip()[-300:]}")
+        raise HypocenterError(f"no synthetic incident could be made: {' '.join(made.stderr.split())[-300:]}")
     return case.parent
 
 

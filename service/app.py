@@ -23,6 +23,7 @@ from service.agent.budget import Budget
 from service.agent.links import Links, Template
 from service.agent.localize import Outcome
 from service.agent.rounds import OnStep
+from service.concurrency import gather
 from service.domain.evidence import Signal
 from service.domain.incident import Incident
 from service.domain.localization import RankedBy
@@ -42,6 +43,7 @@ from service.settings import Options, Settings, read_settings
 from service.stores.case_files import need_free
 from service.stores.recorded import RecordedCase
 from service.telemetry import Meters, log_to, logger
+from service.text import printable
 from service.view.saving import save_view
 from service.wiring.asking import Asked
 from service.wiring.checkup import Report, examine
@@ -125,7 +127,7 @@ async def work(config: Path | None, options: Options) -> None:
         parts = (worker, courier, build_retention(settings, store, outage))
         if (port := settings.worker.port) is None:
             _stop_on_signal(stopping)
-            await asyncio.gather(*(part.run(stopping) for part in parts))
+            await gather(*(part.run(stopping) for part in parts))
         else:
             gateway = build_gateway(settings, probe_doors(settings), store, sources, meters, stopping)
             server = _Server(_http_config(probes_app(gateway, VERSION), connection_limits(settings.gateway)))
@@ -200,7 +202,8 @@ async def check_config(config: Path | None, options: Options) -> Report:
         closing.push_async_callback(source.aclose)
         targets = await examine_targets(open_targets(settings.notify, closing))
         asked = await examine(source, settings.budget.telemetry_timeout_s)
-        return Report((*targets.lines, *asked.lines), asked.well and targets.well)
+        lines = tuple(map(printable, (*targets.lines, *asked.lines)))  # they repeat what servers answer
+        return Report(lines, asked.well and targets.well)
 
 
 def build_bench(settings: Settings, telemetry: Telemetry) -> Bench:

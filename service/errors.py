@@ -9,12 +9,17 @@ HypocenterError
 └── StoreError       our own incident store cannot be written or read
 
 A malformed move of a model is not an error but data: see `service.domain.move.Malformed`.
-The message of each is one line: what was wrong, where, what would be right.
+The message of each is one printable line, whoever wrote what it repeats: what was wrong, where, what would be right.
 """
+
+from service.text import printable
 
 
 class HypocenterError(Exception):
     """Root of everything that hypocenter raises on purpose."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(printable(message))
 
 
 class CallerError(HypocenterError):
@@ -34,8 +39,8 @@ class BackendError(HypocenterError):
     alone, 0 where it does not say.
     """
 
-    def __init__(self, what: str, retry_after_s: float = 0.0) -> None:
-        super().__init__(what)
+    def __init__(self, message: str, retry_after_s: float = 0.0) -> None:
+        super().__init__(message)
         self.retry_after_s = retry_after_s
 
 

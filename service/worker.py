@@ -41,6 +41,7 @@ from service.jobs.step_log import StepLog
 from service.jobs.store import QUEUE, IncidentStore, LeaseLost
 from service.ports import Telemetry
 from service.telemetry import NAME, Meters, continued, logger, span
+from service.text import printable
 from service.view.windows import Sighting, WindowPolicy
 
 IDLE_S = 1.0
@@ -329,7 +330,7 @@ def _told_to_stop() -> bool:
 
 def _one_line(error: Exception) -> str:
     text = str(error) if isinstance(error, HypocenterError) else f"{type(error).__name__}: {error}"
-    return " ".join(text.split())[:ERROR_LENGTH]
+    return printable(" ".join(text.split()))[:ERROR_LENGTH]
 
 
 def _new_owner() -> str:

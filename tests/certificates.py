@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import LIMIT_S
+
 
 @dataclass(frozen=True, slots=True)
 class Authority:
@@ -38,5 +40,5 @@ class Authority:
         certificate, key = self.directory / f"{name}.pem", self.directory / f"{name}.key"
         kind = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
         files = ["-subj", f"/CN={name}", "-keyout", str(key), "-out", str(certificate)]
-        subprocess.run(["openssl", "req", *kind, *files, *options], capture_output=True, timeout=60, check=True)
+        subprocess.run(["openssl", "req", *kind, *files, *options], capture_output=True, timeout=LIMIT_S, check=True)
         return certificate, key

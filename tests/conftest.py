@@ -12,11 +12,13 @@ from service.domain.fault import Fault
 from service.jobs.sqlite import SqliteStore
 from tests.redis_servers import RealServer
 
-# The machine is shared: how long an example takes says nothing. What decides whether a change lands tries the same
-# examples every time; everybody else's runs go on looking for new ones.
-settings.register_profile("shared machine", deadline=None)
-settings.register_profile("integration", deadline=None, derandomize=True)
-settings.load_profile("integration" if os.environ.get("CI") else "shared machine")
+# The machine is shared: how long an example takes says nothing. Tests try the same examples every time; only
+# `make test-random` looks for new ones, with --hypothesis-profile=random.
+settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
+settings.register_profile("random", deadline=None, print_blob=True)
+settings.load_profile("repeatable")
+
+pytest_plugins = ["tests.leftovers", "tests.skips"]
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

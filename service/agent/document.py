@@ -1,6 +1,6 @@
 """The answer and its steps as the JSON that goes over the wire; the answer's schema lies beside this file."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 from service.agent.links import NO_LINKS, Links
@@ -9,11 +9,11 @@ from service.agent.transcript_json import move_dict
 from service.domain.component import Component
 from service.domain.evidence import Evidence
 from service.domain.localization import Cause, ModelIdentity, Usage
-from service.domain.printable import printable
 from service.domain.transcript import Frame, Step
 from service.domain.window import Window, rfc3339
 from service.evidence.redaction import redact
 from service.evidence.statement import statement
+from service.text import printable
 
 SCHEMA_VERSION = "1"
 NOTE_LENGTH = 400
@@ -48,7 +48,7 @@ def localization_document(
 
 def step_document(frame: Frame, step: Step) -> dict[str, object]:
     """One step, as it is streamed while the localization runs; its number is the event's id."""
-    return {
+    document: dict[str, object] = {
         "schema_version": SCHEMA_VERSION,
         "number": step.number,
         "round": step.round,
@@ -60,10 +60,11 @@ def step_document(frame: Frame, step: Step) -> dict[str, object]:
         },
         **move_dict(step.move),
         "about": [_component(component) for component in step.about],
-        "observation": step.observation,
         "rows": list(step.rows),
         "forced": step.forced,
     }
+    observation = "\n".join(map(printable, step.observation.split("\n")))
+    return {**{name: _printable(value) for name, value in document.items()}, "observation": observation}
 
 
 def _printable(value: object) -> object:
@@ -73,8 +74,8 @@ def _printable(value: object) -> object:
             return printable(value)
         case dict():
             return {name: _printable(inner) for name, inner in cast("dict[str, object]", value).items()}
-        case list():
-            return [_printable(inner) for inner in cast("list[object]", value)]
+        case list() | tuple():
+            return [_printable(inner) for inner in cast("Sequence[object]", value)]
         case _:
             return value
 

@@ -14,10 +14,10 @@ from service.domain.evidence import Evidence
 from service.domain.fault import Fault
 from service.domain.localization import Cause, Localization, Stop
 from service.domain.move import Investigate, Malformed, PrintResults, ReportVerdict, ToolCall
-from service.domain.printable import printable
 from service.domain.transcript import Frame, Step, Transcript
 from service.evidence.redaction import one_line
 from service.evidence.statement import statement
+from service.text import printable
 from service.tools.naming import WHOLE_SYSTEM
 from service.tools.specs import SIGNAL_OF
 

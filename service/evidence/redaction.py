@@ -2,7 +2,7 @@
 
 import re
 
-from service.domain.printable import UNPRINTABLE
+from service.text import UNPRINTABLE
 
 _SECRETS = tuple(
     (re.compile(pattern, re.IGNORECASE), replacement)

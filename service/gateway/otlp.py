@@ -16,7 +16,6 @@ from service.stores.embedded.intakes import Intakes
 from service.stores.embedded.refusals import FullError, MalformedError, OversizeError
 from service.stores.embedded.room import Hold
 from service.stores.embedded.wire import refusal_bytes
-from service.stores.validation import printable
 from service.telemetry import Meters
 
 router = APIRouter(tags=["telemetry"])
@@ -124,7 +123,7 @@ def _refusal(
 ) -> Response:
     status = _status(error)
     retry = {"Retry-After": str(RETRY_AFTER_S[status])} if status in RETRY_AFTER_S else {}
-    body = refusal_bytes(printable(str(error)), as_json=as_json)
+    body = refusal_bytes(str(error), as_json=as_json)
     return kind(body, status, {**retry, **(headers or {})}, media_type=JSON if as_json else PROTOBUF)
 
 

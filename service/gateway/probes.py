@@ -5,10 +5,12 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from service.agent.document import SCHEMA_VERSION
+from service.concurrency import gather
 from service.errors import StoreError
 from service.gateway.application import Application
 from service.gateway.callers import ACaller, Scope
 from service.gateway.context import AGateway, Check, Gateway
+from service.text import printable
 
 router = APIRouter(tags=["probes"])
 
@@ -33,7 +35,7 @@ async def readyz(parts: AGateway, caller: ACaller) -> Response:
         "schema_version": SCHEMA_VERSION,
         "status": "ready" if well else "degraded" if ready else "not ready",
         "checks": {
-            name: {"ok": check.ok, **({"found": check.found} if Scope.READ in caller.scopes else {})}
+            name: {"ok": check.ok, **({"found": printable(check.found)} if Scope.READ in caller.scopes else {})}
             for name, check in checks.items()
         },
     }
@@ -64,7 +66,7 @@ def probes_app(gateway: Gateway, version: str) -> FastAPI:
 
 
 async def _checks(parts: Gateway) -> dict[str, Check]:
-    store, telemetry = await asyncio.gather(_store(parts), _telemetry(parts))
+    store, telemetry = await gather(_store(parts), _telemetry(parts))
     stopping = parts.stopping.is_set()
     return {
         "store": store,

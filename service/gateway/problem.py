@@ -14,8 +14,8 @@ from starlette.types import Receive, Scope, Send
 
 from service.agent.document import SCHEMA_VERSION
 from service.errors import CallerError, StoreError
-from service.stores.validation import printable
 from service.telemetry import logger
+from service.text import printable
 
 MEDIA_TYPE = "application/problem+json"
 LINGER_S = 2.0

@@ -15,7 +15,7 @@ from service.gateway.bodies import validated
 from service.gateway.documented import schema_of
 from service.jobs.records import Question
 from service.stores.alert_body import parse_alert_body
-from service.stores.validation import Moment, printable
+from service.stores.validation import Moment, name_of
 from service.telemetry import traceparent
 
 LONGEST_WINDOW = timedelta(days=1)
@@ -108,7 +108,7 @@ def _window(asked: _Window, now: datetime) -> Window:
 
 def _labels(component: _Component) -> dict[str, str]:
     """The component as an alert would name it; the caller is who notices a bad edge."""
-    name = printable(component.name)
+    name = name_of(component.name)
     match component.kind:
         case ComponentKind.SERVICE:
             return {"service": name}

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from service.errors import CallerError, SettingsError
 from service.gateway.callers import ANY_TENANT, TENANT, Scope
-from service.stores.validation import first_fault, printable
+from service.stores.validation import first_fault
 from service.telemetry import logger
 
 PREFIX = "hyp_"
@@ -92,7 +92,7 @@ def read_tokens(path: Path) -> Sequence[Token]:
     except OSError as error:
         raise SettingsError(f"tokens {path}: {error.strerror or error}") from None
     except (ValueError, RecursionError):  # its text may hold what somebody took for a token's place
-        raise SettingsError(printable(f"tokens {path}: is no TOML")) from None
+        raise SettingsError(f"tokens {path}: is no TOML") from None
 
 
 def add_token(path: Path, name: str, scopes: Sequence[Scope], tenant: str = "") -> str:

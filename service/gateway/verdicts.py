@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, cast
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from service.agent.document import SCHEMA_VERSION
 from service.domain.component import Component, ComponentKind
@@ -22,6 +22,8 @@ from service.grader.grade import Grade, grade
 from service.grader.truth import TrueCause, Truth
 from service.jobs.graph_json import graph_of
 from service.jobs.records import JobStatus, LocalizationRecord, StoredVerdict
+from service.stores.validation import name_of
+from service.text import printable
 
 router = APIRouter(tags=["localizations"])
 
@@ -35,10 +37,14 @@ def _unfolded(value: object) -> object:
     return cause | (cast("dict[str, object]", component) if isinstance(component, dict) else {"name": component})
 
 
+def _printable_lines(text: str) -> str:
+    return "\n".join(map(printable, text.splitlines()))
+
+
 class _Cause(BaseModel):
     model_config = ConfigDict(extra="forbid")
     kind: ComponentKind = ComponentKind.SERVICE
-    name: Annotated[str, Field(min_length=1, max_length=500)]
+    name: Annotated[str, Field(min_length=1, max_length=500), AfterValidator(name_of)]
     fault: Fault = Fault.UNKNOWN
 
 
@@ -48,7 +54,7 @@ class Verdict(BaseModel):
     model_config = ConfigDict(extra="forbid")
     schema_version: Literal["1"] = "1"
     causes: Annotated[list[Annotated[_Cause, BeforeValidator(_unfolded)]], Field(max_length=100)]
-    note: Annotated[str, Field(max_length=10_000)] = ""
+    note: Annotated[str, Field(max_length=10_000), AfterValidator(_printable_lines)] = ""
 
 
 SCHEMA = {"requestBody": {"required": True, "content": {"application/json": {"schema": schema_of(Verdict)}}}}

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from service.concurrency import gather
 from service.domain.echo import unechoed
 from service.errors import ModelError
 from service.ports import ChatReply, ChatRequest
@@ -76,7 +77,7 @@ class ModelServer:
                 except ModelError as error:
                     return error
 
-        answers = await asyncio.gather(*(one(request) for request in requests))
+        answers = await gather(*(one(request) for request in requests))
         failures = [answer for answer in answers if isinstance(answer, ModelError)]
         if failures and len(failures) == len(answers):
             raise failures[0]

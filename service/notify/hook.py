@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from service.errors import BackendError
 from service.stores.access import Certificates, secret_in
 from service.stores.backend import Backend
+from service.text import printable
 
 JSON = {"Content-Type": "application/json"}
 
@@ -36,7 +37,7 @@ class Hook:
         try:
             await self.backend.ask("POST", path, data=content, headers=headers, retry=False)
         except BackendError as error:
-            raise BackendError(_without(path[1:], str(error)), error.retry_after_s) from None
+            raise BackendError(_without(printable(path[1:]), str(error)), error.retry_after_s) from None
 
     async def found(self) -> str:
         """That connections are taken there, by a TLS that is believed. Nothing is sent. Raises `BackendError`."""

@@ -1,6 +1,7 @@
 """Words that are the same wherever an answer is told."""
 
 from service.notify.answer import Answer, Cause
+from service.text import printable
 
 LONGEST = 200
 """Of one statement: whoever wants the rest follows the link."""
@@ -28,7 +29,7 @@ def summary(answer: Answer) -> str:
 
 def clipped(text: str, longest: int = LONGEST) -> str:
     """The text on one line, cut off where it is too long to be read."""
-    line = " ".join(text.split())
+    line = printable(" ".join(text.split()))
     return line if len(line) <= longest else f"{line[: longest - 1]}…"
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from service.errors import SettingsError
 from service.settings.groups import Settings
-from service.stores.validation import first_fault, printable
+from service.stores.validation import first_fault
 
 PREFIX = "HYPOCENTER_"
 DELIMITER = "__"
@@ -53,9 +53,9 @@ def _in_file(path: Path) -> Iterator[_Said]:
     try:
         told = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise SettingsError(printable(f"settings {path}: {error.strerror or error}")) from None
+        raise SettingsError(f"settings {path}: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:
-        raise SettingsError(printable(f"settings {path}: {error}")) from None
+        raise SettingsError(f"settings {path}: {error}") from None
     for name, value in _flat(told, frozenset(_names())):
         yield _Said(name, value, name, f"settings {path}")
 
@@ -98,7 +98,7 @@ def _need_known(setting: _Said) -> None:
     variable = setting.shown.startswith(PREFIX)
     near = difflib.get_close_matches(setting.name, names, n=1, cutoff=0.0)[0]
     nearest = PREFIX + near.upper().replace(".", DELIMITER) if variable else near
-    raise SettingsError(printable(f"{setting.where}: {setting.shown} is no setting; the nearest is {nearest}"))
+    raise SettingsError(f"{setting.where}: {setting.shown} is no setting; the nearest is {nearest}")
 
 
 def _nested(said: Iterable[_Said]) -> dict[str, object]:

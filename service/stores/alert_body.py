@@ -13,7 +13,8 @@ from pydantic.alias_generators import to_camel
 from service.domain.alert import Alert
 from service.domain.window import rfc3339
 from service.errors import CallerError
-from service.stores.validation import LONGEST_NAME, AnyMoment, Moment, first_fault, name_of, printable
+from service.stores.validation import LONGEST_NAME, AnyMoment, Moment, first_fault, name_of
+from service.text import printable
 
 OPEN_END = "0001-01-01T00:00:00Z"
 """Go's zero time: an alert that carries it as its end has not ended."""

@@ -22,7 +22,7 @@ from service.errors import BackendError
 from service.stores.access import Access, Certificates
 from service.stores.aside import read
 from service.stores.patience import left_s
-from service.stores.validation import first_fault, printable
+from service.stores.validation import first_fault
 from service.telemetry import calling
 
 T = TypeVar("T")
@@ -133,8 +133,8 @@ class Backend:
             raise self.failure(f"answers with what it should not: {first_fault(error)}") from None
 
     def failure(self, what: str, retry_after_s: float = 0.0) -> BackendError:
-        """An error of this backend, on one printable line: ``what`` it did."""
-        return BackendError(printable(" ".join(f"{self.name} {what}".split()))[:LONGEST_LINE], retry_after_s)
+        """An error of this backend, in one line: ``what`` it did."""
+        return BackendError(" ".join(f"{self.name} {what}".split())[:LONGEST_LINE], retry_after_s)
 
     async def aclose(self) -> None:
         """Close its connections. It may be asked again."""

@@ -17,7 +17,7 @@ from service.errors import CallerError, CaseError
 from service.stores.alert_body import parse_alert_body
 from service.stores.case_tables import SCHEMAS, CaseTables
 from service.stores.columns import check_schema, conform, first_line, names_in
-from service.stores.validation import Moment, first_fault
+from service.stores.validation import Moment, first_fault, name_of
 
 _parquet: Any = pq  # its stubs are partial
 
@@ -46,7 +46,7 @@ def read_incident(directory: Path) -> Incident:
         raise
     except CallerError as error:
         raise CaseError(f"{path}: {error}") from None
-    return Incident(id=read.id, system=read.system, alerts=alerts, window=window, baselines=baselines)
+    return Incident(id=name_of(read.id), system=name_of(read.system), alerts=alerts, window=window, baselines=baselines)
 
 
 def check_table(path: Path, schema: pa.Schema) -> None:

@@ -1,6 +1,5 @@
 """Jaeger, and what speaks its query API (VictoriaTraces below ``/select/jaeger``): traces, and who calls whom."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,6 +8,7 @@ from urllib.parse import urlencode
 
 import pyarrow as pa
 
+from service.concurrency import gather
 from service.domain.window import Window
 from service.errors import BackendError
 from service.ports import TOPOLOGY
@@ -116,7 +116,7 @@ async def _dependencies(api: JaegerApi, window: Window) -> Sequence[Dependency]:
 async def _scouted(api: JaegerApi, window: Window, known: Sequence[str]) -> list[str]:
     """Services at which a few traces begin."""
     some = known[:: max(1, -(-len(known) // SCOUTS))]
-    found = await asyncio.gather(*(api.search(Asked(name, window, SCOUTED)) for name in some))
+    found = await gather(*(api.search(Asked(name, window, SCOUTED)) for name in some))
     roots = Counter[str]()
     for one in found:
         parents, services = (one.spans.column(name).to_pylist() for name in ("parent_span_id", "service"))

@@ -1,8 +1,8 @@
-import asyncio
 from collections.abc import Sequence
 
 import pyarrow as pa
 
+from service.concurrency import gather
 from service.domain.window import Window
 from service.errors import BackendError
 from service.ports import TOPOLOGY, TopologyStore
@@ -19,7 +19,7 @@ class JoinedTopology:
 
     async def topology(self, window: Window) -> pa.Table:
         """Relations known for the window. Raises `BackendError` if nobody answers."""
-        told = await asyncio.gather(*(_asked(store, window) for store in self._stores))
+        told = await gather(*(_asked(store, window) for store in self._stores))
         tables = [answer for answer in told if isinstance(answer, pa.Table)]
         failures = [answer for answer in told if isinstance(answer, BackendError)]
         if failures and not tables:

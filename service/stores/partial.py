@@ -10,6 +10,8 @@ from typing import Any
 import pyarrow as pa
 from pydantic import TypeAdapter
 
+from service.text import printable
+
 TRACES = "traces"
 """The kind of row that spans are, where whole traces were left out by their id."""
 
@@ -28,7 +30,8 @@ def with_notes(table: pa.Table, notes: Sequence[str], shares: Mapping[str, float
     """
     if not notes and not shares:
         return table
-    told = {_NOTES: json.dumps(list(notes)).encode(), _SHARES: json.dumps(dict(shares or {})).encode()}
+    lines = list(map(printable, notes))  # servers write some of them
+    told = {_NOTES: json.dumps(lines).encode(), _SHARES: json.dumps(dict(shares or {})).encode()}
     return _with_metadata(table, _metadata(table) | told)
 
 

@@ -5,22 +5,23 @@ fits into that, so that a short deadline costs a part of each signal and none of
 import contextlib
 import math
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextvars import ContextVar
 
-_ENDS_AT_S: ContextVar[float] = ContextVar("ends_at_s", default=math.inf)
+_LEFT_S: ContextVar[Callable[[], float]] = ContextVar("left_s", default=lambda: math.inf)
 
 
 @contextlib.contextmanager
-def patience(seconds: float) -> Generator[None]:
+def patience(seconds: float, clock: Callable[[], float] = time.monotonic) -> Generator[None]:
     """What is asked within, also by tasks that begin there, has so long."""
-    token = _ENDS_AT_S.set(time.monotonic() + seconds)
+    ends_at_s = clock() + seconds
+    token = _LEFT_S.set(lambda: ends_at_s - clock())
     try:
         yield
     finally:
-        _ENDS_AT_S.reset(token)
+        _LEFT_S.reset(token)
 
 
 def left_s() -> float:
     """How long is left; without end where nobody said."""
-    return max(0.0, _ENDS_AT_S.get() - time.monotonic())
+    return max(0.0, _LEFT_S.get()())

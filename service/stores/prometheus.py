@@ -11,6 +11,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, FiniteFloat
 
+from service.concurrency import gather
 from service.domain.alert import Alert
 from service.domain.component import EDGE_ARROW
 from service.domain.window import Window
@@ -22,7 +23,6 @@ from service.stores.case_tables import within
 from service.stores.partial import with_notes, with_queries
 from service.stores.prometheus_alert import AlertQuestion, alert_questions
 from service.stores.prometheus_series import FAMILIES, Family, Labels, Question, questions, workload_of
-from service.stores.validation import printable
 from service.telemetry import logger, ours
 
 MOST_POINTS = 240
@@ -32,8 +32,9 @@ SAMPLES = 400_000
 """What one window should come to, about 12 MB."""
 MOST_SAMPLES = 2_000_000
 MOST_ALERT_SERIES = 500
-ALERT_WITHIN_S = 2.0
-"""How long the expression of an alert may take: others are not kept waiting for what a stranger asks."""
+ALERT_SHARE = 0.25
+"""The part of a call's time that the expression of an alert may take: others are not kept waiting for what a stranger
+asks."""
 MOST_WARNINGS = 3
 LONGEST_WARNING = 200
 SHORTEST_RATE_STEPS = 3
@@ -72,7 +73,7 @@ class PrometheusMetrics:
         most = await self._points(window, self._asked(there, self._step_s))
         step_s = max(self._step_s, math.ceil(window.length.total_seconds() / most))
         asked = self._asked(there, step_s)
-        of_alerts, answers = await asyncio.gather(  # in this order: what may wait only briefly is first in line
+        of_alerts, answers = await gather(  # in this order: what may wait only briefly is first in line
             self._of_alerts(alerts, asked, window, step_s), self._answers(asked, window, step_s)
         )
         if asked and all(isinstance(answer, BackendError) for answer in answers):
@@ -88,7 +89,7 @@ class PrometheusMetrics:
         """
         now = datetime.now(UTC)
         hour = _ends(Window(now - timedelta(hours=1), now))
-        told, names, labels = await asyncio.gather(
+        told, names, labels = await gather(
             self._told(_Vector, "POST", "/api/v1/query", {"query": "count(up)"}),
             self._told(list[str], "GET", "/api/v1/label/__name__/values", hour),
             self._told(list[str], "GET", "/api/v1/labels", hour),
@@ -127,7 +128,7 @@ class PrometheusMetrics:
     async def _answers(
         self, asked: Sequence[Question], window: Window, step_s: int
     ) -> "Sequence[_Envelope[_Matrix] | BackendError]":
-        return await asyncio.gather(*(self._series(question, window, step_s) for question in asked))
+        return await gather(*(self._series(question, window, step_s) for question in asked))
 
     async def _series(self, question: Question, window: Window, step_s: int) -> "_Envelope[_Matrix] | BackendError":
         parameters = _range(question, window, step_s)
@@ -144,7 +145,7 @@ class PrometheusMetrics:
         questions, notes = alert_questions(alerts, self._labels)
         known = {question.metric for question in asked}
         new = [one for one in questions if one.question.metric not in known]
-        answers = await asyncio.gather(*(self._alert_series(one.question, window, step_s) for one in new))
+        answers = await gather(*(self._alert_series(one.question, window, step_s) for one in new))
         told = _OfAlerts([], notes)
         for one, answer in zip(new, answers, strict=True):
             if isinstance(answer, BackendError):
@@ -159,12 +160,13 @@ class PrometheusMetrics:
     async def _alert_series(
         self, question: Question, window: Window, step_s: int
     ) -> "Sequence[_Series] | BackendError":
-        parameters = _range(question, window, step_s) | {"timeout": f"{ALERT_WITHIN_S:g}s"}
+        limit_s = ALERT_SHARE * self._backend.access.total_s
+        parameters = _range(question, window, step_s) | {"timeout": f"{limit_s:g}s"}
         try:
-            async with asyncio.timeout(ALERT_WITHIN_S):
+            async with asyncio.timeout(limit_s):
                 return (await self._told(_Matrix, "POST", "/api/v1/query_range", parameters, retry=False)).result
         except TimeoutError:
-            return self._backend.failure(f"did not answer within {ALERT_WITHIN_S:g} s")
+            return self._backend.failure(f"did not answer within {limit_s:g} s")
         except BackendError as error:
             return error
 
@@ -304,7 +306,7 @@ def _failures(answers: "Sequence[_Envelope[_Matrix] | BackendError]") -> Iterato
 def _warnings(envelopes: "Iterable[_Envelope[_Matrix]]") -> list[str]:
     """What the server says of its own answers: a Thanos that did not reach all of its stores, say."""
     told = dict.fromkeys(warning for envelope in envelopes for warning in envelope.warnings)
-    return [printable(warning)[:LONGEST_WARNING] for warning in told][:MOST_WARNINGS]
+    return [warning[:LONGEST_WARNING] for warning in told][:MOST_WARNINGS]
 
 
 def _cut(rows: "list[_Row]") -> Iterator[str]:

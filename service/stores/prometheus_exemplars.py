@@ -10,6 +10,7 @@ from typing import Annotated, Final, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat
 
+from service.concurrency import gather
 from service.domain.alert import Alert
 from service.domain.window import Window
 from service.errors import BackendError
@@ -19,8 +20,8 @@ from service.stores.prometheus_series import FAMILIES, Family, Labels
 from service.stores.span_rows import TRACE_DIGITS, identifier
 from service.stores.trace_sampling import MOST_NAMED
 
-WITHIN_S: Final = 1.5
-"""How long they may take: the traces of now are asked for only then."""
+SHARE: Final = 0.2
+"""The part of a call's time that they may take: the traces of now are asked for only then."""
 TRACE_LABELS: Final = ("trace_id", "traceID", "traceId", "TraceID")
 
 
@@ -36,7 +37,7 @@ class PrometheusExemplars:
         """Trace ids, the most telling first; none where none are kept, or none are told in time."""
         asked, _ = alert_questions(alerts, self._labels)
         queries = [*(one.question.query for one in asked), " or ".join(self._scales)]
-        answers = await asyncio.gather(*(self._asked(query, window) for query in queries))
+        answers = await gather(*(self._asked(query, window) for query in queries))
         services = {alert.service for alert in alerts}
         found = [one for place, told in enumerate(answers) for one in self._found(told, place, services, window)]
         return list(dict.fromkeys(one.trace_id for one in sorted(found)))[:MOST_NAMED]
@@ -45,7 +46,7 @@ class PrometheusExemplars:
         """What there is of one question; nothing where there is no answer, which nobody needs."""
         ends = {"start": f"{window.start.timestamp():.3f}", "end": f"{window.end.timestamp():.3f}"}
         try:
-            async with asyncio.timeout(WITHIN_S):
+            async with asyncio.timeout(SHARE * self._backend.access.total_s):
                 path, data = "/api/v1/query_exemplars", {"query": query, **ends}
                 return (await self._backend.told(_Answer, "POST", path, data=data, retry=False)).data
         except (BackendError, TimeoutError):

@@ -1,6 +1,5 @@
 """Tempo, and what speaks its API: traces, found by TraceQL."""
 
-import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
@@ -8,6 +7,7 @@ from itertools import chain
 
 import pyarrow as pa
 
+from service.concurrency import gather
 from service.domain.window import Window
 from service.errors import BackendError
 from service.stores.aside import aside, read
@@ -72,7 +72,7 @@ class Tempo:
         found = await self._found(asked)
         rest = [trace_id for trace_id, rows in found if trace_id and not rows]
         few = rest[: min(-(-asked.limit // OF_LIMIT), MOST_ONE_BY_ONE)]
-        one_by_one = await asyncio.gather(*(self._trace(trace_id, asked.window) for trace_id in few))
+        one_by_one = await gather(*(self._trace(trace_id, asked.window) for trace_id in few))
         if few:
             self._note_size(asked.service, one_by_one)
         told = [row for _, rows in found for row in rows]

@@ -17,6 +17,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 import pyarrow as pa
 
+from service.concurrency import gather
 from service.domain.window import Window
 from service.errors import BackendError
 from service.stores.aside import aside
@@ -122,7 +123,7 @@ async def sampled_spans(
     try:
         async with asyncio.timeout(within_s):
             services = await search.focus(window, alerting)
-            await asyncio.gather(*(sample.take(service) for service in services[:FOCUS]), *sample.named_ones())
+            await gather(*(sample.take(service) for service in services[:FOCUS]), *sample.named_ones())
     except TimeoutError:
         sample.failures.append(BackendError(f"{search.name} did not answer within {round(within_s, 2):g} s"))
     return await aside(sample.table)
@@ -193,7 +194,7 @@ class _Sample:
         slices = slices_of(self.window)
         each = -(-asked.limit // len(slices))
         questions = (self._keep(n, replace(asked, window=s, limit=each)) for n, s in enumerate(slices, 1))
-        answers = [found for found in await asyncio.gather(*questions) if found is not None]
+        answers = [found for found in await gather(*questions) if found is not None]
         if all(one.traces < each for one in answers) and sum(one.traces for one in answers) < asked.limit:
             whole = await self._ask(asked)
             if whole is not None and whole.traces < asked.limit:
@@ -210,7 +211,7 @@ class _Sample:
         few = [Asked(service, each, WORST) for each in slices_of(self.window)[::2]]
         asked = [*(replace(one, failed=True) for one in few), *(replace(one, at_least_us=longer_us) for one in few)]
         left = asked[: len(asked) - len(self.named)]
-        await asyncio.gather(*(self._keep(SLICES + place, one) for place, one in enumerate(left, 1)))
+        await gather(*(self._keep(SLICES + place, one) for place, one in enumerate(left, 1)))
 
     async def _keep(self, place: int, asked: Asked) -> Found | None:
         found = await self._ask(asked)

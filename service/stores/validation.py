@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ValidationError
 
 from service.domain.component import EDGE_ARROW
-from service.domain.printable import printable
+from service.text import printable
 
 LONGEST_LINE = 300
 LONGEST_NAME = 300
@@ -61,12 +61,12 @@ def _bounded(text: str) -> str:
 
 
 def first_fault(error: ValidationError) -> str:
-    """The first thing that validation found, as one short line: ``alerts[0].startsAt: is missing``."""
+    """The first thing that validation found, for the message of an error, short: ``alerts[0].startsAt: is missing``."""
     found = error.errors(include_url=False, include_context=False, include_input=False)[0]
     message = found["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
     message = _PYTHONIC.sub(lambda said: _JSON.get(said[0], ""), message[:1].lower() + message[1:])
     where = _dotted(found["loc"])
-    return printable(f"{where}: {message}" if where else message)[:LONGEST_LINE]
+    return (f"{where}: {message}" if where else message)[:LONGEST_LINE]
 
 
 _JSON = {

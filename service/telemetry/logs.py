@@ -9,6 +9,7 @@ from typing import Literal, TextIO
 from opentelemetry import trace
 
 from service.telemetry.name import NAME
+from service.text import UNPRINTABLE
 
 Format = Literal["auto", "json", "text"]
 """How lines are written; "auto" is text where somebody looks, JSON elsewhere."""
@@ -43,8 +44,8 @@ class Words(logging.Formatter):
         part = record.name.removeprefix(f"{NAME}.")
         told = " ".join(f"{name}={value}" for name, value in {**_fields(record), **_ids()}.items())
         line = f"{time} {record.levelname.lower():7} {part}: {record.getMessage()}{told and '  '}{told}"
-        line = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in line)
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        below = self.formatException(record.exc_info).split("\n") if record.exc_info else ()
+        return "\n".join(map(_escape, (line, *below)))
 
 
 def log_to(stream: TextIO, level: str = "info", format_: Format = "auto") -> None:
@@ -63,6 +64,10 @@ def log_to(stream: TextIO, level: str = "info", format_: Format = "auto") -> Non
 def logger(part: str) -> logging.Logger:
     """The logger of a part of hypocenter."""
     return logging.getLogger(f"{NAME}.{part}")
+
+
+def _escape(text: str) -> str:
+    return UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def _fields(record: logging.LogRecord) -> Mapping[str, object]:

@@ -48,6 +48,8 @@ def exporting(endpoint: str = "", version: str = "") -> Generator[Tracer]:
         farewell = threading.Thread(target=provider.shutdown, daemon=True)  # a hung collector holds up no exit
         farewell.start()
         farewell.join(FAREWELL_S)
+        if farewell.is_alive():
+            exporter.shutdown()  # it is not tried again: whoever lives on hears nothing more of it
 
 
 def _provider(sampler: ParentBased | None = None, version: str = "") -> TracerProvider:

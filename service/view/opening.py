@@ -6,6 +6,7 @@ from functools import partial
 
 import pyarrow as pa
 
+from service.concurrency import gather
 from service.domain.evidence import Evidence, Signal
 from service.domain.incident import Incident
 from service.domain.window import Window
@@ -139,7 +140,7 @@ class _Source:
         if self.ask is None or baseline is None:
             now, before = await self.rows(window), None
         else:
-            now, before = await asyncio.gather(self.rows(window), self.rows(baseline, "its baseline: "))
+            now, before = await gather(self.rows(window), self.rows(baseline, "its baseline: "))
         if now is None:
             return None
         if before is None:

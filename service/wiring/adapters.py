@@ -39,8 +39,7 @@ def open_traces(settings: TracesSettings, backends: Backends) -> Traces | None:
     if not settings.kind:
         return None
     backend = backends.of("traces", settings)
-    within_s = min(TracePlan().within_s, PATIENCE * backend.access.total_s)
-    plan = TracePlan(settings.traces, within_s=within_s)
+    plan = TracePlan(settings.traces, within_s=PATIENCE * backend.access.total_s)
     match settings.kind:
         case "jaeger":
             return Jaeger(backend, plan)

@@ -14,7 +14,7 @@ from service.errors import CallerError
 from service.gateway.callers import TENANT
 from service.gateway.questions import question_of
 from service.stores.alert_body import parse_alert_body
-from service.stores.validation import Moment, first_fault, printable
+from service.stores.validation import Moment, first_fault
 from service.view.windows import Sighting
 
 LATELY: Final = "15m"
@@ -42,16 +42,16 @@ class Asked:
         try:
             at = _MOMENT.validate_python(self.at)
         except ValidationError as error:
-            raise CallerError(f"--at {printable(self.at)[:40]}: {first_fault(error)}") from None
+            raise CallerError(f"--at {self.at[:40]}: {first_fault(error)}") from None
         if at > now:
-            raise CallerError(f"--at {printable(self.at)[:40]}: lies in the future")
+            raise CallerError(f"--at {self.at[:40]}: lies in the future")
         return at
 
     def sighting(self, now: datetime) -> Sighting:
         """What is known before anything is fetched. Raises `CallerError`."""
         at = self.moment(now)
         if self.tenant and not TENANT.fullmatch(self.tenant):
-            raise CallerError(f"--tenant {printable(self.tenant)[:40]}: is no name of a tenant")
+            raise CallerError(f"--tenant {self.tenant[:40]}: is no name of a tenant")
         name = f"asked-{at:%Y%m%dT%H%M%SZ}"
         if self.alert is not None:
             if self.since is not None:
@@ -66,7 +66,7 @@ def span(told: str) -> timedelta:
     """``90s``, ``15m``, ``2h``, ``1d``. Raises `CallerError`."""
     found = _SPAN.fullmatch(told)
     if found is None:
-        raise CallerError(f"--since {printable(told)[:40]}: should be a time such as 90s, 15m or 2h")
+        raise CallerError(f"--since {told[:40]}: should be a time such as 90s, 15m or 2h")
     return timedelta(**{_UNITS[found["unit"]]: int(found["count"])})
 
 

@@ -9,11 +9,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from service.concurrency import gather
 from service.domain.window import Window
 from service.errors import BackendError
 from service.ports import Telemetry
 from service.stores.partial import notes_of
-from service.stores.validation import printable
 from service.view.windows import RecordedWindows
 from service.wiring.sources import Source
 
@@ -76,11 +76,11 @@ async def examine(source: Source, timeout_s: float, now: datetime | None = None)
     now = now or datetime.now(UTC)
     window = Window(now - LOOKED_AT, now)
     asks = _asks(source.telemetry)
-    findings = await asyncio.gather(*(_finding(source, signal, asks.get(signal), window, timeout_s) for signal in ROWS))
+    findings = await gather(*(_finding(source, signal, asks.get(signal), window, timeout_s) for signal in ROWS))
     missing = [*(line for finding in findings for line in finding.missing), *_strangers(findings), *_clocks(source)]
     lines = [line for finding in findings for line in _block(finding)]
     told = ("", "What is missing:", *(f"- {line}" for line in missing)) if missing else ("", "Nothing is missing.")
-    return Report(tuple(map(printable, (*lines, *told))), not any(finding.failed for finding in findings))
+    return Report((*lines, *told), not any(finding.failed for finding in findings))
 
 
 def _block(finding: Finding) -> Iterator[str]:

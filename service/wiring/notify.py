@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
 
+from service.concurrency import gather
 from service.domain.localization import Localization
 from service.errors import BackendError, SettingsError
 from service.gateway.documents import incident_document
@@ -21,7 +22,6 @@ from service.notify.slack import Slack
 from service.notify.webhook import Webhook
 from service.settings import NotifySettings
 from service.stores.access import Access
-from service.stores.validation import printable
 from service.wiring.backends import Backends, access_of
 from service.wiring.checkup import Report
 
@@ -44,9 +44,9 @@ def wanting(targets: Sequence[Target]) -> Callable[[Claim, Localization], list[s
 
 async def examine_targets(targets: Sequence[Target]) -> Report:
     """Whether each can be reached, all at once; none is told anything."""
-    told = await asyncio.gather(*map(_reached, targets))
-    lines = (f"notify.{target.name}: {line}" for target, (_, line) in zip(targets, told, strict=True))
-    return Report(tuple(map(printable, lines)), all(ok for ok, _ in told))
+    told = await gather(*map(_reached, targets))
+    lines = tuple(f"notify.{target.name}: {line}" for target, (_, line) in zip(targets, told, strict=True))
+    return Report(lines, all(ok for ok, _ in told))
 
 
 async def _reached(target: Target) -> tuple[bool, str]:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import httpx
 
+from service.concurrency import gather
 from service.errors import BackendError, CallerError, SettingsError, StoreError
 from service.gateway.context import Check
 from service.ports import Telemetry
@@ -149,7 +150,7 @@ class _Readiness:
     async def check(self) -> Check:
         """As it was a few seconds ago at most."""
         if self._check is None or time.monotonic() - self._checked_at > REMEMBERED_S:
-            told = await asyncio.gather(*map(_found, self.stores))
+            told = await gather(*map(_found, self.stores))
             found = "; ".join(found for _, found in told)
             self._check = Check(ok=any(ok for ok, _ in told), found=found, needed=False)
             self._checked_at = time.monotonic()

@@ -9,11 +9,12 @@ from service.llm.rules import RulesModel
 from service.ports import ChatModel
 from service.stores.memory import InMemoryTelemetry
 from tests.telemetry_rows import incident, small_tables
+from tests.waiting import LIMIT_S
 
 
 def bench(model: ChatModel | None, deadline_s: float) -> Bench:
     telemetry = InMemoryTelemetry(small_tables()).telemetry
-    return Bench(telemetry, model, RankedBy.FUSED, Budget(), deadline_s, telemetry_timeout_s=60)
+    return Bench(telemetry, model, RankedBy.FUSED, Budget(), deadline_s, telemetry_timeout_s=LIMIT_S)
 
 
 @pytest.mark.parametrize("model", [None, RulesModel()])
@@ -26,7 +27,7 @@ def test_a_deadline_that_is_up_before_the_telemetry_is_there_still_gives_an_answ
 
 
 def test_a_callers_deadline_is_bounded_by_the_benchs_own() -> None:
-    _, outcome = asyncio.run(answer(incident(), bench(None, 1e-9), deadline_s=60))
+    _, outcome = asyncio.run(answer(incident(), bench(None, 1e-9), deadline_s=LIMIT_S))
     assert outcome.localization.stop is Stop.OUT_OF_TIME
 
 

@@ -22,10 +22,10 @@ from service.domain.transcript import Transcript
 from service.llm.rules import RulesModel
 from service.ports import ChatModel, ChatReply, ChatRequest
 from service.tools.specs import TOOL_NAMES
-from service.view.opening import open_view
 from service.view.view import View
 from tests.agent.scene import NODES, SERVICES, a_view, finding, renamed, slow_network_to_cart
 from tests.conftest import CaseFactory
+from tests.patience import open_patiently
 
 if TYPE_CHECKING:
     from model_store.simulate.generate import SyntheticCase
@@ -152,7 +152,7 @@ def test_names_of_components_change_nothing_that_a_small_model_sees(names: list[
 )
 def test_simulated_incidents_are_localized_by_what_the_text_says(synthetic_case: CaseFactory, fault: Fault, seed: int):
     case = synthetic_case(seed, fault=fault)
-    view = asyncio.run(open_view(case.incident, case.telemetry))
+    view = open_patiently(case.incident, case.telemetry)
     outcome = asyncio.run(localize(view, RulesModel(), rank=RankedBy.MODEL))
     assert any(is_true(case, view, c.component) for c in outcome.localization.causes[:3])
 

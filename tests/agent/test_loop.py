@@ -225,9 +225,14 @@ def test_a_model_that_breaks_its_contract_counts_as_down(model: Stranger):
 
 
 class Hanging(Down):
-    """A model that never answers, whatever it was told of time."""
+    """A model that never answers, whatever it was told of time, and says when it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = asyncio.Event()
 
     async def reply(self, requests: Sequence[ChatRequest], timeout_s: float) -> list[ChatReply]:
+        self.asked.set()
         await asyncio.Event().wait()
         raise AssertionError("unreachable")
 
@@ -249,8 +254,9 @@ def test_a_hanging_model_is_cut_off_at_the_deadline():
 
 def test_cancellation_goes_through():
     async def cancelled() -> None:
-        task = asyncio.create_task(localize(a_view(), Hanging()))
-        await asyncio.sleep(0.01)
+        model = Hanging()
+        task = asyncio.create_task(localize(a_view(), model))
+        await model.asked.wait()
         task.cancel()
         await task
 
@@ -288,8 +294,9 @@ def test_every_step_is_told_once_in_order():
     assert isinstance(moves[-1], PrintResults)
 
 
-@pytest.mark.parametrize("model", [None, ScriptedModel({"root": [LOOK]})])
-def test_a_view_with_nothing_in_it_is_answered_honestly(model: ScriptedModel | None):
+@pytest.mark.parametrize("script", [None, {"root": [LOOK]}])
+def test_a_view_with_nothing_in_it_is_answered_honestly(script: dict[str, list[ChatReply]] | None):
+    model = None if script is None else ScriptedModel(script)
     outcome = asyncio.run(localize(a_view([], graph=ServiceGraph(services=())), model))
     assert outcome.localization.causes == ()
     assert outcome.localization.unresolved

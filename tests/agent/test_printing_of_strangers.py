@@ -7,27 +7,20 @@ import unicodedata
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.agent.document import localization_document
+from service.agent.document import localization_document, step_document
 from service.agent.localize import localize
 from service.agent.printing import answer_lines, step_line, transcript_lines
 from service.domain.component import edge, service
 from service.domain.evidence import EvidenceKind
 from service.domain.graph import ServiceGraph
-from service.domain.printable import is_printable
 from service.llm.scripted import ScriptedModel, call
+from service.text import is_printable
 from tests.agent.scene import a_view, finding
-
-NASTY = st.text(
-    st.sampled_from(
-        "a -\n\r\t\x00\x1b\x9b\x07\b\u202e\u2066\u200f\u061c\u200b\ufeff\u2028\ud800\ue000\U000e0041\u3164"
-    ),
-    min_size=1,
-    max_size=12,
-)
+from tests.strangers import HOSTILE
 
 
 @settings(max_examples=60)
-@given(names=st.tuples(NASTY, NASTY, NASTY), text=NASTY)
+@given(names=st.tuples(HOSTILE, HOSTILE, HOSTILE), text=HOSTILE)
 def test_nothing_that_is_printed_steers_a_terminal_or_turns_a_page(names: tuple[str, str, str], text: str) -> None:
     a, b, c = (f"{name}{number}" for number, name in enumerate(names))
     graph = ServiceGraph((a, b, c), frozenset({(a, b), (b, c)}), {}, {c: (text,)})
@@ -47,7 +40,9 @@ def test_nothing_that_is_printed_steers_a_terminal_or_turns_a_page(names: tuple[
     outcome = asyncio.run(localize(view, ScriptedModel({"root": replies}, rendering="names")))
     printed = [*answer_lines(outcome), *transcript_lines(outcome.transcript)]
     printed += [step_line(frame, step) for frame in outcome.transcript.frames for step in frame.steps]
-    told = json.dumps(localization_document(outcome, id=text, incident_id=text), ensure_ascii=False)
+    steps = [step_document(frame, step) for frame in outcome.transcript.frames for step in frame.steps]
+    printed += [line for step in steps for line in str(step.pop("observation")).split("\n")]
+    told = json.dumps([localization_document(outcome, id=text, incident_id=text), steps], ensure_ascii=False)
     assert len(printed) > 10
     assert [line for line in [*printed, told] if not is_printable(line)] == []
 

@@ -1,6 +1,7 @@
 """What ``hypocenter check-config`` tells, over stores that answer from tables."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -11,16 +12,21 @@ import pyarrow as pa
 import pytest
 
 from service.__main__ import run
+from service.app import check_config
 from service.domain.window import Window
 from service.errors import BackendError
 from service.ports import LOGS, METRICS, SPANS, TOPOLOGY, Telemetry
 from service.stores.backend import Access, Backend
 from service.stores.partial import with_notes
 from service.stores.prometheus import PrometheusMetrics
+from service.text import is_printable
 from service.view.windows import LiveWindows
 from service.wiring.checkup import Report, examine
 from service.wiring.sources import Source, no_source
+from tests.contracts.faulty import faulty, says
+from tests.patience import patient
 from tests.stores.test_prometheus import Server, one
+from tests.waiting import LIMIT_S
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -89,7 +95,7 @@ def whole(**stores: Store) -> Source:
     return source(**usual | stores)
 
 
-def report(asked: Source, timeout_s: float = 5.0) -> Report:
+def report(asked: Source, timeout_s: float = LIMIT_S) -> Report:
     return asyncio.run(examine(asked, timeout_s, NOW))
 
 
@@ -155,8 +161,10 @@ def test_who_takes_too_long_is_not_waited_for() -> None:
 
 
 def test_what_a_store_says_it_left_out_is_told() -> None:
-    part = with_notes(pa.Table.from_pylist([RECORD], schema=LOGS), ["a tenth of the lines"])
-    assert "          (a tenth of the lines)" in report(whole(logs=Store(part))).lines
+    part = with_notes(pa.Table.from_pylist([RECORD], schema=LOGS), ["a tenth of the lines", "\x1b[2J\u202e"])
+    lines = report(whole(logs=Store(part))).lines
+    assert "          (a tenth of the lines)" in lines
+    assert "          (\ufffd[2J\ufffd)" in lines
 
 
 @pytest.mark.parametrize(("ahead", "told"), [(90, "Loki: its clock is 90 s ahead of ours"), (-90, "90 s behind ours")])
@@ -170,7 +178,7 @@ def test_a_backend_sees_how_far_a_clock_is_ahead() -> None:
     def answer(_: httpx.Request) -> httpx.Response:
         return httpx.Response(200, headers={"date": "Wed, 01 Jan 2070 00:00:00 GMT"})
 
-    backend = Backend("Loki", Access("http://loki"), httpx.MockTransport(answer))
+    backend = Backend("Loki", patient("http://loki"), httpx.MockTransport(answer))
     asyncio.run(backend.ask("GET", "/"))
     assert backend.clock_ahead_s is not None
     assert backend.clock_ahead_s > 3600
@@ -193,7 +201,7 @@ def test_a_prometheus_tells_which_labels_are_taken_for_what() -> None:
 
 
 def _prometheus(answer: Callable[[httpx.Request], httpx.Response]) -> PrometheusMetrics:
-    return PrometheusMetrics(Backend("Prometheus", Access("http://p"), httpx.MockTransport(answer)))
+    return PrometheusMetrics(Backend("Prometheus", patient("http://p"), httpx.MockTransport(answer)))
 
 
 def test_the_command_tells_by_its_exit_code(
@@ -212,3 +220,19 @@ def test_the_command_tells_by_its_exit_code(
 def test_a_recorded_case_is_looked_at_alone(case_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["check-config", "--case", str(case_dir)]) == 0
     assert capsys.readouterr().out.startswith("recorded case ")
+
+
+def test_what_a_server_says_of_itself_is_printable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HYPOCENTER_CONFIG", raising=False)
+    hostile = json.dumps({"versionInfo": {"version": "\x1b[2J\u202e"}, "data": []}).encode()
+
+    async def lines() -> tuple[str, ...]:
+        async with faulty(says(200, hostile)) as server:
+            config = tmp_path / "hypocenter.toml"
+            receiver = f'[notify.ops]\nkind = "alertmanager"\nurl = "{server.url}"\n'
+            config.write_text(f'{receiver}[logs]\nkind = "loki"\nurl = "{server.url}"\n')
+            return (await check_config(config, {})).lines
+
+    shown = asyncio.run(lines())
+    assert any("\ufffd[2J\ufffd" in line for line in shown)
+    assert [line for line in shown if not is_printable(line)] == []

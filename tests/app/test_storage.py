@@ -10,6 +10,7 @@ from service.settings import Settings
 from service.settings.groups import RedisSettings, RetentionSettings
 from service.wiring.storage import build_retention, has_store, on_server, open_store
 from tests.redis_servers import RealServer
+from tests.waiting import LIMIT_S
 
 pytestmark = pytest.mark.anyio
 
@@ -31,7 +32,7 @@ def test_a_file_that_cannot_be_used_is_an_error_of_settings(tmp_path: Path) -> N
 
 
 async def test_an_address_is_a_server_whose_password_is_in_a_file(redis_server: RealServer, tmp_path: Path) -> None:
-    settings = Settings(store=redis_server.url, redis=RedisSettings(prefix="other:"))
+    settings = Settings(store=redis_server.url, redis=RedisSettings(prefix="other:", timeout_s=LIMIT_S))
     assert on_server(settings)
     assert has_store(settings)
     store = open_store(settings)

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-PATIENCE_S = 60
+from tests.waiting import LIMIT_S
 
 MEASURING = """
 import contextlib, sys, time
@@ -26,7 +26,7 @@ def test_told_to_stop_it_leaves_no_server_behind(tmp_path: Path) -> None:
         servers = [int(pid) for pid in iter(measuring.stdout.readline, "\n")]
         assert [alive(pid) for pid in servers] == [True, True]
         measuring.send_signal(signal.SIGTERM)
-        assert measuring.wait(PATIENCE_S) == 128 + signal.SIGTERM
+        assert measuring.wait(LIMIT_S) == 128 + signal.SIGTERM
     left = [pid for pid in servers if alive(pid)]
     for pid in left:
         os.kill(pid, signal.SIGKILL)

@@ -14,6 +14,7 @@ from service.stores.loki import LokiLogs
 from service.stores.prometheus import PrometheusMetrics
 from service.stores.tempo import Tempo
 from service.stores.victorialogs import VictoriaLogs
+from tests.patience import PATIENT_PLAN
 from tests.telemetry_rows import WINDOW
 
 
@@ -39,11 +40,13 @@ ADAPTERS = (
     ),
     Adapter(
         "Jaeger",
-        lambda backend: Jaeger(backend).spans(WINDOW),
+        lambda backend: Jaeger(backend, PATIENT_PLAN).spans(WINDOW),
         lambda target: b'{"data": ["a"]}' if target.startswith("/api/services") else b'{"data": null, "errors": null}',
         (b'{"data": null, "errors": [{"code": 500, "msg": "out of memory"}]}',),
     ),
-    Adapter("Tempo", lambda backend: Tempo(backend).spans(WINDOW), lambda _: b'{"traces": [], "metrics": {}}'),
+    Adapter(
+        "Tempo", lambda backend: Tempo(backend, PATIENT_PLAN).spans(WINDOW), lambda _: b'{"traces": [], "metrics": {}}'
+    ),
     Adapter(
         "Kubernetes",
         lambda backend: Kubernetes(backend).changes(WINDOW),

@@ -6,6 +6,8 @@ import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 
+from tests.waiting import moment, turns
+
 MOST_HEAD_BYTES = 65_536
 
 
@@ -63,6 +65,7 @@ async def faulty(behave: Behaviour, tls: ssl.SSLContext | None = None) -> AsyncG
         for writer in writers:
             writer.close()  # of a connection that was taken, and cut off before anybody looked at it
         await server.wait_closed()
+        await turns()
 
 
 def says(status: int, body: bytes = b"", **headers: str) -> Behaviour:
@@ -87,7 +90,7 @@ async def drips(_: Asked, writer: asyncio.StreamWriter) -> None:
     while True:
         writer.write(b"1\r\n \r\n")
         await writer.drain()
-        await asyncio.sleep(0.02)
+        await moment()
 
 
 async def dies(_: Asked, __: asyncio.StreamWriter) -> None:

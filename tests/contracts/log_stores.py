@@ -10,7 +10,7 @@ import pytest
 from starlette.applications import Starlette
 
 from service.ports import LogStore, Telemetry
-from service.stores.backend import Access, Backend
+from service.stores.backend import Backend
 from service.stores.case_tables import CaseTables
 from service.stores.clickhouse import ClickHouse
 from service.stores.clickhouse_fake import FakeClickHouse
@@ -22,6 +22,7 @@ from service.stores.loki import LokiLogs
 from service.stores.loki_fake import FakeLoki
 from service.stores.victorialogs import VictoriaLogs
 from service.stores.victorialogs_fake import FakeVictoriaLogs
+from tests.patience import patient
 from tests.stores.chdb_server import chdb_transport
 
 SMALL = LogPlan(page=50, moment_page=25)
@@ -32,7 +33,7 @@ Open = Callable[[CaseTables, Path], Telemetry]
 
 def backend(name: str, app: Starlette | httpx.AsyncBaseTransport) -> Backend:
     transport = httpx.ASGITransport(app) if isinstance(app, Starlette) else app
-    return Backend(name, Access(f"http://{name.lower()}", read_s=100, total_s=100), transport)
+    return Backend(name, patient(f"http://{name.lower()}"), transport)
 
 
 def loki(tables: CaseTables, _: Path) -> Telemetry:

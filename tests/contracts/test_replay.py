@@ -34,7 +34,7 @@ from tests.conftest import REPOSITORY
 CASE = REPOSITORY / "tests" / "cases" / "mealrun" / "mealrun-04"
 HERE, THERE = timezone(timedelta(hours=5, minutes=30)), timezone(timedelta(hours=-3))
 STATISTICAL = 'rank = "statistical"\nmodel.name = "none"'
-PATIENT = "read_s = 60\ntotal_s = 60"
+PATIENT = "connect_s = 60\nread_s = 60\ntotal_s = 240"
 ENDS = ("--query.lookback-delta=8s",)
 """What is scraped gets a mark where it ends; a past that was made has none."""
 
@@ -61,7 +61,7 @@ def settings(case: RecordedCase, addresses: Mapping[str, str], traces: str, rank
     return f"""
         {rank}
         store = "nothing-is-here.sqlite"
-        budget = {{ deadline_s = 120, telemetry_timeout_s = 60 }}
+        budget = {{ deadline_s = 600, telemetry_timeout_s = 300 }}
         [windows]
         lead_s = {(incident.alerted_at - incident.window.start).total_seconds()}
         baseline_s = {baseline.length.total_seconds()}
@@ -137,8 +137,8 @@ def test_so_it_has_by_other_servers_and_as_we_come(
 def test_with_its_logs_from_a_server_the_answer_is_the_very_same(case: RecordedCase) -> None:
     assert case.telemetry.logs is not None
     lines = asyncio.run(case.telemetry.logs.logs(ALWAYS))
-    said = {"logs": {"kind": "loki", "url": "http://loki", "read_s": 60, "total_s": 60}, "rank": "statistical"}
-    told = Settings.model_validate({**said, "budget": {"deadline_s": 120, "telemetry_timeout_s": 60}, "model": NONE})
+    said = {"logs": {"kind": "loki", "url": "http://loki", "read_s": 60, "total_s": 240}, "rank": "statistical"}
+    told = Settings.model_validate({**said, "budget": {"deadline_s": 600, "telemetry_timeout_s": 300}, "model": NONE})
     source = open_source(told, httpx.ASGITransport(FakeLoki(lines).app()))
     assert source is not None
     bench = build_bench(told, case.telemetry)

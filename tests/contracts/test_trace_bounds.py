@@ -12,18 +12,17 @@ from starlette.applications import Starlette
 
 from service.domain.window import Window
 from service.ports import TraceStore
-from service.stores.access import Access
 from service.stores.backend import Backend, Spent
 from service.stores.jaeger import Jaeger
 from service.stores.jaeger_fake import FakeJaeger
 from service.stores.tempo import Tempo
 from service.stores.tempo_fake import FakeTempo
-from service.stores.trace_sampling import FOCUS, SLICES, TracePlan, slices_of
+from service.stores.trace_sampling import FOCUS, SLICES, slices_of
+from tests.patience import PATIENT_PLAN, patient
 from tests.telemetry_rows import NOON, spans
 
 WINDOW = Window(NOON, NOON + timedelta(minutes=12))
 EVERY = timedelta(seconds=1.5)
-PATIENT = TracePlan(within_s=60)
 SEARCHES = 1 + SLICES + 1 + SLICES
 """For one service and one window: the first, slices, all of it, failed and slow ones."""
 
@@ -31,10 +30,10 @@ Server = Callable[[pa.Table], Starlette]
 Store = Callable[[Backend], TraceStore]
 
 SERVERS: dict[str, tuple[Server, Store, int]] = {
-    "jaeger": (lambda told: FakeJaeger(told).app(), lambda way: Jaeger(way, PATIENT), 1),
-    "jaeger 3": (lambda told: FakeJaeger(told, versions=(3,)).app(), lambda way: Jaeger(way, PATIENT), 2),
-    "tempo": (lambda told: FakeTempo(told).app(), lambda way: Tempo(way, PATIENT), 1),
-    "old tempo": (lambda told: FakeTempo(told, selects=False).app(), lambda way: Tempo(way, PATIENT), 70),
+    "jaeger": (lambda told: FakeJaeger(told).app(), lambda way: Jaeger(way, PATIENT_PLAN), 1),
+    "jaeger 3": (lambda told: FakeJaeger(told, versions=(3,)).app(), lambda way: Jaeger(way, PATIENT_PLAN), 2),
+    "tempo": (lambda told: FakeTempo(told).app(), lambda way: Tempo(way, PATIENT_PLAN), 1),
+    "old tempo": (lambda told: FakeTempo(told, selects=False).app(), lambda way: Tempo(way, PATIENT_PLAN), 70),
 }
 """A server, its adapter, and how many questions it may be asked beside the searches."""
 
@@ -61,7 +60,7 @@ def busy(services: int) -> pa.Table:
 
 def spent(server: str, services: int, *alerting: str) -> Spent:
     serve, build, _ = SERVERS[server]
-    way = Backend("Traces", Access("http://traces", total_s=60), httpx.ASGITransport(serve(busy(services))))
+    way = Backend("Traces", patient("http://traces"), httpx.ASGITransport(serve(busy(services))))
     found = asyncio.run(build(way).spans(WINDOW, alerting))
     assert len(set(found.column("service").to_pylist())) == services
     return way.spent

@@ -15,27 +15,25 @@ from service.domain.fault import Fault
 from service.domain.localization import Localization, RankedBy
 from service.domain.window import Window
 from service.ports import Telemetry, TraceStore
-from service.stores.access import Access
 from service.stores.backend import Backend
 from service.stores.jaeger import Jaeger
 from service.stores.jaeger_fake import FakeJaeger
 from service.stores.recorded import RecordedCase
 from service.stores.tempo import Tempo
 from service.stores.tempo_fake import FakeTempo
-from service.stores.trace_sampling import TracePlan
 from service.view.opening import open_view
 from tests.conftest import REPOSITORY
+from tests.patience import PATIENT_PLAN, patient
 
 CASE = REPOSITORY / "tests" / "cases" / "mealrun" / "mealrun-04"
 ALWAYS = Window(datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
-PATIENT = TracePlan(within_s=60)
-ALL = replace(PATIENT, traces=10_000, spans=1_000_000)
+ALL = replace(PATIENT_PLAN, traces=10_000, spans=1_000_000)
 
 Opened = Callable[[pa.Table], TraceStore]
 
 
 def way(fake: FakeJaeger | FakeTempo) -> Backend:
-    return Backend("Traces", Access("http://traces", total_s=60), httpx.ASGITransport(fake.app()))
+    return Backend("Traces", patient("http://traces"), httpx.ASGITransport(fake.app()))
 
 
 def judged(case: RecordedCase, telemetry: Telemetry) -> Localization:
@@ -66,8 +64,8 @@ def test_with_all_traces_of_the_alerting_service_the_answer_is_the_same() -> Non
 
 
 SAMPLED: dict[str, Opened] = {
-    "jaeger": lambda spans: Jaeger(way(FakeJaeger(spans)), PATIENT),
-    "tempo": lambda spans: Tempo(way(FakeTempo(spans)), PATIENT),
+    "jaeger": lambda spans: Jaeger(way(FakeJaeger(spans)), PATIENT_PLAN),
+    "tempo": lambda spans: Tempo(way(FakeTempo(spans)), PATIENT_PLAN),
 }
 
 

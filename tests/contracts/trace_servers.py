@@ -7,13 +7,13 @@ import pyarrow as pa
 from starlette.applications import Starlette
 
 from service.ports import SPANS, Telemetry
-from service.stores.access import Access
 from service.stores.backend import Backend
 from service.stores.case_tables import CaseTables
 from service.stores.jaeger import Jaeger
 from service.stores.jaeger_fake import FakeJaeger
 from service.stores.tempo import Tempo
 from service.stores.tempo_fake import FakeTempo
+from tests.patience import PATIENT_PLAN, patient
 
 
 class Listening(httpx.AsyncBaseTransport):
@@ -33,7 +33,7 @@ class Listening(httpx.AsyncBaseTransport):
 
 
 def backend(name: str, app: Starlette) -> Backend:
-    return Backend(name, Access("http://traces"), httpx.ASGITransport(app))
+    return Backend(name, patient("http://traces"), httpx.ASGITransport(app))
 
 
 def jaeger(tables: CaseTables, directory: Path) -> Telemetry:
@@ -49,17 +49,17 @@ def victoria_traces(tables: CaseTables, directory: Path) -> Telemetry:
 
 
 def tempo(tables: CaseTables, directory: Path) -> Telemetry:
-    return Telemetry(traces=Tempo(backend("Tempo", FakeTempo(_spans(tables)).app())))
+    return Telemetry(traces=Tempo(backend("Tempo", FakeTempo(_spans(tables)).app()), PATIENT_PLAN))
 
 
 def small_tempo(tables: CaseTables, directory: Path) -> Telemetry:
     """One that tells no more than a span of each trace: each is asked for."""
     fake = FakeTempo(_spans(tables), most_spans=1)
-    return Telemetry(traces=Tempo(backend("Tempo", fake.app())))
+    return Telemetry(traces=Tempo(backend("Tempo", fake.app()), PATIENT_PLAN))
 
 
 def _of_jaeger(fake: FakeJaeger) -> Telemetry:
-    store = Jaeger(backend("Jaeger", fake.app()))
+    store = Jaeger(backend("Jaeger", fake.app()), PATIENT_PLAN)
     return Telemetry(traces=store, topology=store)
 
 

@@ -17,6 +17,7 @@ from service.gateway.callers import Scope
 from service.gateway.tokens import TokenFile
 from service.settings import Settings, read_settings
 from tests.conftest import REPOSITORY
+from tests.waiting import LIMIT_S
 
 DEPLOY = REPOSITORY / "deploy"
 COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
@@ -103,7 +104,7 @@ def test_what_the_script_makes_is_what_is_mounted_and_lets_alertmanager_tell(tmp
     shutil.copy(DEPLOY / "compose" / "tokens.sh", tmp_path)
     environ = os.environ | {"HYPOCENTER": f"{sys.executable} -m service", "PYTHONPATH": str(REPOSITORY)}
     script = tmp_path / "tokens.sh"
-    made = subprocess.run([script], env=environ, capture_output=True, text=True, timeout=100, check=True)
+    made = subprocess.run([script], env=environ, capture_output=True, text=True, timeout=LIMIT_S, check=True)
     secrets = tmp_path / "secrets"
     needed = {Path(source) for said in SERVICES.values() for source, _ in bound(said)}
     assert {path.name for path in secrets.iterdir()} == {path.name for path in needed if MADE in path.parents}
@@ -115,7 +116,7 @@ def test_what_the_script_makes_is_what_is_mounted_and_lets_alertmanager_tell(tmp
     assert operator is not None
     assert operator.scopes == {Scope.READ, Scope.OPERATE}
     assert secrets.stat().st_mode & 0o077 == 0
-    again = subprocess.run([script], env=environ, capture_output=True, timeout=100, check=False)
+    again = subprocess.run([script], env=environ, capture_output=True, timeout=LIMIT_S, check=False)
     assert again.returncode == 2
 
 
@@ -124,7 +125,7 @@ def checked(program: str, *arguments: str | Path) -> None:
     found = shutil.which(program)
     if found is None:
         pytest.skip(f"{program} is not installed: deploy/testbed/packages.sh")
-    ended = subprocess.run([found, *arguments], capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run([found, *arguments], capture_output=True, text=True, timeout=LIMIT_S, check=False)
     assert ended.returncode == 0, ended.stderr + ended.stdout
 
 

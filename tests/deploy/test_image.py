@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import REPOSITORY
+from tests.waiting import LIMIT_S
 
 DOCKERFILE = REPOSITORY / "Dockerfile"
 BASE = "docker.io/library/python:3.11-slim-bookworm"
@@ -20,7 +21,7 @@ BUILD_S = 1800
 
 def test_hadolint_finds_nothing() -> None:
     hadolint = Path(sys.executable).with_name("hadolint")
-    ended = subprocess.run([hadolint, DOCKERFILE], capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run([hadolint, DOCKERFILE], capture_output=True, text=True, timeout=LIMIT_S, check=False)
     assert ended.stdout == ""
     assert ended.returncode == 0
 

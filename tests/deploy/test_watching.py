@@ -18,6 +18,7 @@ from service.stores.backend_metrics import BackendMetrics
 from service.telemetry import Meters
 from tests.conftest import REPOSITORY
 from tests.documentation.pages import PAGES, RUNBOOK, anchors
+from tests.waiting import LIMIT_S
 
 DEPLOY = REPOSITORY / "deploy"
 RULES = DEPLOY / "prometheus" / "hypocenter.rules.yaml"
@@ -119,7 +120,9 @@ def test_the_rules_do_what_they_should() -> None:
     if promtool is None:
         pytest.skip("promtool is not installed (Debian: apt install prometheus)")
     for command in (["check", "rules", RULES], ["test", "rules", *(DEPLOY / "prometheus" / "tests").glob("*.yaml")]):
-        ended = subprocess.run([promtool, *map(str, command)], capture_output=True, text=True, timeout=100, check=False)
+        ended = subprocess.run(
+            [promtool, *map(str, command)], capture_output=True, text=True, timeout=LIMIT_S, check=False
+        )
         assert ended.returncode == 0, ended.stdout + ended.stderr
 
 

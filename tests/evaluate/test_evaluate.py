@@ -25,6 +25,7 @@ from service.errors import CallerError, CaseError, ModelError
 from service.llm.rules import RulesModel
 from service.ports import ChatReply
 from tests.conftest import CaseFactory
+from tests.waiting import LIMIT_S
 
 pytestmark = pytest.mark.filterwarnings("default:::sklearn", "default:::pandas")
 
@@ -131,7 +132,7 @@ def test_a_model_that_does_not_exist_is_answered_with_those_that_do(cases: Path)
 )
 def test_the_command_tells_bad_input_in_one_line_with_exit_code_2(arguments: list[str], named: str) -> None:
     command = [sys.executable, "-m", "model_store", *arguments]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
     assert ended.returncode == 2
     assert ended.stdout == ""
     (complaint,) = ended.stderr.splitlines()

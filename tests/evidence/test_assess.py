@@ -1,4 +1,3 @@
-import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
@@ -10,16 +9,16 @@ from service.domain.fault import Fault
 from service.domain.graph import ServiceGraph
 from service.evidence.assess import assess
 from service.evidence.tables import Compared, Tables
-from service.view.opening import open_view
 from service.view.view import View
 from tests.conftest import CaseFactory
 from tests.evidence.traces import EMPTY_GRAPH, Did, traces
+from tests.patience import open_patiently
 from tests.telemetry_rows import at, changes, metrics
 
 
 def _view(case: CaseFactory, seed: int, fault: Fault | None = None) -> View:
     made = case(seed, services=10, traces=120, fault=fault)
-    return asyncio.run(open_view(made.incident, made.telemetry))
+    return open_patiently(made.incident, made.telemetry)
 
 
 def test_without_any_telemetry_there_is_no_evidence() -> None:

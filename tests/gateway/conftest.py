@@ -1,4 +1,6 @@
 import asyncio
+import contextlib
+import sqlite3
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -22,6 +24,7 @@ from service.jobs.records import Claim, Ending, StoredStep
 from service.jobs.sqlite import SqliteStore
 from service.stores.embedded.intakes import Intakes
 from service.telemetry import Meters
+from tests.waiting import LIMIT_S
 
 Body = dict[str, Any]
 Answer = Callable[[], Awaitable[Claim]]
@@ -29,7 +32,7 @@ Answer = Callable[[], Awaitable[Claim]]
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    opened = SqliteStore(tmp_path / "store.sqlite", timeout_s=2, poll_s=20)
+    opened = SqliteStore(tmp_path / "store.sqlite", timeout_s=LIMIT_S, poll_s=LIMIT_S)
     yield opened
     await opened.close()
 
@@ -47,7 +50,7 @@ def gateway(store: SqliteStore) -> Gateway:
         model_name="none",
         body_limit_bytes=100_000,
         heartbeat_s=0.05,
-        longest_wait_s=20,
+        longest_wait_s=LIMIT_S,
         stopping=asyncio.Event(),
     )
 
@@ -86,6 +89,28 @@ def closed(gateway: Gateway, keys: Keys) -> Gateway:
 def client_of(gateway: Gateway, intakes: Intakes | None = None) -> httpx.AsyncClient:
     transport = httpx.ASGITransport(web_app(gateway, "0", intakes), raise_app_exceptions=False)
     return httpx.AsyncClient(transport=transport, base_url="http://localhost")
+
+
+@asynccontextmanager
+async def locked_out(gateway: Gateway, path: Path) -> AsyncGenerator[httpx.AsyncClient]:
+    """A client of the gateway while another process holds the file of its store."""
+    store = SqliteStore(path, timeout_s=0.2)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        async with client_of(replace(gateway, store=store)) as client:
+            yield client
+        await store.close()  # before the file is free again: nothing of it may be written late
+
+
+@asynccontextmanager
+async def streamed(gateway: Gateway, path: str) -> AsyncGenerator[AsyncIterator[str]]:
+    """The lines of an answer as they come, which needs a real socket: ASGITransport hands over whole answers alone."""
+    async with (
+        serving(web_app(gateway, "0")) as port,
+        httpx.AsyncClient(timeout=LIMIT_S) as client,
+        client.stream("GET", f"http://127.0.0.1:{port}{path}") as response,
+    ):
+        yield response.aiter_lines()
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from service.gateway.connections import ConnectionLimits, bounded
 from service.gateway.context import Gateway
 from service.gateway.web import web_app
 from tests.gateway.conftest import serving
+from tests.waiting import LIMIT_S, turns, until
 
 pytestmark = pytest.mark.anyio
 
@@ -24,7 +25,7 @@ async def answer_to(port: int, *pieces: bytes) -> str:
     for piece in pieces:
         writer.write(piece)
         await writer.drain()
-        await asyncio.sleep(0.01)
+        await turns()  # the server reads it before the next one comes
     answer = await reader.read()
     writer.close()
     return answer.decode()
@@ -32,7 +33,9 @@ async def answer_to(port: int, *pieces: bytes) -> str:
 
 @pytest.mark.parametrize("parser", PARSERS)
 async def test_a_head_that_is_too_long_is_refused(gateway: Gateway, parser: type[H11Protocol]) -> None:
-    async with serving(web_app(gateway, "0"), bounded(ConnectionLimits(header_bytes=2000), parser)) as port:
+    async with serving(
+        web_app(gateway, "0"), bounded(ConnectionLimits(header_bytes=2000, header_s=LIMIT_S), parser)
+    ) as port:
         answer = await answer_to(port, LIVEZ, b"X-Long: " + 3000 * b"x")
     assert answer.startswith("HTTP/1.1 431 ")
     assert "application/problem+json" in answer
@@ -52,14 +55,14 @@ async def test_a_head_that_comes_in_pieces_is_read_and_the_next_one_too(
     gateway: Gateway, parser: type[H11Protocol]
 ) -> None:
     last = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-    async with serving(web_app(gateway, "0"), bounded(ConnectionLimits(), parser)) as port:
+    async with serving(web_app(gateway, "0"), bounded(ConnectionLimits(header_s=LIMIT_S), parser)) as port:
         answer = await answer_to(port, LIVEZ[:7], LIVEZ[7:], b"\r\n", last)
     assert answer.count("HTTP/1.1 200 ") == 2
 
 
 @pytest.mark.parametrize("parser", PARSERS)
 async def test_one_connection_too_many_is_told_to_come_again(gateway: Gateway, parser: type[H11Protocol]) -> None:
-    async with serving(web_app(gateway, "0"), bounded(ConnectionLimits(at_once=2), parser)) as port:
+    async with serving(web_app(gateway, "0"), bounded(ConnectionLimits(at_once=2, header_s=LIMIT_S), parser)) as port:
         others = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
         refused = await answer_to(port)
         assert refused.startswith("HTTP/1.1 503 ")
@@ -67,6 +70,8 @@ async def test_one_connection_too_many_is_told_to_come_again(gateway: Gateway, p
         for _, writer in others:
             writer.close()
             await writer.wait_closed()
-        answer = ""
-        while not answer.startswith("HTTP/1.1 200 "):  # until it has seen that they are gone
-            answer = await answer_to(port, LIVEZ + b"Connection: close\r\n\r\n")
+
+        async def is_served() -> bool:
+            return (await answer_to(port, LIVEZ + b"Connection: close\r\n\r\n")).startswith("HTTP/1.1 200 ")
+
+        await until(is_served)  # as soon as it has seen that they are gone

@@ -22,6 +22,7 @@ from service.jobs.store import IncidentStore
 from service.stores.embedded.intakes import Intakes
 from service.telemetry import Meters
 from tests.gateway.conftest import serving
+from tests.leftovers import letting_threads_last
 
 PATIENCE_S = 60
 OF_ANY: Any = schemathesis.checks
@@ -90,8 +91,9 @@ class Running:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str, str]]]:
     running = Running(tmp_path_factory.mktemp("contract"))
-    yield running.start(), running.headers
-    running.stop()
+    with letting_threads_last("store-", "embedded-", "AnyIO worker", "asyncio_"):
+        yield running.start(), running.headers
+        running.stop()
 
 
 def check(case: Case, server: tuple[str, dict[str, str]]) -> None:

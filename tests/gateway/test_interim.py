@@ -1,17 +1,18 @@
 """An answer that a better one may replace, as HTTP shows it; and a localization that was dropped."""
 
-import asyncio
 import json
 from datetime import UTC, datetime
 
 import httpx
 import pytest
 
+from service.gateway.context import Gateway
 from service.jobs.records import Ending
 from service.jobs.sqlite import SqliteStore
 from service.telemetry import Meters
-from tests.gateway.conftest import GRAPH, RESULT
+from tests.gateway.conftest import GRAPH, RESULT, streamed
 from tests.gateway.test_localizations import events_of, posted
+from tests.waiting import LIMIT_S
 
 pytestmark = pytest.mark.anyio
 
@@ -32,15 +33,18 @@ async def test_it_is_read_while_the_localization_runs_and_then_replaced(
     assert (await client.get(f"/v1/localizations/{id_}")).json()["ranked_by"] == "fused"
 
 
-async def test_it_is_an_event_without_a_number(client: httpx.AsyncClient, store: SqliteStore) -> None:
+async def test_it_is_an_event_without_a_number(client: httpx.AsyncClient, gateway: Gateway, store: SqliteStore) -> None:
     id_ = await posted(client, "cart")
     claim = await store.claim("w", 60, datetime.now(UTC))
     assert claim is not None
     await store.interim(claim.lease, Ending(RUNNING, '{"frames": []}', GRAPH), datetime.now(UTC))
-    streaming = asyncio.create_task(client.get(f"/v1/localizations/{id_}/events"))
-    await asyncio.sleep(0.2)
-    await store.finish(claim.lease, Ending(RESULT), datetime.now(UTC))
-    interim, end = events_of((await streaming).text)
+    told: list[str] = []
+    async with streamed(gateway, f"/v1/localizations/{id_}/events") as lines:
+        async for line in lines:
+            told.append(line)
+            if line == "event: interim":
+                await store.finish(claim.lease, Ending(RESULT), datetime.now(UTC))
+    interim, end = events_of("\n".join(told))
     assert (interim["event"], end["event"], end["id"]) == ("interim", "end", "0")
     assert "id" not in interim
     assert json.loads(interim["data"])["status"] == "running"
@@ -51,7 +55,7 @@ async def test_what_was_dropped_says_why(client: httpx.AsyncClient, store: Sqlit
     claim = await store.claim("w", 60, datetime.now(UTC))
     assert claim is not None
     await store.drop(claim.lease, "its incident was resolved", datetime.now(UTC))
-    dropped = (await client.get(f"/v1/localizations/{id_}", params={"wait_s": 20})).json()
+    dropped = (await client.get(f"/v1/localizations/{id_}", params={"wait_s": LIMIT_S})).json()
     assert (dropped["status"], dropped["error"]) == ("dropped", "its incident was resolved")
 
 

@@ -8,8 +8,9 @@ import pytest
 from service.gateway.context import Gateway
 from service.jobs.sqlite import SqliteStore
 from service.jobs.store import QUEUE
-from tests.gateway.conftest import STEPS, Answer, Body, alertmanager_body
+from tests.gateway.conftest import STEPS, Answer, Body, alertmanager_body, streamed
 from tests.gateway.test_alerts import assert_problem
+from tests.waiting import LIMIT_S
 
 pytestmark = pytest.mark.anyio
 
@@ -31,7 +32,7 @@ async def test_an_answer_can_be_waited_for(client: httpx.AsyncClient, answer_nex
     id_ = await posted(client, "cart")
     queued = (await client.get(f"/v1/localizations/{id_}")).json()
     assert (queued["status"], queued["causes"]) == ("queued", [])
-    waiting = asyncio.create_task(client.get(f"/v1/localizations/{id_}", params={"wait_s": 20}))
+    waiting = asyncio.create_task(client.get(f"/v1/localizations/{id_}", params={"wait_s": LIMIT_S}))
     await asyncio.sleep(0)
     await answer_next()
     answer = (await waiting).json()
@@ -63,9 +64,9 @@ async def test_a_question_with_alerts_may_be_a_whole_webhook_body(
 ) -> None:
     with store.watch(QUEUE) as queue:
         asking = asyncio.create_task(
-            client.post("/v1/localizations", params={"wait_s": 20}, json=alertmanager_body("cart"))
+            client.post("/v1/localizations", params={"wait_s": LIMIT_S}, json=alertmanager_body("cart"))
         )
-        await queue.next(20)
+        await queue.next(LIMIT_S)
     await answer_next()
     response = await asking
     assert (response.status_code, response.json()["status"]) == (200, "done")
@@ -120,14 +121,18 @@ async def test_a_client_that_has_seen_the_end_is_told_to_stop(client: httpx.Asyn
     assert (response.status_code, response.content) == (204, b"")
 
 
-async def test_events_are_live_with_heartbeats_until_the_end(client: httpx.AsyncClient, answer_next: Answer) -> None:
+async def test_events_are_live_with_heartbeats_until_the_end(
+    client: httpx.AsyncClient, gateway: Gateway, answer_next: Answer
+) -> None:
     id_ = await posted(client, "cart")
-    streaming = asyncio.create_task(client.get(f"/v1/localizations/{id_}/events"))
-    await asyncio.sleep(0.3)
-    await answer_next()
-    text = (await streaming).text
-    assert ": still here" in text
-    assert [event["id"] for event in events_of(text)] == ["0", "1", "2", "3"]
+    told: list[str] = []
+    async with streamed(gateway, f"/v1/localizations/{id_}/events") as lines:
+        async for line in lines:
+            if line == ": still here" and line not in told:
+                await answer_next()
+            told.append(line)
+    assert ": still here" in told
+    assert [event["id"] for event in events_of("\n".join(told))] == ["0", "1", "2", "3"]
 
 
 async def test_events_end_when_the_process_stops(client: httpx.AsyncClient, gateway: Gateway) -> None:
@@ -171,6 +176,14 @@ async def test_a_verdict_is_graded_at_once_and_kept(client: httpx.AsyncClient, a
     second = (await client.put(f"/v1/localizations/{id_}/verdict", json={"causes": [{"name": "pay"}]})).json()
     assert (second["grade"]["rank"], second["grade"]["right_at_1"]) == (2, False)
     assert (await client.get(f"/v1/localizations/{id_}/verdict")).json() == second
+
+
+async def test_what_a_verdict_repeats_is_printable(client: httpx.AsyncClient, answer_next: Answer) -> None:
+    id_ = await posted(client, "cart")
+    await answer_next()
+    sent: Body = {"causes": [{"name": "ca\u202ert"}], "note": "a \x9bloop\r\nand more"}
+    verdict = (await client.put(f"/v1/localizations/{id_}/verdict", json=sent)).json()["verdict"]
+    assert (verdict["causes"][0]["name"], verdict["note"]) == ("ca\ufffdrt", "a \ufffdloop\nand more")
 
 
 async def test_a_verdict_without_causes_says_that_nothing_was_wrong(

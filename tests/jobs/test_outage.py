@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from service.errors import StoreError
 from service.jobs.outage import FIRST_S, LONGEST_S, SAY_EVERY_S, Outage, pause
+from tests.waiting import LIMIT_S
 
 GONE = StoreError("store s: is gone")
 
@@ -106,4 +107,4 @@ async def test_who_is_told_to_stop_waits_no_longer() -> None:
     waiting = asyncio.create_task(pause(stopping, 3600))
     await asyncio.sleep(0)
     stopping.set()
-    await asyncio.wait_for(waiting, 60)
+    await asyncio.wait_for(waiting, LIMIT_S)

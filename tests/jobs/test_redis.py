@@ -5,6 +5,7 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,11 @@ from service.jobs.redis.health import described
 from service.jobs.redis.store import RedisStore
 from tests.jobs.conftest import MakeServer
 from tests.redis_servers import RealServer
+from tests.waiting import LIMIT_S, until
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
-LIMIT_S = 1.0
+HURRY_S = 1.0
+"""Time enough for a server that answers at all, as a rule; who needs it always asks again."""
 
 pytestmark = pytest.mark.anyio
 
@@ -34,8 +37,18 @@ async def store(server: RealServer) -> AsyncIterator[RedisStore]:
     await opened.close()
 
 
-def open_store(server: RealServer, prefix: str = "p:", lost: Callable[[], None] = lambda: None) -> RedisStore:
-    return RedisStore(Address.of(server.url), prefix, timeout_s=LIMIT_S, lost=lost)
+def open_store(
+    server: RealServer, prefix: str = "p:", lost: Callable[[], None] = lambda: None, timeout_s: float = LIMIT_S
+) -> RedisStore:
+    return RedisStore(Address.of(server.url), prefix, timeout_s, lost=lost)
+
+
+async def is_well(store: RedisStore) -> bool:
+    try:
+        await store.check()
+    except StoreError:
+        return False
+    return True
 
 
 def client_of(server: RealServer) -> Any:
@@ -64,35 +77,35 @@ async def test_what_was_acknowledged_is_there_after_the_server_was_killed(
 
 
 async def test_a_server_that_hangs_costs_a_limit_and_no_more(server: RealServer, store: RedisStore) -> None:
-    receipt = await accepted(store, "before")
+    receipt, hurried = await accepted(store, "before"), open_store(server, timeout_s=HURRY_S)
+    await until(partial(is_well, hurried))  # with a connection that will hang
     server.pause()
     calls = (
-        accepted(store, "cart"),
-        store.claim("w", 10, NOW),
-        store.incidents(IncidentQuery()),
-        store.localization("", receipt.localization_id),
-        store.check(),
-        store.forget(NOW, 1, 1),
+        accepted(hurried, "cart"),
+        hurried.claim("w", 10, NOW),
+        hurried.incidents(IncidentQuery()),
+        hurried.localization("", receipt.localization_id),
+        hurried.check(),
+        hurried.forget(NOW, 1, 1),
     )
-    async with asyncio.timeout(20 * LIMIT_S):
-        ended = await asyncio.gather(*calls, return_exceptions=True)
+    ended = await asyncio.gather(*calls, return_exceptions=True)
     assert [type(end) for end in ended] == [StoreError] * len(calls)
     server.resume()
+    await until(partial(is_well, hurried))
     assert (await accepted(store, "before")).incident_id == receipt.incident_id
-    await store.check()
+    await hurried.close()
 
 
 async def test_who_watches_is_woken_from_another_process_s_store(server: RealServer, store: RedisStore) -> None:
-    other = RedisStore(Address.of(server.url), "p:", poll_s=60)
+    other = RedisStore(Address.of(server.url), "p:", poll_s=3600)
     with other.watch("queue") as watch:
-        async with asyncio.timeout(30):
-            while True:  # the first rings may come before it listens
-                waiting = asyncio.create_task(watch.next(60))
-                await accepted(store, secrets.token_hex(4))
-                done, _ = await asyncio.wait([waiting], timeout=0.2)
-                if done:
-                    break
-                waiting.cancel()
+        waiting = asyncio.create_task(watch.next(3600))
+
+        async def is_woken() -> bool:
+            await accepted(store, secrets.token_hex(4))
+            return waiting.done()
+
+        await until(is_woken)  # the first rings may come before it listens
     await other.close()
 
 
@@ -120,7 +133,7 @@ async def test_a_server_that_is_full_takes_nothing_half_and_is_emptied_by_forget
         await accepted(store, "cart")
     assert [i.id for i in (await store.incidents(IncidentQuery())).incidents] == [over.incident_id]
     assert await store.forget(NOW + timedelta(days=1), 60, 10) == 1
-    await until_accepted(store)
+    await until(partial(accepts, store))  # memory is given back by a thread of the server's
     await store.close()
 
 
@@ -132,16 +145,12 @@ async def fill(server: RealServer) -> None:
     await client.aclose()
 
 
-async def until_accepted(store: RedisStore) -> None:
-    """Memory is given back by a thread of the server's."""
-    async with asyncio.timeout(10):
-        while True:
-            try:
-                await accepted(store, "cart")
-            except StoreError:
-                await asyncio.sleep(0.05)
-            else:
-                return
+async def accepts(store: RedisStore) -> bool:
+    try:
+        await accepted(store, "cart")
+    except StoreError:
+        return False
+    return True
 
 
 async def test_a_server_that_comes_back_empty_is_noticed_and_told_of(

@@ -13,8 +13,8 @@ from service.jobs.retention import Retention
 from service.jobs.sqlite import SqliteStore
 from service.jobs.store import FORGET_AT_ONCE
 from tests.running import at_work
+from tests.waiting import LIMIT_S, until
 
-PATIENCE_S = 60
 DAY_S = 86_400.0
 NEVER_S = 86_400.0
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    opened = SqliteStore(tmp_path / "store.sqlite", timeout_s=2)
+    opened = SqliteStore(tmp_path / "store.sqlite", timeout_s=LIMIT_S)
     yield opened
     await opened.close()
 
@@ -41,9 +41,12 @@ async def kept(store: SqliteStore) -> tuple[IncidentRecord, ...]:
 
 
 async def until_kept(store: SqliteStore, count: int) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while len(await kept(store)) != count:  # noqa: ASYNC110 (nobody tells of what is forgotten)
-            await asyncio.sleep(0.01)
+    """Nobody tells of what is forgotten."""
+
+    async def are_kept() -> bool:
+        return len(await kept(store)) == count
+
+    await until(are_kept)
 
 
 def forgetting(
@@ -78,15 +81,15 @@ async def test_an_error_of_the_store_does_not_end_it(
     store: SqliteStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     await over(store)
+    hurried = SqliteStore(tmp_path / "store.sqlite", timeout_s=0.2)
     with contextlib.closing(sqlite3.connect(tmp_path / "store.sqlite", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        async with forgetting(store):
-            async with asyncio.timeout(PATIENCE_S):
-                while "nothing is forgotten" not in caplog.text:  # noqa: ASYNC110 (a log line)
-                    await asyncio.sleep(0.01)
+        async with forgetting(hurried):
+            await until(lambda: "nothing is forgotten" in caplog.text)
             assert len(await kept(store)) == 1
             other.execute("ROLLBACK")
             await until_kept(store, 0)
+    await hurried.close()
 
 
 async def test_who_is_told_to_stop_does_not_wait_for_the_next_time(store: SqliteStore) -> None:

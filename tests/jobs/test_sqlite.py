@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from service.jobs.grouping import Notification
 from service.jobs.migrations import MIGRATIONS, migrate
 from service.jobs.sqlite import SqliteStore
 from service.jobs.sqlite_database import Database
+from tests.waiting import LIMIT_S, until
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 
@@ -72,7 +74,7 @@ def test_a_file_is_brought_from_version_to_version() -> None:
 
 
 async def test_a_write_that_is_refused_does_not_undo_its_neighbours(tmp_path: Path) -> None:
-    database = Database(tmp_path / "store.sqlite", timeout_s=10)
+    database = Database(tmp_path / "store.sqlite", timeout_s=LIMIT_S)
 
     def good(connection: sqlite3.Connection) -> int:
         return connection.execute("INSERT INTO checks VALUES (hex(randomblob(8)), 0)").rowcount
@@ -91,7 +93,7 @@ async def test_a_write_that_is_refused_does_not_undo_its_neighbours(tmp_path: Pa
 
 
 async def test_a_write_that_breaks_is_told_and_the_next_one_works(tmp_path: Path) -> None:
-    database = Database(tmp_path / "store.sqlite", timeout_s=10)
+    database = Database(tmp_path / "store.sqlite", timeout_s=LIMIT_S)
     with pytest.raises(StoreError, match="no such table"):
         await database.write(lambda connection: connection.execute("INSERT INTO absent VALUES (1)").rowcount)
     with pytest.raises(OverflowError):
@@ -108,12 +110,20 @@ async def test_a_locked_file_is_an_error_and_not_a_wait_without_end(tmp_path: Pa
         await store.check()
     other.execute("ROLLBACK")
     other.close()
-    await store.check()
+    await until(partial(is_well, store))
     await store.close()
 
 
+async def is_well(store: SqliteStore) -> bool:
+    try:
+        await store.check()
+    except StoreError:
+        return False
+    return True
+
+
 async def test_writes_that_come_together_share_a_commit(tmp_path: Path) -> None:
-    database = Database(tmp_path / "store.sqlite", timeout_s=10)
+    database = Database(tmp_path / "store.sqlite", timeout_s=LIMIT_S)
     commits = 0
     release = threading.Event()
 
@@ -123,7 +133,7 @@ async def test_writes_that_come_together_share_a_commit(tmp_path: Path) -> None:
 
     def first(connection: sqlite3.Connection) -> None:
         connection.set_trace_callback(count)
-        release.wait(10)
+        release.wait(LIMIT_S)
 
     def insert(connection: sqlite3.Connection) -> None:
         connection.execute("INSERT INTO checks VALUES (hex(randomblob(8)), 0)")
@@ -158,7 +168,7 @@ asyncio.run(main())
 
 async def test_what_was_accepted_survives_a_kill_right_after(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite"
-    died = await asyncio.to_thread(subprocess.run, [sys.executable, "-c", _ACCEPT_AND_DIE, str(path)], timeout=60)
+    died = await asyncio.to_thread(subprocess.run, [sys.executable, "-c", _ACCEPT_AND_DIE, str(path)], timeout=LIMIT_S)
     assert died.returncode < 0
     store = SqliteStore(path)
     claim = await store.claim("w", 10, NOW)

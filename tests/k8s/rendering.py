@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from tests.conftest import REPOSITORY
+from tests.waiting import LIMIT_S
 
 K8S = REPOSITORY / "k8s"
 OVERLAYS = sorted(path.name for path in (K8S / "overlays").iterdir())
@@ -24,7 +25,7 @@ def render(overlay: str) -> tuple[Object, ...]:
     if kubectl is None:
         pytest.skip("kubectl is not installed: manifests cannot be rendered")
     command = [kubectl, "kustomize", str(K8S / "overlays" / overlay)]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
     assert ended.returncode == 0, ended.stderr
     return tuple(yaml.safe_load_all(ended.stdout))
 

@@ -16,8 +16,8 @@ from service.jobs.records import (
 )
 from service.notify.answer import answer_of
 from service.notify.news import News
-from service.stores.access import Access
 from service.stores.backend import Backend
+from tests.patience import patient
 
 BEGAN = datetime(2026, 3, 4, 5, 1, tzinfo=UTC)
 ALERTED = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -91,9 +91,8 @@ def nothing_found(**more: Any) -> News:
 
 
 def backend(url: str, name: str = "the webhook", **more: Any) -> Backend:
-    """Whoever is at that address, asked with little patience."""
-    access = Access(url, connect_s=1.0, read_s=0.4, total_s=0.5)
-    return Backend(name, replace(access, **more))
+    """Whoever is at that address."""
+    return Backend(name, patient(url, **more))
 
 
 def secret_file(directory: Path, name: str = "secret", secret: str = SECRET) -> Path:

@@ -14,6 +14,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from service.domain.alert import Alert
 from service.gateway.documents import incident_document
 from service.jobs.grouping import Notification
+from service.jobs.outage import pause
 from service.jobs.records import DeliveryRecord, DeliveryStatus, Ending
 from service.jobs.sqlite import SqliteStore
 from service.jobs.store import DELIVERIES
@@ -27,8 +28,8 @@ from tests.contracts.faulty import Asked, Behaviour, dies, drips, faulty, hangs,
 from tests.notify.telling import backend, cause, result, secret_file
 from tests.running import at_work
 from tests.telemetry.traces import named, tree
+from tests.waiting import LIMIT_S, until
 
-PATIENCE_S = 90
 SOON = Patience(first_s=0.01, drain_s=0.0)
 
 pytestmark = pytest.mark.anyio
@@ -65,7 +66,7 @@ async def answered(
 
 async def settled(store: SqliteStore, localization_id: str, *, attempts: int = 0) -> list[DeliveryRecord]:
     """The deliveries once none of them waits any more, or once they were tried so often."""
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(LIMIT_S):
         with store.watch(DELIVERIES) as watch:
             while True:
                 found = await store.deliveries("", localization_id)
@@ -85,9 +86,23 @@ def in_turn(*behaviours: Behaviour) -> Behaviour:
     return behave
 
 
-def webhook(url: str, directory: Path) -> Webhook:
+def webhook(url: str, directory: Path, total_s: float = LIMIT_S) -> Webhook:
     # The breaker of a backend is tried elsewhere: here nobody waits for it.
-    return Webhook(Hook(backend(url)), [secret_file(directory)], incident_document)
+    return Webhook(Hook(backend(url, total_s=total_s)), [secret_file(directory)], incident_document)
+
+
+@dataclass(frozen=True)
+class Rerouted:
+    """Sends the first time to one receiver, after that to the other."""
+
+    first: Webhook
+    then: Webhook
+
+    async def send(self, news: News) -> None:
+        await (self.first if news.attempt == 1 else self.then).send(news)
+
+    async def found(self) -> str:
+        return await self.then.found()
 
 
 async def test_every_target_that_is_to_be_told_is_told_once(store: SqliteStore) -> None:
@@ -109,12 +124,13 @@ async def test_every_target_that_is_to_be_told_is_told_once(store: SqliteStore) 
 async def test_trouble_is_kept_with_the_delivery_and_tried_again_under_the_same_id(
     store: SqliteStore, tmp_path: Path, trouble: Behaviour
 ) -> None:
-    async with faulty(in_turn(trouble, says(204))) as server:
-        courier = Courier(store, [Target("hook", webhook(server.url, tmp_path))], SOON, Meters())
-        async with at_work(courier):
+    total_s = 0.3 if trouble in (hangs, drips) else LIMIT_S
+    async with faulty(trouble) as ill, faulty(says(204)) as well:
+        ways = Rerouted(webhook(ill.url, tmp_path, total_s), webhook(well.url, tmp_path))
+        async with at_work(Courier(store, [Target("hook", ways)], SOON, Meters())):
             (record,) = await settled(store, await answered(store, "hook"))
     assert (record.status, record.attempts, record.error) == (DeliveryStatus.DELIVERED, 2, "")
-    assert len({asked.headers["webhook-id"] for asked in server.asked}) == 1
+    assert len({asked.headers["webhook-id"] for asked in (*ill.asked, *well.asked)}) == 1
 
 
 async def test_nobody_is_followed_elsewhere(store: SqliteStore, tmp_path: Path) -> None:
@@ -143,14 +159,11 @@ async def test_a_target_that_hangs_holds_up_no_other(store: SqliteStore) -> None
 
 async def test_what_was_sent_and_not_marked_is_sent_again_under_the_same_id(store: SqliteStore, tmp_path: Path) -> None:
     async with faulty(in_turn(hangs, says(204))) as server:
-        target = Target("hook", webhook(server.url, tmp_path), limit_s=1.0)
-        dying = asyncio.create_task(
-            Courier(store, [target], replace(SOON, margin_s=-0.5), Meters()).run(asyncio.Event())
-        )
+        target = Target("hook", webhook(server.url, tmp_path), limit_s=LIMIT_S)
+        lapsing = replace(SOON, margin_s=0.1 - LIMIT_S)  # the lease ends long before the sending
+        dying = asyncio.create_task(Courier(store, [target], lapsing, Meters()).run(asyncio.Event()))
         id_ = await answered(store, "hook")
-        async with asyncio.timeout(PATIENCE_S):
-            while not server.asked:  # noqa: ASYNC110 (it happens at the other end of a socket)
-                await asyncio.sleep(0.01)
+        await until(lambda: bool(server.asked))
         dying.cancel()
         with suppress(asyncio.CancelledError):
             await dying
@@ -207,18 +220,27 @@ async def test_what_is_sent_again_has_its_time_anew(store: SqliteStore, tmp_path
     assert (record.status, record.attempts) == (DeliveryStatus.DELIVERED, 3)
 
 
-async def test_who_wants_to_be_left_alone_is_left_alone(store: SqliteStore, tmp_path: Path) -> None:
-    async with faulty(says(429, retry_after="30")) as server:
+async def test_who_wants_to_be_left_alone_is_left_alone(
+    store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rest_s, pauses = 3600, list[float]()
+
+    async def noted(stopping: asyncio.Event, seconds: float) -> None:
+        pauses.append(seconds)
+        await pause(stopping, seconds)
+
+    monkeypatch.setattr("service.notify.courier.pause", noted)
+    async with faulty(says(429, retry_after=str(rest_s))) as server:
         target = Target("hook", webhook(server.url, tmp_path))
         async with at_work(Courier(store, [target], SOON, Meters())):
             ids = [await answered(store, "hook") for _ in range(2)]
             (record,) = await settled(store, ids[0], attempts=1)
-            await asyncio.sleep(10 * SOON.first_s)
+            await until(lambda: rest_s in pauses)
     assert len(server.asked) == 1
-    until = record.at + timedelta(seconds=30)
-    assert await store.claim_delivery("c", 1, until - timedelta(seconds=1), ["hook"]) is not None  # the other one
-    assert await store.claim_delivery("c", 60, until - timedelta(seconds=1), ["hook"]) is None
-    assert await store.claim_delivery("c", 60, until + timedelta(seconds=1), ["hook"]) is not None
+    due = record.at + timedelta(seconds=rest_s)
+    assert await store.claim_delivery("c", 1, due - timedelta(seconds=1), ["hook"]) is not None  # the other one
+    assert await store.claim_delivery("c", 60, due - timedelta(seconds=1), ["hook"]) is None
+    assert await store.claim_delivery("c", 60, due + timedelta(seconds=1), ["hook"]) is not None
 
 
 async def test_nobody_is_left_alone_for_ever(store: SqliteStore, tmp_path: Path) -> None:
@@ -278,13 +300,13 @@ async def test_what_is_under_way_is_ended_when_told_to_stop(store: SqliteStore) 
             return None
 
     stopping = asyncio.Event()
-    courier = Courier(store, [Target("one", Slow())], Patience(drain_s=PATIENCE_S), Meters())
+    courier = Courier(store, [Target("one", Slow())], Patience(drain_s=LIMIT_S), Meters())
     running = asyncio.create_task(courier.run(stopping))
     id_ = await answered(store, "one")
-    await asyncio.wait_for(begun.wait(), PATIENCE_S)
+    await asyncio.wait_for(begun.wait(), LIMIT_S)
     stopping.set()
     go_on.set()
-    await asyncio.wait_for(running, PATIENCE_S)
+    await asyncio.wait_for(running, LIMIT_S)
     assert [record.status for record in await store.deliveries("", id_)] == [DeliveryStatus.DELIVERED]
 
 

@@ -12,6 +12,8 @@ from service.domain.alert import Alert
 from service.notify.hook import Hook
 from service.notify.news import News
 from service.notify.slack import LONGEST_SECTION, Slack, code, message
+from service.text import is_printable
+from tests import strangers
 from tests.contracts.faulty import faulty, says
 from tests.notify.telling import ALERTED, LINK, LOOK, backend, cause, incident, news, nothing_found, proof
 
@@ -30,6 +32,7 @@ HOSTILE = [
     "*bold* _it_ ~gone~ :rotating_light:",
     "&lt;!channel&gt;",
     "\n> quoted\n```",
+    "\x1b[2J \u202e \u3164",
 ]
 
 
@@ -89,11 +92,12 @@ def test_nothing_of_telemetry_is_a_mention_or_a_link(stranger: str) -> None:
     assert not re.search("[<>]", OURS.sub("", shown))
 
 
-@given(st.text(max_size=400))
+@given(st.text(max_size=400) | strangers.HOSTILE.map(lambda text: text.replace("\ud800", "")))
 def test_whatever_a_stranger_writes_stays_text_and_is_not_too_long(stranger: str) -> None:
     told = hostile_news(stranger)
     assert set(OURS.sub("", outside_code(text(told)))) <= set(text(hostile_news("x")) + "0123456789")
     assert all(len(shown) <= LONGEST_SECTION for shown in sections(told))
+    assert [line for line in text(told).split("\n") if not is_printable(line)] == []
 
 
 @pytest.mark.parametrize(

@@ -13,17 +13,13 @@ from standardwebhooks import WebhookVerificationError
 from service.errors import BackendError
 from service.gateway.documents import incident_document
 from service.notify.hook import Hook, split_address
-from service.notify.news import News
 from service.notify.webhook import Webhook
 from tests.contracts.faulty import Asked, faulty, says
 from tests.notify.telling import LINK, OTHER_SECRET, SECRET, backend, news, secret_file
 
-OF_NOW = replace(news(), now=datetime.now(UTC))
-"""A verifier believes no old timestamps."""
 
-
-def sent(*files: Path, told: News = OF_NOW, path: str = "/hook", url_file: Path | None = None) -> Asked:
-    """One webhook, as a real server of HTTP takes it."""
+def sent(*files: Path, path: str = "/hook", url_file: Path | None = None) -> Asked:
+    """One webhook of now, as a real server of HTTP takes it: a verifier believes no old timestamps."""
 
     async def send() -> Asked:
         async with faulty(says(204)) as server:
@@ -31,7 +27,7 @@ def sent(*files: Path, told: News = OF_NOW, path: str = "/hook", url_file: Path 
             if url_file is not None:
                 await asyncio.to_thread(url_file.write_text, server.url + path)
             try:
-                await Webhook(Hook(to, url_file), files, incident_document).send(told)
+                await Webhook(Hook(to, url_file), files, incident_document).send(news(now=datetime.now(UTC)))
             finally:
                 await to.aclose()
             return server.asked[0]

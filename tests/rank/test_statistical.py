@@ -1,4 +1,3 @@
-import asyncio
 from dataclasses import replace
 from typing import Any, cast
 
@@ -15,9 +14,9 @@ from service.rank.constants import RankConstants
 from service.rank.features import feature_of
 from service.rank.fusion import Fusion, confidences, fuse, unresolved
 from service.rank.statistical import rank, strength
-from service.view.opening import open_view
 from service.view.view import View
 from tests.conftest import CaseFactory
+from tests.patience import open_patiently
 from tests.telemetry_rows import at, incident
 
 CALLS = frozenset({("a", "b"), ("a", "c"), ("b", "d"), ("c", "d"), ("a", "d")})
@@ -169,7 +168,7 @@ def test_every_kind_of_evidence_has_a_feature_one_way_or_the_other(kind: Evidenc
 def _of(case: CaseFactory, seed: int, fault: Fault | None = None, healthy: bool = False) -> tuple[View, set[str]]:
     made = case(seed, services=10, traces=150, fault=fault, healthy=healthy)
     truth = {cause["name"] for cause in cast(list[dict[str, str]], made.truth["causes"])}
-    return asyncio.run(open_view(made.incident, made.telemetry)), truth
+    return open_patiently(made.incident, made.telemetry), truth
 
 
 def test_most_synthetic_faults_of_every_kind_are_found(synthetic_case: CaseFactory) -> None:

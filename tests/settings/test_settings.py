@@ -1,9 +1,15 @@
+import json
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from service.errors import SettingsError
 from service.settings import Settings, read_settings
+from service.text import is_printable
+from tests.strangers import HOSTILE
 
 
 @pytest.fixture
@@ -59,3 +65,40 @@ def test_a_file_that_is_not_there_is_told(file: Path) -> None:
 def test_an_option_of_the_command_line_is_blamed_by_its_own_name() -> None:
     with pytest.raises(SettingsError, match="command line: --deadline: "):
         read_settings({}, options={"budget.deadline_s": ("--deadline", -1)})
+
+
+NAMES = HOSTILE | st.sampled_from(["PORT", "MODEL__NAME", "LINKS__TRACES", "NOTIFY__OPS__KIND", "LABELS__SERVICE"])
+VALUES = HOSTILE | st.sampled_from(["1", "rules", "[]"])
+
+
+def toml_of(pairs: dict[str, str]) -> str:
+    """A file of texts; TOML writes most of them as JSON does."""
+    lines = (
+        f"{'.'.join(map(json.dumps, name.lower().split('__')))} = {json.dumps(text)}" for name, text in pairs.items()
+    )
+    return "\n".join(lines)
+
+
+@given(
+    st.dictionaries(NAMES, VALUES, max_size=2),
+    st.dictionaries(NAMES, VALUES, max_size=2).map(toml_of) | HOSTILE,
+    st.dictionaries(NAMES.map(str.lower), VALUES, max_size=1),
+)
+@example({"\x1f": "1"}, "", {})
+@example({"MODEL__\u202e": "1"}, "", {})
+@example({}, '"\\u001f" = 1', {})
+@example({}, "\x1f = 1", {})
+@example({}, '[labels]\nservice = "\\u202e"', {})
+def test_whatever_is_set_is_taken_or_refused_in_one_printable_line(
+    environment: dict[str, str], toml: str, options: dict[str, str]
+) -> None:
+    environ = {f"HYPOCENTER_{name}": value for name, value in environment.items()}
+    with tempfile.TemporaryDirectory() as root:
+        file = Path(root) / "hypocenter.toml"
+        file.write_text(toml, encoding="utf-8", errors="surrogatepass")
+        complaint = ""
+        try:
+            read_settings(environ, file, {name: (f"--{name}", value) for name, value in options.items()})
+        except SettingsError as error:
+            complaint = str(error)
+    assert is_printable(complaint)

@@ -1,4 +1,3 @@
-import asyncio
 import functools
 import json
 from pathlib import Path
@@ -20,8 +19,8 @@ from service.errors import CallerError
 from service.evidence.metric_class import metric_class
 from service.stores.case_tables import SCHEMAS, outside, within
 from service.stores.recorded import RecordedCase
-from service.view.opening import open_view
 from tests.conftest import CaseFactory
+from tests.patience import open_patiently
 
 seeds = st.integers(0, 10_000)
 family_names = st.sampled_from([family.name for family in families()])
@@ -91,7 +90,7 @@ def test_the_truth_names_a_component_of_the_system_and_the_kind_asked_for(seed: 
     case = generate(seed, services=8, traces=40, fault=fault)
     told = causes(case)[0]
     assert told["fault"] == fault.value
-    graph = asyncio.run(open_view(case.incident, case.telemetry)).graph
+    graph = open_patiently(case.incident, case.telemetry).graph
     assert graph.knows(Component(ComponentKind(told["kind"]), told["name"]))
 
 
@@ -153,7 +152,7 @@ def measured(case: SyntheticCase) -> set[str]:
 
 def risen(case: SyntheticCase) -> set[str]:
     """Classes of the struck service's series that rose."""
-    view = asyncio.run(open_view(case.incident, case.telemetry))
+    view = open_patiently(case.incident, case.telemetry)
     struck = Component(ComponentKind.SERVICE, causes(case)[0]["name"])
     rows = [row for row in view.of(struck, Signal.METRICS) if row.rising]
     return {metric_class(row.subject, row.unit) for row in rows}

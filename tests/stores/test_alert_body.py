@@ -2,11 +2,13 @@ import copy
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from service.errors import CallerError
-from service.stores.alert_body import parse_alert_body
+from service.stores.alert_body import AlertGroup, parse_alert_body
+from service.text import is_printable
+from tests.strangers import spoiled
 
 OPEN = "0001-01-01T00:00:00Z"
 
@@ -144,3 +146,21 @@ def test_a_hostile_field_name_cannot_break_the_line() -> None:
         parse_alert_body(body(firing(labels={"a\nb" * 500: 7})))
     assert "\n" not in str(refused.value)
     assert len(str(refused.value)) < 400
+
+
+def texts(group: AlertGroup) -> list[str]:
+    """All that strangers wrote in it."""
+    maps = [group.group_labels, *(labels for alert in group.alerts for labels in (alert.labels, alert.annotations))]
+    own = [text for alert in group.alerts for text in (alert.fingerprint, alert.generator_url)]
+    return [group.group_key, *own, *(text for labels in maps for pair in labels.items() for text in pair)]
+
+
+@given(spoiled([body(firing()), body(firing(status="resolved", endsAt="2026-11-22T08:00:00Z"), version="1")]))
+@example(body(firing(labels={"\x1f": 7})))
+@example(body(firing(labels={"\x1f": "\u202e"}, fingerprint="\x1b", generatorURL="\u2028"), groupKey="\x9b"))
+def test_whatever_comes_becomes_printable_or_is_refused_in_one_printable_line(whatever: object) -> None:
+    try:
+        written = texts(parse_alert_body(whatever))
+    except CallerError as error:
+        written = [str(error)]
+    assert [text for text in written if not is_printable(text)] == []

@@ -5,18 +5,28 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from service.domain.printable import is_printable
 from service.errors import CaseError
 from service.ports import TIME
 from service.stores.alert_body import AlertGroup, alert_body, parse_alert_body
 from service.stores.case_files import read_incident, read_table, write_case
 from service.stores.case_tables import SCHEMAS, CaseTables
+from service.text import is_printable
+from tests.strangers import spoiled
 from tests.telemetry_rows import incident, small_tables
 
 BODY = alert_body(AlertGroup("g", "firing", incident().alerts))
+ENDS = ["2026-03-04T05:00:00Z", "2026-03-04T05:30:00Z"]
+CASE = {
+    "format": "case/1",
+    "id": "c1",
+    "system": "shop",
+    "alert": BODY,
+    "window": {"start": ENDS[0], "end": ENDS[1]},
+    "baseline": {"spans": ["2026-03-04T04:00:00Z", ENDS[0]], "logs": ["2026-03-04T04:00:00Z", ENDS[0]]},
+}
 
 
 def values(schema: pa.Schema, name: str) -> st.SearchStrategy[object]:
@@ -94,3 +104,20 @@ def test_a_page_that_was_damaged_after_it_was_written_is_noticed(tmp_path: Path,
             assert found.equals(small_tables().present()[name])  # the byte belongs to nothing that is read
     assert complaints
     assert all(c.startswith(f"{path}: cannot be read as parquet: ") and "\n" not in c for c in complaints)
+
+
+@given(spoiled([CASE]))
+@example(CASE)
+@example(CASE | {"id": "\x1b[2J", "system": "\u202e"})
+@example(CASE | {"format": "\x1f"})
+@example(CASE | {"baseline": {"\x1f": ENDS}})
+@example(CASE | {"baseline": {"spans": ENDS[::-1]}})
+def test_a_case_is_read_with_printable_names_or_refused_in_one_printable_line(whatever: object) -> None:
+    with tempfile.TemporaryDirectory() as root:
+        (Path(root) / "case.json").write_text(json.dumps(whatever))
+        try:
+            case = read_incident(Path(root))
+            texts = [case.id, case.system]
+        except CaseError as error:
+            texts = [str(error)]
+    assert [text for text in texts if not is_printable(text)] == []

@@ -10,7 +10,7 @@ import pytest
 from service.domain.window import Window
 from service.errors import BackendError, SettingsError
 from service.ports import SPANS
-from service.stores.backend import Access, Backend
+from service.stores.backend import Backend
 from service.stores.case_tables import CaseTables
 from service.stores.clickhouse import ClickHouse, Tables
 from service.stores.clickhouse_fake import FakeClickHouse
@@ -22,6 +22,7 @@ from tests.contracts.log_stores import (
     clickhouse_itself,
     clickhouse_of_an_older_exporter,
 )
+from tests.patience import patient
 from tests.telemetry_rows import NOON, at, logs, spans
 
 HOUR = Window(NOON, at(60))
@@ -68,7 +69,7 @@ def test_a_time_without_spans_is_an_empty_table(store: Open) -> None:
 
 
 def asked(fake: FakeClickHouse, tables: Tables | None = None) -> ClickHouse:
-    backend = Backend("ClickHouse", Access("http://clickhouse:8123"), httpx.ASGITransport(fake.app()))
+    backend = Backend("ClickHouse", patient("http://clickhouse:8123"), httpx.ASGITransport(fake.app()))
     return ClickHouse(backend, tables, most_spans=100)
 
 
@@ -119,7 +120,7 @@ def test_what_is_no_table_is_one_line(changed: dict[str, list[object]], told: st
         counts = request.content.endswith(b"JSONCompact")
         return httpx.Response(200, json={"data": [[1]]} if counts else ANSWER | changed)
 
-    store = ClickHouse(Backend("ClickHouse", Access("http://clickhouse:8123"), httpx.MockTransport(answer)))
+    store = ClickHouse(Backend("ClickHouse", patient("http://clickhouse:8123"), httpx.MockTransport(answer)))
     with pytest.raises(BackendError, match=told):
         asyncio.run(store.spans(HOUR))
 

@@ -1,10 +1,9 @@
-import asyncio
 from pathlib import Path
 
 import pytest
 
 from service.stores.recorded import RecordedCase
-from service.view.opening import open_view
+from tests.patience import open_patiently
 
 
 def directories(cases_root: Path) -> list[Path]:
@@ -13,7 +12,7 @@ def directories(cases_root: Path) -> list[Path]:
 
 def opens_to_a_view(directory: Path) -> bool:
     case = RecordedCase.open(directory)
-    view = asyncio.run(open_view(case.incident, case.telemetry))
+    view = open_patiently(case.incident, case.telemetry)
     return bool(view.evidence) and set(case.incident.alerting_services) <= set(view.graph.services)
 
 

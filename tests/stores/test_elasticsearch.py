@@ -8,12 +8,13 @@ import pytest
 
 from service.domain.window import Window
 from service.errors import BackendError
-from service.stores.backend import Access, Backend
+from service.stores.backend import Backend
 from service.stores.elasticsearch import ElasticsearchLogs, Index
 from service.stores.elasticsearch_fake import FakeElasticsearch
 from service.stores.log_fields import ECS
 from service.stores.log_sample import LogPlan
 from service.stores.partial import notes_of
+from tests.patience import patient
 from tests.telemetry_rows import NOON, at, logs
 
 HOUR = Window(NOON, at(60))
@@ -21,7 +22,7 @@ ROWS = logs({"time": at(1)}, {"time": at(2), "service": "b"})
 
 
 def ask(fake: FakeElasticsearch, index: Index | None = None, plan: LogPlan | None = None) -> pa.Table:
-    backend = Backend("OpenSearch", Access("http://opensearch:9200"), httpx.ASGITransport(fake.app()))
+    backend = Backend("OpenSearch", patient("http://opensearch:9200"), httpx.ASGITransport(fake.app()))
     return asyncio.run(ElasticsearchLogs(backend, index, plan).logs(HOUR))
 
 
@@ -72,6 +73,6 @@ def test_a_record_without_its_time_is_no_record(time: str) -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, text=counted if b'"aggs"' in request.content else lines)
 
-    backend = Backend("Elasticsearch", Access("http://e:9200"), httpx.MockTransport(answer))
+    backend = Backend("Elasticsearch", patient("http://e:9200"), httpx.MockTransport(answer))
     with pytest.raises(BackendError, match="a record without its time"):
         asyncio.run(ElasticsearchLogs(backend).logs(HOUR))

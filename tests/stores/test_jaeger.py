@@ -9,7 +9,6 @@ import pytest
 
 from service.domain.window import Window
 from service.errors import BackendError
-from service.stores.access import Access
 from service.stores.backend import Backend
 from service.stores.jaeger import Jaeger
 from service.stores.jaeger_fake import FakeJaeger
@@ -17,6 +16,7 @@ from service.stores.jaeger_wire import JaegerSpan, JaegerTrace, TracesAnswer, ro
 from service.stores.span_rows import SpanRow, span_table
 from service.telemetry import NAME
 from tests.contracts.trace_servers import Listening
+from tests.patience import PATIENT_PLAN, patient
 from tests.stores.recorded_bodies import recorded_body
 from tests.telemetry_rows import WINDOW, at, spans
 
@@ -43,7 +43,7 @@ class Server:
 
 def over(answer: Server | FakeJaeger) -> Jaeger:
     transport = httpx.MockTransport(answer) if isinstance(answer, Server) else httpx.ASGITransport(answer.app())
-    return Jaeger(Backend("Jaeger", Access("http://jaeger:16686"), transport))
+    return Jaeger(Backend("Jaeger", patient("http://jaeger:16686"), transport), PATIENT_PLAN)
 
 
 def ask(store: Jaeger, *alerting: str, window: Window = WINDOW) -> pa.Table:
@@ -153,7 +153,7 @@ def test_where_nobody_counted_calls_traces_tell_where_they_begin() -> None:
         {"span_id": "a1", "service": "a", "start": at(1)},
     )
     line = Listening(FakeJaeger(table, dependencies=False).app())
-    assert ask(Jaeger(Backend("Jaeger", Access("http://jaeger"), line))).num_rows == 2
+    assert ask(Jaeger(Backend("Jaeger", patient("http://jaeger"), line), PATIENT_PLAN)).num_rows == 2
     assert [asked["service"] for asked in line.of("/api/traces")] == ["a", "b", "a"]
 
 
@@ -193,7 +193,7 @@ def test_where_no_version_answers_the_first_error_is_told() -> None:
 
 def test_the_version_that_answers_is_asked_from_then_on() -> None:
     line = Listening(FakeJaeger(spans({"span_id": "a1", "start": at(1)}), versions=(3,)).app())
-    store = Jaeger(Backend("Jaeger", Access("http://jaeger"), line))
+    store = Jaeger(Backend("Jaeger", patient("http://jaeger"), line), PATIENT_PLAN)
     ask(store)
     line.asked.clear()
     ask(store)

@@ -9,11 +9,12 @@ import pytest
 
 from service.domain.window import Window
 from service.errors import BackendError
-from service.stores.backend import Access, Backend
+from service.stores.backend import Backend
 from service.stores.log_sample import LogPlan
 from service.stores.loki import FIELDS, LokiLogs
 from service.stores.loki_fake import FakeLoki
 from service.stores.partial import ANY, notes_of, queries_of
+from tests.patience import patient
 from tests.telemetry_rows import NOON, at, logs
 
 RECORDED = Path(__file__).parents[3] / "shared" / "recorded"
@@ -29,7 +30,7 @@ class Asked:
         self.requests: list[httpx.Request] = []
 
     def backend(self, tenant: str = "") -> Backend:
-        return Backend("Loki", Access("http://loki:3100", tenant=tenant), httpx.MockTransport(self._answer))
+        return Backend("Loki", patient("http://loki:3100", tenant=tenant), httpx.MockTransport(self._answer))
 
     async def _answer(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
@@ -47,7 +48,7 @@ def saying(answers: dict[str, Any]) -> Backend:
         told = answers[request.url.path.rpartition("/")[2]]
         return httpx.Response(200, content=told) if isinstance(told, bytes) else httpx.Response(400, text=told)
 
-    return Backend("Loki", Access("http://loki:3100"), httpx.MockTransport(answer))
+    return Backend("Loki", patient("http://loki:3100"), httpx.MockTransport(answer))
 
 
 COUNTED = b'{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1795335367,"3"]}]}}'

@@ -11,10 +11,11 @@ import pytest
 from service.domain.window import Window
 from service.errors import BackendError
 from service.ports import METRICS
-from service.stores.backend import Access, Backend
+from service.stores.backend import Backend
 from service.stores.partial import notes_of
 from service.stores.prometheus import FEWEST_POINTS, MOST_POINTS, PrometheusMetrics
 from service.stores.prometheus_series import FAMILIES, Labels, questions
+from tests.patience import patient
 
 T0 = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 WINDOW = Window(T0, T0 + timedelta(minutes=10))
@@ -50,7 +51,7 @@ class Server:
         return httpx.Response(200, json={"status": "success", "data": {"resultType": "matrix", "result": found}})
 
     def store(self, tenant: str = "") -> PrometheusMetrics:
-        return PrometheusMetrics(Backend("Prometheus", Access(ADDRESS, tenant=tenant), httpx.MockTransport(self)))
+        return PrometheusMetrics(Backend("Prometheus", patient(ADDRESS, tenant=tenant), httpx.MockTransport(self)))
 
 
 def ask(store: PrometheusMetrics, window: Window = WINDOW) -> pa.Table:
@@ -196,7 +197,7 @@ def fails(error: type[httpx.HTTPError]) -> Callable[[httpx.Request], httpx.Respo
 
 @pytest.mark.parametrize("error", [httpx.ConnectError, httpx.ReadTimeout])
 def test_a_server_that_is_gone_is_a_backend_error(error: type[httpx.HTTPError]) -> None:
-    backend = Backend("Prometheus", Access(ADDRESS), httpx.MockTransport(fails(error)))
+    backend = Backend("Prometheus", patient(ADDRESS), httpx.MockTransport(fails(error)))
     with pytest.raises(BackendError, match="Prometheus"):
         ask(PrometheusMetrics(backend))
 

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from service.domain.alert import Alert
 from service.errors import BackendError
 from service.stores import prometheus
-from service.stores.backend import Access, Backend
+from service.stores.backend import Backend
 from service.stores.partial import notes_of
 from service.stores.prometheus import MOST_ALERT_SERIES, PrometheusMetrics
 from service.stores.prometheus_alert import LONGEST_EXPRESSION, MOST_EXPRESSIONS, measured_by
+from tests.patience import patient
 from tests.stores.test_prometheus import ADDRESS, T0, WINDOW, Series, Server, one, refused
 
 ELSEWHERE = "http://elsewhere.example:1"
@@ -60,7 +61,7 @@ def test_only_the_server_that_is_set_is_asked() -> None:
         hosts.add(request.url.host)
         return server(request)
 
-    store = PrometheusMetrics(Backend("Prometheus", Access(ADDRESS), httpx.MockTransport(answer)))
+    store = PrometheusMetrics(Backend("Prometheus", patient(ADDRESS), httpx.MockTransport(answer)))
     asyncio.run(store.metrics(WINDOW, [alert(BURN)]))
     assert hosts == {httpx.URL(ADDRESS).host}
     assert len(server.asked) == 1
@@ -139,9 +140,9 @@ def test_a_refusal_is_a_note_and_costs_nothing_else(answer: httpx.Response) -> N
 
 
 def test_an_expression_that_takes_too_long_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prometheus, "ALERT_WITHIN_S", 0.05)
+    monkeypatch.setattr(prometheus, "ALERT_SHARE", 0.05 / patient(ADDRESS).total_s)
     server = Server({"up": [one({"job": "cart"}, "1")]})
-    store = PrometheusMetrics(Backend("Prometheus", Access(ADDRESS), _Hanging(server, "endless")))
+    store = PrometheusMetrics(Backend("Prometheus", patient(ADDRESS), _Hanging(server, "endless")))
     table = asyncio.run(store.metrics(WINDOW, [alert("endless")]))
     assert table.num_rows == 1
     assert notes_of(table) == ("an alert's own expression got no answer: Prometheus did not answer within 0.05 s",)

@@ -8,10 +8,10 @@ import httpx
 import pytest
 
 from service.domain.alert import Alert
-from service.stores.access import Access
 from service.stores.backend import Backend
 from service.stores.prometheus_exemplars import PrometheusExemplars
 from service.stores.trace_sampling import MOST_NAMED
+from tests.patience import patient
 from tests.telemetry_rows import NOON, WINDOW
 
 SECONDS, MILLISECONDS = "http_server_request_duration_seconds_bucket", "http_server_duration_milliseconds_bucket"
@@ -34,7 +34,7 @@ def named(answers: dict[str, Any], *alerts: Alert) -> list[str]:
         data = next((told for text, told in answers.items() if text in query), None)
         return httpx.Response(200, content=json.dumps({"status": "success", "data": data}))
 
-    backend = Backend("Prometheus", Access("http://prometheus"), httpx.MockTransport(answer))
+    backend = Backend("Prometheus", patient("http://prometheus"), httpx.MockTransport(answer))
     found = asyncio.run(PrometheusExemplars(backend).exemplars(WINDOW, alerts))
     assert all(len(trace_id) == 32 for trace_id in found)
     return [trace_id.lstrip("0") for trace_id in found]
@@ -71,5 +71,5 @@ def test_what_is_no_id_of_a_trace_is_none(trace: str) -> None:
 
 def test_a_server_that_keeps_none_or_fails_names_none() -> None:
     assert named({}) == []
-    down = Backend("Prometheus", Access("http://prometheus"), httpx.MockTransport(lambda _: httpx.Response(404)))
+    down = Backend("Prometheus", patient("http://prometheus"), httpx.MockTransport(lambda _: httpx.Response(404)))
     assert asyncio.run(PrometheusExemplars(down).exemplars(WINDOW)) == []

@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 import pyarrow as pa
 import pytest
 
-from service.stores.access import Access
 from service.stores.backend import Backend
 from service.stores.otlp_json import rows_of
 from service.stores.span_rows import span_table
@@ -14,6 +13,7 @@ from service.stores.tempo_fake import FakeTempo
 from service.stores.tempo_wire import SearchAnswer, TagValues, TraceAnswer, trace_ql
 from service.stores.trace_sampling import Asked
 from tests.contracts.trace_servers import Listening
+from tests.patience import PATIENT_PLAN, patient
 from tests.stores.recorded_bodies import recorded_body
 from tests.telemetry_rows import WINDOW, at, spans
 
@@ -22,7 +22,7 @@ SEARCH = "/api/search"
 
 def over(fake: FakeTempo) -> tuple[Tempo, Listening]:
     line = Listening(fake.app())
-    return Tempo(Backend("Tempo", Access("http://tempo:3200"), line)), line
+    return Tempo(Backend("Tempo", patient("http://tempo:3200"), line), PATIENT_PLAN), line
 
 
 Fake = Callable[[pa.Table], FakeTempo]

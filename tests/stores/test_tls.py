@@ -12,8 +12,9 @@ from service.errors import BackendError
 from service.stores.backend import Access, Backend
 from tests.certificates import Authority
 from tests.contracts.faulty import faulty, says
+from tests.patience import patient
 
-ACCESS = Access("", connect_s=10, read_s=10, total_s=20, pause_s=0.001)
+ACCESS = patient()
 
 
 @pytest.fixture(scope="module")

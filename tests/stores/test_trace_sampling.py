@@ -69,7 +69,7 @@ class Traces:
     async def search(self, asked: Asked) -> Found:
         self.asked.append(asked)
         if isinstance(trouble := self.trouble(asked), TimeoutError):
-            await asyncio.sleep(60)
+            await asyncio.sleep(3600)
         elif trouble is not None:
             raise trouble
         first = max(0, int((asked.window.start - HOUR.start).total_seconds() / self.every_s))

@@ -9,9 +9,10 @@ import pytest
 
 from service.domain.window import Window
 from service.errors import BackendError
-from service.stores.backend import Access, Backend
+from service.stores.backend import Backend
 from service.stores.victorialogs import VictoriaLogs
 from service.stores.victorialogs_fake import FakeVictoriaLogs
+from tests.patience import patient
 from tests.telemetry_rows import NOON, at, logs
 
 RECORDED = Path(__file__).parents[3] / "shared" / "recorded"
@@ -26,11 +27,11 @@ def saying(lines: bytes) -> VictoriaLogs:
         query = parse_qs(request.content.decode())["query"][0]
         return httpx.Response(200, content=b'{"lines":"3","loud":"1"}\n' if "| stats" in query else lines)
 
-    return VictoriaLogs(Backend("VictoriaLogs", Access("http://v:9428"), httpx.MockTransport(answer)))
+    return VictoriaLogs(Backend("VictoriaLogs", patient("http://v:9428"), httpx.MockTransport(answer)))
 
 
 def test_only_what_is_ours_is_asked_for() -> None:
-    backend = Backend("VictoriaLogs", Access("http://v:9428"), httpx.ASGITransport(FakeVictoriaLogs(ROWS).app()))
+    backend = Backend("VictoriaLogs", patient("http://v:9428"), httpx.ASGITransport(FakeVictoriaLogs(ROWS).app()))
     store = VictoriaLogs(backend, '"service.name":~"^b$"')
     assert asyncio.run(store.logs(HOUR)).column("service").to_pylist() == ["b"]
 

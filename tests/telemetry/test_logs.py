@@ -46,6 +46,13 @@ def test_on_a_terminal_a_line_is_words_and_nothing_that_a_stranger_wrote_moves_t
     assert line.endswith("info    worker: localized \\x1b[2Jcart\\n  stop=answered")
 
 
+def test_on_a_terminal_an_exception_moves_no_cursor_either() -> None:
+    stream = Terminal()
+    log_to(stream)
+    logger("worker").error("failed", exc_info=ValueError("first \x1b[2J\nsecond \u202e \u3164"))
+    assert stream.getvalue().splitlines()[1:] == ["ValueError: first \\x1b[2J", "second \\u202e \\u3164"]
+
+
 @pytest.mark.parametrize(("format_", "stream"), [("json", Terminal()), ("text", io.StringIO())])
 def test_what_is_set_is_kept_to_whoever_looks(format_: str, stream: io.StringIO) -> None:
     log_to(stream, format_="json" if format_ == "json" else "text")

@@ -14,8 +14,8 @@ from service.llm.embedded.grammar import Grammar
 from service.llm.embedded.vocabulary import Vocabulary
 from service.llm.rules import RulesModel
 from service.ports import ChatModel, ChatReply, ChatRequest
-from service.view.opening import open_view
 from service.view.view import View
+from tests.patience import open_patiently
 
 
 class Overheard:
@@ -49,7 +49,7 @@ def grammar() -> Grammar:
 def view_of(seed: int, fault: Fault | None = None, *, healthy: bool = False, services: int = 8) -> View:
     """The view of a synthetic incident."""
     case = generate(seed, services=services, traces=60, fault=fault, healthy=healthy)
-    return asyncio.run(open_view(case.incident, case.telemetry))
+    return open_patiently(case.incident, case.telemetry)
 
 
 def play(view: View, model: ChatModel | None = None, budget: Budget | None = None) -> tuple[Outcome, Overheard]:

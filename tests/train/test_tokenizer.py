@@ -1,6 +1,5 @@
 """Every word of the aliases rendering has a token: nothing that the loop says is lost on the model."""
 
-import asyncio
 import json
 from itertools import product
 from pathlib import Path
@@ -20,11 +19,11 @@ from service.stores.memory import InMemoryTelemetry
 from service.stores.recorded import RecordedCase
 from service.tools.buckets import began, change, impact, score, size, support
 from service.tools.specs import TOOL_NAMES
-from service.view.opening import open_view
 from service.view.view import View
 from tests.agent.scene import a_view, finding, pod
 from tests.conftest import CaseFactory
 from tests.llm.embedded.talk import Aimless, conversations, played, vocabulary
+from tests.patience import open_patiently
 
 CASES = Path(__file__).parent.parent / "cases"
 DIRECTORIES = sorted(path.parent for path in CASES.glob("*/*/case.json"))
@@ -48,7 +47,7 @@ def unknown_lines(view: View, model: ChatModel | None = None, budget: Budget | N
 @pytest.mark.parametrize("directory", DIRECTORIES, ids=lambda directory: directory.name)
 def test_the_projects_own_recordings_are_told_in_known_words(directory: Path) -> None:
     case = RecordedCase.open(directory)
-    view = asyncio.run(open_view(case.incident, case.telemetry, 60))
+    view = open_patiently(case.incident, case.telemetry)
     assert unknown_lines(view) == []
     assert unknown_lines(view, Aimless(3), Budget(frames=6)) == []
 
@@ -56,7 +55,7 @@ def test_the_projects_own_recordings_are_told_in_known_words(directory: Path) ->
 @pytest.mark.parametrize("fault", [Fault.CPU, Fault.ERROR, Fault.NETWORK_DELAY, Fault.CRASH, Fault.DEPLOY])
 def test_simulated_incidents_are_told_in_known_words(synthetic_case: CaseFactory, fault: Fault) -> None:
     case = synthetic_case(fault=fault, services=12)
-    view = asyncio.run(open_view(case.incident, InMemoryTelemetry(case.tables).telemetry, 60))
+    view = open_patiently(case.incident, InMemoryTelemetry(case.tables).telemetry)
     assert unknown_lines(view) == []
 
 

@@ -12,9 +12,10 @@ from service.domain.window import Window
 from service.ports import Telemetry
 from service.stores.partial import ANY, with_queries
 from service.stores.patience import left_s
-from service.view.opening import open_view
+from service.view.opening import STORES_SHARE, open_view
 from service.view.view import View
 from tests.telemetry_rows import BASELINE, WINDOW, at, incident, logs, metrics, spans
+from tests.waiting import LIMIT_S
 
 
 @dataclass
@@ -34,14 +35,15 @@ class Asked:
         return ["a", "b"]
 
 
-def opened(telemetry: Telemetry, timeout_s: float = 5.0) -> View:
+def opened(telemetry: Telemetry, timeout_s: float = LIMIT_S) -> View:
     return asyncio.run(open_view(incident(), telemetry, timeout_s))
 
 
 def test_stores_know_how_long_is_waited_for_them_and_that_it_is_a_little_less() -> None:
     stores = Asked()
-    opened(Telemetry(traces=stores), timeout_s=30)
-    assert all(20 < left <= 27 for left in stores.left)
+    opened(Telemetry(traces=stores))
+    assert stores.left
+    assert all(0 < left <= STORES_SHARE * LIMIT_S for left in stores.left)
     assert left_s() == float("inf")
 
 

@@ -28,9 +28,10 @@ from tests.telemetry_rows import (
     small_tables,
     spans,
 )
+from tests.waiting import LIMIT_S
 
 
-def opened(telemetry: Telemetry, told: Incident | None = None, timeout_s: float = 5.0) -> View:
+def opened(telemetry: Telemetry, told: Incident | None = None, timeout_s: float = LIMIT_S) -> View:
     return asyncio.run(open_view(told or incident(), telemetry, timeout_s))
 
 

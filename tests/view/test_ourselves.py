@@ -1,24 +1,22 @@
-import asyncio
 from dataclasses import replace
 
 import httpx
 import pyarrow as pa
 import pytest
 
-from service.stores.access import Access
 from service.stores.backend import Backend
 from service.stores.kubernetes.fake import FakeKubernetes
 from service.stores.kubernetes.store import Kubernetes
 from service.stores.memory import InMemoryTelemetry
-from service.view.opening import open_view
 from service.view.view import View
+from tests.patience import open_patiently, patient
 from tests.stores.kubernetes.cluster import owned_by, pod, replica_set
 from tests.telemetry_rows import at, changes, incident, small_tables, topology
 
 
 def seen(told: pa.Table, placed: pa.Table) -> View:
     telemetry = InMemoryTelemetry(replace(small_tables(), changes=told, topology=placed)).telemetry
-    return asyncio.run(open_view(incident(), telemetry))
+    return open_patiently(incident(), telemetry)
 
 
 @pytest.mark.parametrize("us", ["hypocenter", "hypocenter-worker", "hypocenter-gateway"])
@@ -64,9 +62,9 @@ def test_in_a_cluster_that_we_run_in_only_the_others_are_looked_at() -> None:
             "pods": [pod(**owned_by("ReplicaSet", f"{workload}-1")) for workload in workloads],
         }
     )
-    cluster = Kubernetes(Backend("Kubernetes", Access("http://127.0.0.1:1"), httpx.MockTransport(fake)))
+    cluster = Kubernetes(Backend("Kubernetes", patient("http://127.0.0.1:1"), httpx.MockTransport(fake)))
     telemetry = replace(InMemoryTelemetry(small_tables()).telemetry, changes=cluster, topology=cluster)
-    view = asyncio.run(open_view(incident(), telemetry))
+    view = open_patiently(incident(), telemetry)
     assert view.tables.changes is not None
     assert view.tables.changes.column("service").to_pylist() == ["cart"]
     assert "cart" in view.graph.services

@@ -1,13 +1,11 @@
 """A store that shows a part of what there is: people are told, and like is compared with like."""
 
-import asyncio
-
 import pyarrow as pa
 
 from service.domain.window import Window
 from service.ports import Telemetry
 from service.stores.partial import notes_of, with_notes
-from service.view.opening import open_view
+from tests.patience import open_patiently
 from tests.telemetry_rows import WINDOW, incident, logs
 
 
@@ -21,7 +19,7 @@ class Sampled:
 
 
 def test_what_is_missing_stands_in_the_notes_and_both_times_are_sampled_alike() -> None:
-    view = asyncio.run(open_view(incident(), Telemetry(logs=Sampled())))
+    view = open_patiently(incident(), Telemetry(logs=Sampled()))
     assert {"logs: 50% of it", "logs: its baseline: 10% of it"} <= set(view.notes)
     compared = view.tables.logs
     assert compared is not None
@@ -31,6 +29,6 @@ def test_what_is_missing_stands_in_the_notes_and_both_times_are_sampled_alike() 
 
 
 def test_without_a_baseline_the_marks_come_off_too() -> None:
-    view = asyncio.run(open_view(incident(baselines={}), Telemetry(logs=Sampled())))
+    view = open_patiently(incident(baselines={}), Telemetry(logs=Sampled()))
     assert view.tables.logs is not None
     assert notes_of(view.tables.logs.now) == ()

@@ -15,9 +15,9 @@ from service.telemetry import Meters, tracer
 from service.view.windows import RecordedWindows
 from service.worker import Pace, Worker
 from tests.conftest import CaseFactory
+from tests.waiting import LIMIT_S
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
-PATIENCE_S = 60
 
 
 @pytest.mark.anyio
@@ -30,13 +30,11 @@ async def test_with_an_answer_its_deliveries_are_queued_to_those_who_want_it(
         stopping.set()
         return [f"who hears of {claim.localization.id}", f"who wants {len(said.causes)} causes"]
 
-    bench = Bench(case.telemetry, None, RankedBy.STATISTICAL, Budget(), 30.0, 10.0)
+    bench = Bench(case.telemetry, None, RankedBy.STATISTICAL, Budget(), LIMIT_S, LIMIT_S)
     alert = Alert("f", NOW, None, {"service": "cart"})
     (receipt,) = await store.accept(Notification("", "g", (alert,)), NOW)
-    worker = Worker(
-        store, bench, RecordedWindows(case.incident), Pace(drain_s=PATIENCE_S), Meters(), tracer(), tell=tell
-    )
-    await asyncio.wait_for(worker.run(stopping), PATIENCE_S)
+    worker = Worker(store, bench, RecordedWindows(case.incident), Pace(drain_s=LIMIT_S), Meters(), tracer(), tell=tell)
+    await asyncio.wait_for(worker.run(stopping), LIMIT_S)
     told = [delivery.target for delivery in await store.deliveries("", receipt.localization_id)]
     assert told[0] == f"who hears of {receipt.localization_id}"
     assert len(told) == 2

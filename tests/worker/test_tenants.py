@@ -21,6 +21,7 @@ from service.view.windows import RecordedWindows
 from service.worker import Pace, Worker
 from tests.conftest import CaseFactory
 from tests.running import at_work
+from tests.waiting import LIMIT_S
 from tests.worker.test_worker import until
 
 pytestmark = pytest.mark.anyio
@@ -34,7 +35,7 @@ async def test_no_incident_sees_what_another_tenant_told(store: SqliteStore, syn
         lent[tenant] = with_told_changes(replace(case.telemetry, changes=None), store, tenant)
         yield lent[tenant]
 
-    bench = Bench(Telemetry(), None, RankedBy.STATISTICAL, Budget(), 30.0, 10.0)
+    bench = Bench(Telemetry(), None, RankedBy.STATISTICAL, Budget(), LIMIT_S, LIMIT_S)
     worker = Worker(store, bench, RecordedWindows(case.incident), Pace(), Meters(), tracer(), telemetry_of)
     service, began = case.incident.alerts[0].service, case.incident.alerts[0].starts_at
     for tenant in ("shop", "bank"):

@@ -2,7 +2,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from service.domain.localization import ModelIdentity, RankedBy
 from service.domain.window import Window
 from service.jobs.changes import ToldChanges
 from service.jobs.grouping import Notification
-from service.jobs.records import Change, JobStatus, LocalizationRecord, Question
+from service.jobs.records import Change, JobStatus, Lease, LocalizationRecord, Question
 from service.jobs.sqlite import SqliteStore
 from service.llm.rules import RulesModel
 from service.ports import ChatModel, ChatReply, ChatRequest, Telemetry
@@ -27,9 +27,11 @@ from service.view.windows import RecordedWindows, Sighting
 from service.worker import Pace, Worker
 from tests.conftest import CaseFactory
 from tests.running import at_work
+from tests.waiting import LIMIT_S
+from tests.waiting import until as until_true
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
-PATIENCE_S = 60
+PATIENCE_S = LIMIT_S
 SCHEMA = json.loads((Path(service.agent.__file__).parent / "localization.schema.json").read_text())
 
 pytestmark = pytest.mark.anyio
@@ -54,7 +56,7 @@ class BrokenTraces:
     """A trace store with a bug."""
 
     async def spans(self, window: Window, alerting: Sequence[str] = (), traces: Sequence[str] = ()) -> pa.Table:
-        raise RuntimeError(f"a bug\nin two lines, seen in {window.start:%Y}")
+        raise RuntimeError(f"a bug\nin two lines, \x1b[2Jseen in {window.start:%Y}")
 
 
 @pytest.fixture
@@ -72,7 +74,7 @@ class MakeWorker:
     def __call__(
         self, model: ChatModel | None = None, telemetry: Telemetry | None = None, pace: Pace | None = None
     ) -> Worker:
-        bench = Bench(telemetry or self.case.telemetry, model, RankedBy.FUSED, Budget(), 30.0, 10.0)
+        bench = Bench(telemetry or self.case.telemetry, model, RankedBy.FUSED, Budget(), PATIENCE_S, PATIENCE_S)
         windows = RecordedWindows(self.case.incident)
         return Worker(self.store, bench, windows, pace or Pace(), Meters(), tracer())
 
@@ -134,7 +136,7 @@ async def test_a_silent_model_costs_the_deadline_and_not_the_answer(
     store: SqliteStore, make_worker: MakeWorker
 ) -> None:
     alert = Alert("f", NOW, None, {"service": "cart"})
-    receipt = await store.ask("", Question((alert,), deadline_s=5.0), NOW)
+    receipt = await store.ask("", Question((alert,), deadline_s=1.0), NOW)
     async with at_work(make_worker(SilentModel())):
         answer = answer_of(await until(store, receipt.localization_id, JobStatus.DONE))
     assert answer["causes"]
@@ -151,13 +153,21 @@ async def test_a_cancelled_localization_makes_room_for_the_next(store: SqliteSto
     assert (await until(store, first, JobStatus.CANCELLED)).result == ""
 
 
-async def test_a_lease_is_kept_for_as_long_as_the_work_takes(store: SqliteStore, make_worker: MakeWorker) -> None:
-    model = SilentModel()
+async def test_a_lease_is_kept_for_as_long_as_the_work_takes(
+    store: SqliteStore, make_worker: MakeWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renew, lease_s, renewed = store.renew, 0.3, list[datetime]()
+
+    async def noted(lease: Lease, lease_s: float, now: datetime) -> None:
+        await renew(lease, lease_s, now)
+        renewed.append(now)
+
+    monkeypatch.setattr(store, "renew", noted)
     id_ = await told(store)
-    async with at_work(make_worker(model, pace=Pace(lease_s=0.3, drain_s=0))):
-        await asyncio.wait_for(model.asked.wait(), PATIENCE_S)
-        await asyncio.sleep(0.6)  # two leases long
-        assert await store.claim("another", 1, datetime.now(UTC)) is None
+    async with at_work(make_worker(SilentModel(), pace=Pace(lease_s=lease_s, drain_s=0))):
+        await until_true(lambda: len(renewed) > 3)  # the first lease is over by then
+        nearly_over = renewed[-1] + timedelta(seconds=0.9 * lease_s)
+        assert await store.claim("another", 1, nearly_over) is None
         assert (await until(store, id_, JobStatus.RUNNING)).attempts == 1
 
 
@@ -180,7 +190,7 @@ async def test_a_bug_is_kept_with_its_localization_and_does_not_stop_the_worker(
     first = await told(store, "a")
     async with at_work(make_worker(telemetry=broken, pace=Pace(at_once=1, retry_s=0.01))):
         record = await until(store, first, JobStatus.FAILED)
-        assert record.error.startswith("RuntimeError: a bug in two lines")
+        assert record.error.startswith("RuntimeError: a bug in two lines, \ufffd[2Jseen")
         await until(store, await told(store, "b"), JobStatus.RUNNING, JobStatus.FAILED)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from service.stores.change_bodies.told import Told, ToldChange, Wire, change, fields, read, short_revision
+from service.stores.change_bodies.told import Told, ToldChange, Wire, change, fields, ignore, read, short_revision
 from service.stores.validation import Moment
 
 _WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "Rollout"})
@@ -72,7 +72,7 @@ def application_changes(body: object) -> Told:
     application = read(_Application, body)
     state = application.status.operation_state
     if state is None or state.phase in _UNDER_WAY:
-        return Told(ignored="the application's sync has not ended")
+        return ignore("the application's sync has not ended")
     return Told(tuple(_changes(application, state)))
 
 

@@ -41,7 +41,7 @@ def _enveloped(event: Enveloped) -> Told:
     elif isinstance(event.data, dict):
         told = _bare(cast("object", event.data))  # pyright: ignore[reportUnknownMemberType]
     else:
-        raise CallerError(f"body: data of the event {event.type[:80]} should be an object")
+        raise CallerError(f'body: data of the event "{event.type[:80]}" should be an object')
     return replace(told, changes=tuple(replace(c, time=c.time or event.time) for c in told.changes))
 
 

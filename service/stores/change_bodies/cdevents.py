@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from service.stores.change_bodies.told import Kind, Told, Wire, change, read
+from service.stores.change_bodies.told import Kind, Told, Wire, change, ignore, read
 from service.stores.validation import Moment
 
 _TYPE = re.compile(r"(?:dev\.cdevents|cd)\.(?P<subject>[a-z]+)\.(?P<predicate>[a-z]+)\.v?\d")
@@ -63,7 +63,7 @@ def cdevent_changes(body: object) -> Told:
     parts = _TYPE.match(event.context.type)
     kind = None if parts is None else _KINDS.get((parts["subject"], parts["predicate"]))
     if parts is None or kind is None:
-        return Told(ignored="the event tells of no change to a service or an environment")
+        return ignore("the event tells of no change to a service or an environment")
     content = event.subject.content
     name = content.name or event.subject.id.rstrip("/").rpartition("/")[2]  # the specification has "service/cart"
     predicate = _WORDS.get(parts["predicate"], parts["predicate"])

@@ -65,7 +65,7 @@ def batch(envelopes: list[object]) -> list[object]:
 
 def _opened(envelope: _Envelope) -> Enveloped:
     if not envelope.specversion.startswith(VERSION.partition(".")[0] + "."):
-        raise CallerError(f"body: specversion is {envelope.specversion[:20]}, should be {VERSION}")
+        raise CallerError(f'body: specversion is "{envelope.specversion[:20]}", should be "{VERSION}"')
     return Enveloped(envelope.type, _data(envelope), envelope.time)
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from service.stores.change_bodies.told import Told, Wire, change, fields, read, short_revision
+from service.stores.change_bodies.told import Told, Wire, change, fields, ignore, read, short_revision
 from service.stores.validation import Moment
 
 _ENDED = frozenset({"success", "failure", "error"})
@@ -54,11 +54,11 @@ def github_changes(body: object) -> Told:
     Raises `service.errors.CallerError`.
     """
     if "deployment" not in fields(body):
-        return Told(ignored="GitHub tries the hook")
+        return ignore("GitHub tries the hook")
     hook = read(_Hook, body)
     deployment, status = hook.deployment, hook.deployment_status
     if status is not None and status.state not in _ENDED:
-        return Told(ignored=f"the deployment's state is {status.state[:40]}: it has not ended")
+        return ignore(f'the deployment has the state "{status.state[:40]}": it has not ended')
     name = deployment.service or hook.repository.name
     time = deployment.created_at if status is None else status.created_at
     return Told((change(name, "deploy", _summary(hook), time),))

@@ -7,7 +7,8 @@ from typing import Literal, TypeVar, cast
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from service.errors import CallerError
-from service.stores.validation import first_fault, name_of, printable
+from service.stores.validation import first_fault, name_of
+from service.text import printable
 
 Kind = Literal["deploy", "config", "scale", "restart"]
 LONGEST_SUMMARY = 2000
@@ -58,6 +59,11 @@ def change(service: str, kind: Kind, summary: str, time: datetime | None = None)
     if not service.strip():
         raise CallerError("body: names no service that was changed")
     return ToldChange(name_of(service.strip()), kind, printable(summary)[:LONGEST_SUMMARY], time)
+
+
+def ignore(why: str) -> Told:
+    """A body that is in order and tells of no change; ``why`` may repeat what its sender wrote."""
+    return Told(ignored=printable(why))
 
 
 def short_revision(revision: str) -> str:

@@ -9,9 +9,9 @@ from typing import Any, TypeVar, cast
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError, Message
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTracePartialSuccess
+from pydantic_core import from_json
 
 from service.stores.embedded.refusals import MalformedError, OversizeError
-from service.stores.validation import printable
 
 M = TypeVar("M", bound=Message)
 
@@ -41,8 +41,7 @@ def message(kind: type[M], body: bytes, *, as_json: bool) -> M:
         return _of_json(kind, body) if as_json else kind.FromString(body)
     except (DecodeError, json_format.ParseError, ValueError, RecursionError, TypeError) as error:
         form = "JSON" if as_json else "protobuf"
-        said = printable(str(error))[:200]
-        raise MalformedError(f"the body is no {kind.DESCRIPTOR.name} in {form}: {said}") from None
+        raise MalformedError(f"the body is no {kind.DESCRIPTOR.name} in {form}: {str(error)[:200]}") from None
 
 
 def answer_bytes(answer: Message, *, as_json: bool) -> bytes:
@@ -63,7 +62,7 @@ def refusal_bytes(why: str, *, as_json: bool) -> bytes:
 
 
 def _of_json(kind: type[M], body: bytes) -> M:
-    told: object = json.loads(body)
+    told: object = from_json(body)  # refuses lone surrogates, over which protobuf stumbles
     if not isinstance(told, dict):
         raise MalformedError("the body should be a JSON object")
     for record in _records(cast("dict[str, object]", told)):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from service.concurrency import gather
 from service.errors import BackendError
 from service.stores.backend import Backend
 from service.stores.kubernetes.objects import (
@@ -86,7 +87,7 @@ class _Reading:
         pods = await self._lists("/api/v1", "pods", Page[Pod])
         if self.failures and not pods:
             raise self.failures[0]
-        found = await asyncio.gather(
+        found = await gather(
             self._lists("/apis/apps/v1", "replicasets", Page[ReplicaSet]),
             self._lists("/apis/apps/v1", "controllerrevisions", Page[ControllerRevision]),
             self._list("/api/v1/nodes", "", Page[Node]),
@@ -98,12 +99,12 @@ class _Reading:
         """Few kinds of them: a busy cluster holds a hundred times as many of others."""
         of_nodes = self._list(_path("/api/v1", "events", OF_NODES), "involvedObject.kind=Node", Page[Event])
         told = (self._lists("/api/v1", "events", Page[Event], selector) for selector in (*EVENTS_ABOUT, WARNINGS))
-        return tuple(event for events in await asyncio.gather(*told, of_nodes) for event in events)
+        return tuple(event for events in await gather(*told, of_nodes) for event in events)
 
     async def _lists(self, api: str, resource: str, page: type[Page[Item]], selector: str = "") -> tuple[Item, ...]:
         """The list of every namespace."""
         told = (self._list(_path(api, resource, ns), _selector(ns, selector), page) for ns in self.namespaces)
-        return tuple(item for items in await asyncio.gather(*told) for item in items)
+        return tuple(item for items in await gather(*told) for item in items)
 
     async def _list(self, path: str, selector: str, page: type[Page[Item]]) -> tuple[Item, ...]:
         """The list, its beginning where it is very long or breaks off, or nothing where it cannot be read."""

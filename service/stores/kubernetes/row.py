@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from service.domain.window import Window
 from service.ports import CHANGES
-from service.stores.validation import printable
+from service.text import printable
 
 LONGEST_SUMMARY = 300
 

@@ -21,7 +21,7 @@ from service.stores.kubernetes.restarts import restarts
 from service.stores.kubernetes.rollouts import rollouts
 from service.stores.kubernetes.row import table_of
 from service.stores.partial import with_notes
-from service.stores.validation import name_of, printable
+from service.stores.validation import name_of
 
 ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where a pod finds its own service account."""
@@ -65,7 +65,7 @@ class Kubernetes:
         found = await self._cluster.found()
         names = _names(found, self._labels)
         services = {names.of_pod(pod) for pod in found.pods if _runs(pod)}
-        told = printable(version.gitVersion)[:40]
+        told = version.gitVersion[:40]
         return f"Kubernetes {told}: {len(found.pods)} pods of {len(services)} services on {len(found.nodes)} nodes"
 
     async def aclose(self) -> None:

@@ -2,14 +2,17 @@ import base64
 import json
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from service.errors import CallerError
 from service.stores.change_bodies.body import parse_change_body
 from service.stores.change_bodies.told import Told, ToldChange
+from service.text import is_printable
+from tests.strangers import HOSTILE, VALUES, spoiled
 
 Body = dict[str, Any]
 TIME = "2026-03-04T06:06:07.5+01:00"
@@ -192,12 +195,12 @@ def test_what_cannot_be_meant_is_refused_by_name(body: Any, named: str) -> None:
 
 def test_what_strangers_write_becomes_printable_and_bearable() -> None:
     told = only(PLAIN | {"service": "c\x1bart" * 70, "summary": "a\nb"})
-    assert told.service.isprintable()
+    assert is_printable(told.service)
     assert len(told.service) <= 300
-    assert told.summary.isprintable()
+    assert is_printable(told.summary)
 
 
-LEAVES = st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.sampled_from([TIME, SHA, "success"])
+LEAVES = VALUES | st.sampled_from([TIME, SHA, "success"])
 SHAPES = [
     PLAIN,
     cdevent(),
@@ -208,24 +211,24 @@ SHAPES = [
 ]
 
 
-@st.composite
-def spoiled(draw: st.DrawFn) -> Any:
-    """A body of a known form with something else in some of its places."""
-
-    def visit(part: Any) -> Any:
-        if draw(st.integers(0, 9)) == 0:
-            return draw(st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=2), max_leaves=3))
-        return {key: visit(value) for key, value in part.items()} if isinstance(part, dict) else part  # pyright: ignore[reportUnknownVariableType]
-
-    return visit(draw(st.sampled_from(SHAPES)))
+WORDS = HOSTILE | st.text(max_size=8) | st.sampled_from(["1.0", TIME, "acme.changed", "dev.cdevents.x"])
+HEADERS = st.dictionaries(
+    st.sampled_from(["ce-specversion", "ce-type", "ce-time"]),
+    WORDS | WORDS.map(lambda word: quote(word, errors="replace")),
+)
 
 
-@given(spoiled())
-def test_whatever_comes_is_told_ignored_or_refused(body: Any) -> None:
+@given(spoiled(SHAPES, LEAVES), st.just(dict[str, str]()) | HEADERS)
+@example(cloudevent(PLAIN, specversion="\x1f"), {})
+@example(cloudevent([1], kind="\x1f"), {})
+@example(deployment("\x1f"), {})
+@example(PLAIN, {"ce-specversion": "%1f", "ce-type": "acme.changed"})
+@example(PLAIN | {"\x1f": 1}, {})
+def test_whatever_comes_is_told_ignored_or_refused(body: Any, headers: dict[str, str]) -> None:
     try:
-        told = parse_change_body(body, {})
+        told = parse_change_body(body, headers)
     except CallerError as error:
         told = Told(ignored=str(error))
     assert bool(told.changes) != bool(told.ignored)
-    assert told.ignored.isprintable()
-    assert all(change.service and change.summary.isprintable() for change in told.changes)
+    assert is_printable(told.ignored)
+    assert all(change.service and is_printable(change.service + change.summary) for change in told.changes)

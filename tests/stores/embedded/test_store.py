@@ -26,6 +26,7 @@ from service.stores.embedded.retention import Retention
 from service.stores.embedded.segments import shelf
 from service.stores.embedded.writer import Writer
 from tests.telemetry_rows import at, logs, spans
+from tests.waiting import LIMIT_S
 
 HOUR = Window(at(-60), at(60))
 AT_ONCE = 0.0
@@ -47,7 +48,7 @@ def open_writer(tmp_path: Path) -> Iterator[Callable[..., Writer]]:
 
 
 def write(writer: Writer, *ids: str, minute: float = 0) -> None:
-    writer.append("spans", spans(*({"span_id": id_, "start": at(minute)} for id_ in ids))).result(10)
+    writer.append("spans", spans(*({"span_id": id_, "start": at(minute)} for id_ in ids))).result(LIMIT_S)
 
 
 def ids(directory: Path, window: Window = HOUR, most_rows: int = 1000) -> list[str]:
@@ -71,7 +72,7 @@ def test_sealed_rows_are_the_same_rows(open_writer: Callable[..., Writer], tmp_p
     writer = open_writer(seal_after_s=AT_ONCE)
     write(writer, "1", "2", minute=3)
     write(writer, "3", minute=-3)
-    writer.tidy().result(10)
+    writer.tidy().result(LIMIT_S)
     assert all(name.endswith(".parquet") for name in files(tmp_path))
     assert ids(tmp_path) == ["1", "2", "3"]
     assert ids(tmp_path, Window(at(0), at(5))) == ["1", "2"]
@@ -96,7 +97,7 @@ def test_a_segment_is_named_after_its_time_and_ordered_by_it(
 
 def test_tables_do_not_mix(open_writer: Callable[..., Writer], tmp_path: Path) -> None:
     writer = open_writer()
-    writer.append("logs", logs({"body": "x"})).result(10)
+    writer.append("logs", logs({"body": "x"})).result(LIMIT_S)
     write(writer, "1")
     store = EmbeddedTelemetry(tmp_path)
     assert asyncio.run(store.logs(HOUR)).column("body").to_pylist() == ["x"]
@@ -127,7 +128,7 @@ from service.stores.embedded.writer import Writer
 from tests.telemetry_rows import at, spans
 writer = Writer(Path(sys.argv[1]), clock=lambda: at(15), seal_after_s=1e9)
 for number in range(5):
-    writer.append("spans", spans({"span_id": str(number)})).result(10)
+    writer.append("spans", spans({"span_id": str(number)})).result()
 os.kill(os.getpid(), 9)
 """
 
@@ -135,7 +136,7 @@ os.kill(os.getpid(), 9)
 def test_what_was_acknowledged_survives_a_kill_and_is_there_once(
     open_writer: Callable[..., Writer], tmp_path: Path
 ) -> None:
-    ended = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], timeout=60, check=False)
+    ended = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], timeout=LIMIT_S, check=False)
     assert ended.returncode == -9
     assert ids(tmp_path) == ["0", "1", "2", "3", "4"]
     writer = open_writer()
@@ -203,7 +204,7 @@ def test_a_journal_that_cannot_be_sealed_is_read_as_it_is(
     with monkeypatch.context() as disk:
         disk.setattr(segments._parquet, "write_table", full)  # pyright: ignore[reportPrivateUsage]
         write(writer, "1")
-        writer.tidy().result(10)
+        writer.tidy().result(LIMIT_S)
         assert files(tmp_path) == ["0000000001.journal"]
         write(writer, "2")
     assert ids(tmp_path) == ["1", "2"]
@@ -216,9 +217,9 @@ def test_a_journal_that_cannot_be_sealed_is_read_as_it_is(
 def test_what_is_too_old_is_removed(open_writer: Callable[..., Writer], tmp_path: Path) -> None:
     writer = open_writer(seal_after_s=AT_ONCE, retention=Retention(timedelta(minutes=20)))
     write(writer, "old", minute=-10)
-    writer.tidy().result(10)
+    writer.tidy().result(LIMIT_S)
     write(writer, "young", minute=10)
-    writer.tidy().result(10)
+    writer.tidy().result(LIMIT_S)
     assert ids(tmp_path) == ["young"]
 
 
@@ -232,9 +233,9 @@ def test_a_closed_store_takes_nothing_more(open_writer: Callable[..., Writer]) -
 def test_a_damaged_segment_costs_its_own_rows(open_writer: Callable[..., Writer], tmp_path: Path) -> None:
     writer = open_writer(seal_after_s=AT_ONCE)
     write(writer, "1")
-    writer.tidy().result(10)
+    writer.tidy().result(LIMIT_S)
     write(writer, "2")
-    writer.tidy().result(10)
+    writer.tidy().result(LIMIT_S)
     first, _ = shelf(tmp_path / "spans").segments
     first.path.write_bytes(b"rotten")
     assert ids(tmp_path) == ["2"]
@@ -243,7 +244,7 @@ def test_a_damaged_segment_costs_its_own_rows(open_writer: Callable[..., Writer]
 def test_a_segment_of_other_columns_is_a_damaged_one(open_writer: Callable[..., Writer], tmp_path: Path) -> None:
     writer = open_writer(seal_after_s=AT_ONCE)
     write(writer, "1")
-    writer.tidy().result(10)
+    writer.tidy().result(LIMIT_S)
     (segment,) = shelf(tmp_path / "spans").segments
     pq.write_table(pa.table({"x": [1]}), segment.path)  # pyright: ignore[reportUnknownMemberType]
     assert ids(tmp_path) == []
@@ -261,8 +262,8 @@ def test_of_more_rows_than_fit_the_newest_are_answered_and_no_minute_in_part(
 ) -> None:
     writer = open_writer(seal_after_s=AT_ONCE)
     for minutes in ((0, 5, 9), (10, 15, 19), (8, 25, 29)):  # the last brings a straggler
-        writer.append("spans", spans(*({"span_id": f"{m:02d}", "start": at(m)} for m in minutes))).result(10)
-        writer.tidy().result(10)
+        writer.append("spans", spans(*({"span_id": f"{m:02d}", "start": at(m)} for m in minutes))).result(LIMIT_S)
+        writer.tidy().result(LIMIT_S)
     assert ids(tmp_path, most_rows=9) == ["00", "05", "08", "09", "10", "15", "19", "25", "29"]
     assert ids(tmp_path, most_rows=7) == ["10", "15", "19", "25", "29"]
     assert ids(tmp_path, Window(at(0), at(5)), most_rows=3) == ["00", "05"]
@@ -297,7 +298,7 @@ def test_readers_see_every_acknowledged_row_once_while_journals_are_sealed(
 def test_answers_have_the_schema_of_the_port(open_writer: Callable[..., Writer], tmp_path: Path) -> None:
     writer = open_writer(seal_after_s=AT_ONCE)
     write(writer, "1")
-    writer.tidy().result(10)
+    writer.tidy().result(LIMIT_S)
     write(writer, "2")
     assert asyncio.run(EmbeddedTelemetry(tmp_path).spans(HOUR)).schema.equals(SPANS)
 
@@ -308,10 +309,10 @@ def test_a_directory_that_somebody_removes_costs_what_was_in_it(
 ) -> None:
     writer = open_writer(seal_after_s=seal_after_s)
     write(writer, "1")
-    writer.tidy().result(10)
+    writer.tidy().result(LIMIT_S)
     shutil.rmtree(tmp_path / "spans")
     write(writer, "2")
-    writer.tidy().result(10)
+    writer.tidy().result(LIMIT_S)
     assert ids(tmp_path) == ["2"]
 
 

@@ -5,7 +5,7 @@ import zlib
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
@@ -15,6 +15,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 
 from service.stores.embedded.refusals import MalformedError, OversizeError
 from service.stores.embedded.wire import answer_bytes, message, refusal_bytes, unpacked
+from service.text import is_printable
+from tests.strangers import spoiled
 
 SPECIFIED = {
     "resourceSpans": [
@@ -86,7 +88,7 @@ MALFORMED = [
 def test_what_is_no_otlp_in_json_is_told_on_one_line(body: bytes) -> None:
     with pytest.raises(MalformedError) as refused:
         message(ExportTraceServiceRequest, body, as_json=True)
-    assert len(str(refused.value).splitlines()) == 1
+    assert is_printable(str(refused.value))
 
 
 @pytest.mark.parametrize("body", [b"\xff", b"{}", b"\n\xff\xff\xff\xff\x0f", b'{"resourceSpans": []}'])
@@ -95,13 +97,16 @@ def test_what_is_no_protobuf_is_told(body: bytes) -> None:
         message(ExportTraceServiceRequest, body, as_json=False)
 
 
-@given(st.binary(max_size=200), st.booleans())
-def test_any_bytes_are_read_or_refused(body: bytes, as_json: bool) -> None:
+@given(st.binary(max_size=200) | spoiled([SPECIFIED]).map(lambda body: json.dumps(body).encode()), st.booleans())
+@example(b'{"resourceSpans": "\\u202e\\u009b"}', True)
+@example(b'{"\\ud800": []}', True)
+def test_any_bytes_are_read_or_refused_in_one_printable_line(body: bytes, as_json: bool) -> None:
+    complaint = ""
     try:
-        read = message(ExportTraceServiceRequest, body, as_json=as_json)
-    except MalformedError:
-        return
-    assert read.ByteSize() >= 0
+        assert message(ExportTraceServiceRequest, body, as_json=as_json).ByteSize() >= 0
+    except MalformedError as error:
+        complaint = str(error)
+    assert is_printable(complaint)
 
 
 def test_what_was_packed_is_unpacked() -> None:

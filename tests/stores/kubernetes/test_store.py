@@ -9,12 +9,12 @@ import pytest
 from service.domain.window import Window
 from service.errors import BackendError
 from service.ports import CHANGES, TOPOLOGY
-from service.stores.access import Access
 from service.stores.backend import Backend
 from service.stores.kubernetes import cluster
 from service.stores.kubernetes.fake import FakeKubernetes, Object
 from service.stores.kubernetes.store import Kubernetes, service_account
 from service.stores.partial import notes_of
+from tests.patience import patient
 from tests.stores.kubernetes.cluster import (
     container,
     controller_revision,
@@ -37,7 +37,7 @@ NEW = template(container("registry.example/shop/cart:1.3"))
 def kubernetes(
     fake: Callable[[httpx.Request], httpx.Response], *, bearer: Path | None = None, **told: Any
 ) -> Kubernetes:
-    access = Access("http://127.0.0.1:1", bearer_file=bearer)
+    access = patient("http://127.0.0.1:1", bearer_file=bearer)
     return Kubernetes(Backend("Kubernetes", access, httpx.MockTransport(fake)), **told)
 
 

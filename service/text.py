@@ -1,4 +1,4 @@
-"""Which characters no name, line or page needs: they steer terminals, turn the direction of text, or cannot be seen."""
+"""Text that strangers wrote, made fit to be shown: no control characters, no invisible ones, one line."""
 
 import re
 from typing import Final
@@ -13,14 +13,14 @@ _INVISIBLE: Final = r"\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\u
 _WITHOUT_MEANING: Final = r"\ud800-\uf8ff\U000e0000-\U0010ffff"  # lone surrogates, private use; tags and selectors
 
 UNPRINTABLE: Final = re.compile(f"[{_CONTROLS}{_SEPARATORS}{_FORMATS}{_INVISIBLE}{_WITHOUT_MEANING}]")
-
+"""A character that no name, line or page needs: it steers a terminal, turns the direction of text, or is invisible."""
 
 REPLACEMENT: Final = "\ufffd"
 
 
 def printable(text: str) -> str:
-    """The text on one line, with every unprintable character replaced."""
-    if text.isascii() and text.isprintable():  # almost everything, and much faster told
+    """The text on one line, with every unprintable character replaced. Applied twice, it changes nothing more."""
+    if text.isascii() and text.isprintable():  # almost every text, and much faster to check
         return text
     return UNPRINTABLE.sub(REPLACEMENT, text)
 
