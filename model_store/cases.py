@@ -11,7 +11,7 @@ from service.domain.component import Component, ComponentKind
 from service.domain.fault import Fault
 from service.errors import CaseError
 from service.grader.truth import TrueCause, Truth
-from service.stores.validation import first_fault
+from service.stores.validation import first_fault, name_of
 
 NO_CAUSE = "none"
 """How the service and the fault of a case are called in which nothing was wrong."""
@@ -51,7 +51,7 @@ def read_truth(directory: Path) -> Truth:
         raise CaseError(f"{path}: cannot be read ({error.strerror}), and a case is graded by it") from None
     except ValidationError as error:
         raise CaseError(f"{path}: {first_fault(error)}") from None
-    return Truth(tuple(TrueCause(Component(cause.kind, cause.name), cause.fault) for cause in told.causes))
+    return Truth(tuple(TrueCause(Component(cause.kind, name_of(cause.name)), cause.fault) for cause in told.causes))
 
 
 class _CauseFile(BaseModel):
