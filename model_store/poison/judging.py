@@ -11,9 +11,9 @@ from service.agent.printing import answer_lines, step_line, transcript_lines
 from service.domain.component import EDGE_ARROW, Component, ComponentKind, edge_ends, service
 from service.domain.evidence import Evidence, Signal
 from service.domain.localization import Cause
-from service.domain.printable import is_printable
 from service.rank import statistical
 from service.rank.reasons import reason
+from service.text import is_printable
 from service.view.view import View
 
 QUOTING = frozenset({Signal.TRACES, Signal.LOGS, Signal.CHANGES})
