@@ -16,7 +16,7 @@ from collections.abc import Sequence
 MINUTE_S = 60
 TEST_LIMIT_S = 1800
 ROUND = ("-m", "hypothesis", "--dist", "loadscope", "--hypothesis-profile=random", "--hypothesis-show-statistics")
-EXAMPLES = re.compile(r"(\d+) (passing|failing|invalid) examples")
+EXAMPLES = re.compile(r"(?P<passing>\d+) passing, (?P<failing>\d+) failing, and (?P<invalid>\d+) invalid")
 FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 
 
@@ -26,11 +26,11 @@ def run_round(seed: int, workers: str, paths: Sequence[str]) -> tuple[Counter[st
     command = [sys.executable, "-m", "pytest", *ROUND, *options, *paths]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     examples: Counter[str] = Counter()
-    for count, outcome in EXAMPLES.findall(ended.stdout):
-        examples[outcome] += int(count)
+    for counts in EXAMPLES.finditer(ended.stdout):
+        examples.update({outcome: int(count) for outcome, count in counts.groupdict().items()})
     failed = FAILED.findall(ended.stdout)
-    if ended.returncode and not failed:
-        failed = [f"pytest ended with {ended.returncode}"]
+    if not failed and (ended.returncode or not examples):
+        failed = [f"pytest ended with {ended.returncode} after {examples.total()} examples"]
     return examples, failed, ended.stdout + ended.stderr
 
 
