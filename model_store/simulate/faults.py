@@ -106,10 +106,12 @@ _TOLD_BY: dict[Fault, frozenset[str]] = {kind: frozenset[str]() for kind in KIND
 
 
 def choose_way(scene: Scene, fault: Fault, unseen: bool) -> Way:
-    """One of the ways of a kind; a node is struck where nodes are measured, as nothing else tells of them."""
-    rng, measured = scene.rng, scene.system.style.measures.keys()
-    measured = {m for m in measured if m.startswith("node")} if "metrics" not in scene.missing else set[str]()
-    told = _TOLD_BY[fault] & measured
+    """One of the ways of a kind; a node is struck where it is measured, as nothing else tells of it, and where some
+    telemetry tells what runs on it.
+    """
+    rng, style, missing = scene.rng, scene.system.style, scene.missing
+    placed = not {"topology", "logs"} <= missing or (style.nodes_in_spans and "spans" not in missing)
+    told = _TOLD_BY[fault] & style.measures.keys() if placed and "metrics" not in missing else frozenset[str]()
     candidates = [way for way in (UNSEEN if unseen else USUAL)[fault] if told or way.strikes is not Strikes.NODE]
     candidates = candidates or list(USUAL[fault][:1])
     weights = np.array([way.weight for way in candidates])
