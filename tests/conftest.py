@@ -23,6 +23,17 @@ pytest_plugins = ["tests.leftovers", "tests.skips"]
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+LONGEST = ("tests/testbed/test_live.py", "tests/train/test_smoke.py", "tests/service_process/test_serve.py")
+"""Files that begin first, so that no process waits for them at the end."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(
+        key=lambda item: LONGEST.index(file) if (file := item.nodeid.partition("::")[0]) in LONGEST else len(LONGEST)
+    )
+
+
 class CaseFactory(Protocol):
     """Makes a synthetic case; the same arguments give the same one."""
 

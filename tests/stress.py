@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Generator
 
-SUITE = ("-m", "not slow", "--dist", "loadscope")
+SUITE = ("-m", "not slow", "--dist", "loadscope", "--no-loadscope-reorder")
 TEST_LIMIT_S = 1800
 """A test may take far longer here than alone; the limit is only there so that nothing hangs."""
 BUSY = (sys.executable, "-c", "while True: pass")

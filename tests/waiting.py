@@ -27,9 +27,7 @@ async def moment() -> None:
 
 
 async def turns(count: int = 50) -> None:
-    """Let the event loop do what is due. httpx, for one, leaves it to the loop to close the generators of a body that
-    is not read to its end, one inside the other, each in a turn of its own.
-    """
+    """Let the event loop do all that is due, also what follows from it."""
     for _ in range(count):
         await asyncio.sleep(0)
 

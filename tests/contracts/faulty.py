@@ -65,7 +65,7 @@ async def faulty(behave: Behaviour, tls: ssl.SSLContext | None = None) -> AsyncG
         for writer in writers:
             writer.close()  # of a connection that was taken, and cut off before anybody looked at it
         await server.wait_closed()
-        await turns()
+        await turns()  # in which handshakes that the other side broke off come to their end
 
 
 def says(status: int, body: bytes = b"", **headers: str) -> Behaviour:

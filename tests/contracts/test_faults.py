@@ -14,7 +14,7 @@ from service.stores.backend import Access, Backend
 from tests.contracts.adapters import ADAPTERS, Adapter
 from tests.contracts.faulty import Asked, Behaviour, FaultyServer, dies, drips, faulty, hangs, no_http, says
 from tests.patience import patient
-from tests.waiting import moment
+from tests.waiting import turns
 
 PATIENT = patient(body_limit_bytes=1_000_000)
 SILENCE = replace(PATIENT, read_s=0.3)
@@ -210,7 +210,7 @@ def test_a_stampede_meets_a_limit_for_each_backend() -> None:
         under_way += 1
         most = max(most, under_way)
         await together.wait()
-        await moment()  # a fourth would come meanwhile
+        await turns()  # a fourth would come meanwhile
         under_way -= 1
         await empty(ADAPTERS[0])(request, writer)
 

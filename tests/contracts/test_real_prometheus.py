@@ -4,10 +4,10 @@ promises, values, units and times included.
 
 import asyncio
 import contextlib
+import functools
 import json
 import math
 import shutil
-import time
 from collections.abc import Callable, Generator, Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,20 +20,20 @@ import httpx
 import pyarrow as pa
 import pytest
 
-from model_store.bench_adapters.prometheus import PATIENCE_S, running, started
+from model_store.bench_adapters.prometheus import running, started
 from model_store.ports import held_ports
 from service.domain.alert import Alert
 from service.domain.window import Window
 from service.ports import METRICS
-from service.stores.backend import Access, Backend
+from service.stores.backend import Backend
 from service.stores.partial import notes_of
 from service.stores.prometheus import PrometheusMetrics
 from service.stores.prometheus_exemplars import PrometheusExemplars
 from service.stores.prometheus_series import Family
+from tests.patience import patient
+from tests.waiting import LIMIT_S, wait_until
 
-START = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(hours=3)
 STEP_S, STEPS = 15, 80
-WINDOW = Window(START + timedelta(minutes=5), START + timedelta(minutes=15))
 
 KUBELET = 'job="kubelet",service="kubelet",instance="10.0.0.1:10250",node="n1"'
 POD = 'pod="cart-7d9f8b6c5-x2x9z"'
@@ -66,11 +66,22 @@ SERIES: dict[str, tuple[float, float]] = {
 """Series, their value at the start and by how much it grows in a second."""
 
 
+@functools.cache
+def start() -> datetime:
+    """When the history begins: so lately that the servers keep it."""
+    return datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(hours=3)
+
+
+def middle() -> Window:
+    """Ten minutes of the history."""
+    return Window(start() + timedelta(minutes=5), start() + timedelta(minutes=15))
+
+
 def history(in_a_second: int = 1) -> str:
     """All of it as OpenMetrics, or with times in finer parts of a second as a Prometheus exposes samples."""
     lines = [
         f"{series} {f'{first + growth * STEP_S * n:g}'.replace('nan', 'NaN')} "
-        f"{(START.timestamp() + STEP_S * n) * in_a_second:.0f}"
+        f"{(start().timestamp() + STEP_S * n) * in_a_second:.0f}"
         for series, (first, growth) in SERIES.items()
         for n in range(STEPS)
     ]
@@ -96,8 +107,10 @@ def victoria_metrics(directory: Path) -> Generator[str]:
         command = ["victoria-metrics", *options, f"-httpListenAddr=127.0.0.1:{port}"]
         with started(command, directory / "log", f"{url}/health"):
             sent = history(in_a_second=1000).removesuffix("# EOF\n")
-            httpx.post(f"{url}/api/v1/import/prometheus", content=sent, trust_env=False).raise_for_status()
-            httpx.get(f"{url}/internal/force_flush", trust_env=False, timeout=PATIENCE_S).raise_for_status()
+            httpx.post(
+                f"{url}/api/v1/import/prometheus", content=sent, trust_env=False, timeout=LIMIT_S
+            ).raise_for_status()
+            httpx.get(f"{url}/internal/force_flush", trust_env=False, timeout=LIMIT_S).raise_for_status()
             yield url
 
 
@@ -144,10 +157,10 @@ def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 def ask(url: str, window: Window, *expressions: str) -> pa.Table:
     links = [f"http://elsewhere.example/graph?{urlencode({'g0.expr': expression})}" for expression in expressions]
-    alerts = [Alert("f", START, generator_url=link) for link in links]
+    alerts = [Alert("f", start(), generator_url=link) for link in links]
 
     async def asked() -> pa.Table:
-        backend = Backend("Prometheus", Access(url, read_s=60, total_s=60))
+        backend = Backend("Prometheus", patient(url))
         try:
             return await PrometheusMetrics(backend).metrics(window, alerts)
         finally:
@@ -158,7 +171,7 @@ def ask(url: str, window: Window, *expressions: str) -> pa.Table:
 
 @pytest.fixture(scope="module")
 def table(url: str) -> pa.Table:
-    return ask(url, WINDOW)
+    return ask(url, middle())
 
 
 def rows(table: pa.Table, metric: str) -> list[dict[str, Any]]:
@@ -190,8 +203,8 @@ def test_a_known_past_is_told_in_our_units(
     }
     assert [row["value"] for row in told] == pytest.approx([value] * len(told), rel=1e-6)
     times = [row["time"] for row in told]
-    assert times == [WINDOW.start + timedelta(seconds=STEP_S * n) for n in range(len(told))]
-    assert times[-1] == WINDOW.end
+    assert times == [middle().start + timedelta(seconds=STEP_S * n) for n in range(len(told))]
+    assert times[-1] == middle().end
 
 
 def test_what_is_no_number_and_what_is_ours_is_left_out(table: pa.Table) -> None:
@@ -200,14 +213,14 @@ def test_what_is_no_number_and_what_is_ours_is_left_out(table: pa.Table) -> None
 
 
 def test_it_keeps_to_a_window_of_any_ends_and_to_all_of_it(url: str) -> None:
-    odd = Window(START + timedelta(minutes=2, seconds=7.5), START + timedelta(minutes=18, seconds=3.25))
+    odd = Window(start() + timedelta(minutes=2, seconds=7.5), start() + timedelta(minutes=18, seconds=3.25))
     times = [row["time"] for row in rows(ask(url, odd), "up")]
     assert odd.start <= min(times) < odd.start + timedelta(seconds=STEP_S)
     assert odd.end - timedelta(seconds=STEP_S) < max(times) <= odd.end
 
 
 def test_a_time_without_samples_is_an_empty_table(url: str) -> None:
-    before = ask(url, Window(START - timedelta(days=1), START - timedelta(hours=23)))
+    before = ask(url, Window(start() - timedelta(days=1), start() - timedelta(hours=23)))
     assert before.num_rows == 0
     assert before.schema.equals(METRICS)
 
@@ -217,19 +230,19 @@ def test_asked_twice_the_answer_is_the_same(url: str, table: pa.Table) -> None:
         return sorted(tuple(map(str, row.values())) for row in told.to_pylist())
 
     assert table.schema.equals(METRICS)
-    assert sorted_rows(ask(url, WINDOW)) == sorted_rows(table)
+    assert sorted_rows(ask(url, middle())) == sorted_rows(table)
 
 
 def test_what_a_rule_looks_at_is_there_although_it_never_held(url: str) -> None:
     failing = f'sum by (job) (rate({HTTP}_count{{http_status_code="503"}}[1m]))'
-    told = rows(ask(url, WINDOW, f"{failing} > 1000 # of all"), failing)
+    told = rows(ask(url, middle(), f"{failing} > 1000 # of all"), failing)
     assert {(row["component"], row["kind"]) for row in told} == {("cart", "service")}
     assert [row["value"] for row in told] == pytest.approx([1.0] * 41)
 
 
 @pytest.mark.parametrize("nonsense", ["sum(", "}" * 4_000, "\x00", "up\n\n; drop"])
 def test_a_rule_that_is_nonsense_is_refused_in_a_note(url: str, table: pa.Table, nonsense: str) -> None:
-    told = ask(url, WINDOW, nonsense)
+    told = ask(url, middle(), nonsense)
     assert told.num_rows == table.num_rows
     (note,) = notes_of(told)
     assert note.startswith("an alert's own expression got no answer: Prometheus answered")
@@ -238,7 +251,7 @@ def test_a_rule_that_is_nonsense_is_refused_in_a_note(url: str, table: pa.Table,
 
 @pytest.mark.parametrize("hostile", ["1) or vector(1", "up[10y:1ms]", 'count({__name__=~".+"}) by (__name__)'])
 def test_whatever_a_rule_is_the_rest_is_there(url: str, table: pa.Table, hostile: str) -> None:
-    told, usual = ask(url, WINDOW, hostile), set(table.column("metric").to_pylist())
+    told, usual = ask(url, middle(), hostile), set(table.column("metric").to_pylist())
     assert [row["metric"] in usual for row in told.to_pylist()].count(True) == table.num_rows
 
 
@@ -248,7 +261,7 @@ def test_traces_are_named_the_slowest_first_and_a_server_that_keeps_none_names_n
     expected = ["c", "b", "a"] if request.node.callspec.params["url"] is prometheus else []
 
     async def named() -> list[str]:
-        backend = Backend("Prometheus", Access(url, read_s=60, total_s=60))
+        backend = Backend("Prometheus", patient(url))
         now = datetime.now(UTC)
         try:
             window = Window(now - timedelta(hours=1), now + timedelta(hours=1))
@@ -256,7 +269,4 @@ def test_traces_are_named_the_slowest_first_and_a_server_that_keeps_none_names_n
         finally:
             await backend.aclose()
 
-    until = time.monotonic() + PATIENCE_S
-    while (found := asyncio.run(named())) != expected and time.monotonic() < until:
-        time.sleep(0.2)
-    assert found == expected
+    wait_until(lambda: asyncio.run(named()) == expected)

@@ -1,17 +1,15 @@
 """Who tells: an Alertmanager in little, with its own log of what was acknowledged."""
 
-import itertools
 import threading
-import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import httpx
 
 from tests.drills.storm import Pair, Webhook
-
-PATIENCE_S = 240
-AGAIN_S = 0.05
+from tests.waiting import LIMIT_S, wait_until
 
 
 @dataclass(slots=True)
@@ -65,24 +63,29 @@ class Senders:
     def finish(self) -> None:
         """Wait until all is acknowledged, or was given up."""
         for thread in self._threads:
-            thread.join(2 * PATIENCE_S)
+            thread.join(2 * LIMIT_S)
         assert not self.sending
         assert self._log.troubles == []
 
     def _send(self, share: Sequence[Webhook], urls: Sequence[str], first: int) -> None:
-        places = itertools.cycle([*urls[first % len(urls) :], *urls[: first % len(urls)]])
-        with httpx.Client(timeout=PATIENCE_S) as client:
-            place = next(places)
+        places = deque(urls)
+        places.rotate(-first)
+        with httpx.Client(timeout=LIMIT_S) as client:
             for webhook in share:
-                until = time.monotonic() + PATIENCE_S
-                while (answer := self._told(client, place, webhook)) is None:
-                    if time.monotonic() > until:
-                        self._log.troubles.append(f"nobody at {urls} acknowledged within {PATIENCE_S} s")
-                        return
-                    self._log.refused()
-                    place = next(places)
-                    time.sleep(AGAIN_S)
-                self._log.acknowledged(webhook, answer)
+                try:
+                    wait_until(partial(self._is_acknowledged, client, places, webhook))
+                except AssertionError:  # in a thread nobody would hear of it
+                    self._log.troubles.append(f"nobody at {urls} acknowledged a webhook")
+                    return
+
+    def _is_acknowledged(self, client: httpx.Client, places: deque[str], webhook: Webhook) -> bool:
+        answer = self._told(client, places[0], webhook)
+        if answer is None:
+            self._log.refused()
+            places.rotate(-1)
+            return False
+        self._log.acknowledged(webhook, answer)
+        return True
 
     def _told(self, client: httpx.Client, place: str, webhook: Webhook) -> httpx.Response | None:
         """The acknowledgement; None for whatever Alertmanager would try again."""

@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.drills.client import PATIENCE_S, Log, Senders
+from tests.drills.client import Log, Senders
 from tests.drills.findings import Findings, findings
 from tests.drills.receiver import receiving
-from tests.drills.site import Site, until_true
+from tests.drills.site import Site
 from tests.drills.storm import storm
 from tests.redis_servers import RealServer
+from tests.waiting import wait_until
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def _strike(plan: Plan, site: Site, log: Log, say: Callable[[str], None]) -> Non
     senders, began = Senders(list(storm(plan.seed, plan.webhooks, plan.groups)), site.urls, log), time.monotonic()
     senders.start()
     for blow in plan.blows(list(site.victims)):
-        until_true(lambda blow=blow: log.webhooks >= blow.after or not senders.sending, site.logs(), PATIENCE_S)
+        wait_until(lambda blow=blow: log.webhooks >= blow.after or not senders.sending, site.logs)
         time.sleep(blow.delay_s)
         site.victims[blow.victim].kill()
         say(f"  {time.monotonic() - began:6.2f} s: {blow.victim} killed after {log.webhooks}, for {blow.dead_s:.2f} s")

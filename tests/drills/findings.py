@@ -8,9 +8,12 @@ from typing import Any
 
 import httpx
 
-from tests.drills.client import PATIENCE_S, Log
+from tests.drills.client import Log
 from tests.drills.receiver import Told
-from tests.drills.site import until_true
+from tests.waiting import LIMIT_S, wait_until
+
+DRILL_S = 2 * LIMIT_S
+"""What all localizations of a storm may take together."""
 
 ENDED = ("done", "failed", "dropped")
 
@@ -27,13 +30,13 @@ class Findings:
 
 def findings(url: str, log: Log, told: Told) -> Findings:
     """Wait until everything has ended and was told, then compare."""
-    until_true(lambda: not _under_way(url), f"localizations did not end: {_under_way(url)}", 2 * PATIENCE_S)
-    with httpx.Client(base_url=url, timeout=PATIENCE_S) as client:
+    wait_until(lambda: not _under_way(url), lambda: f"localizations did not end: {_under_way(url)}", limit_s=DRILL_S)
+    with httpx.Client(base_url=url, timeout=LIMIT_S) as client:
         incidents = list(_incidents(client))
         records = {ref["id"]: ref["status"] for incident in incidents for ref in incident["localizations"]}
         for id_, status in records.items():
             if status == "done":
-                until_true(lambda id_=id_: id_ in told.answers, f"nobody was told of {id_}")
+                wait_until(lambda id_=id_: id_ in told.answers, lambda id_=id_: f"nobody was told of {id_}")
         lost = [*_alerts_lost(incidents, log), *(f"{id_} is not there" for id_ in log.queued if id_ not in records)]
         lost += [f"{id_} has no answer: {why}" for id_, why in _unanswered(client, records)]
     doubled = [*_alerts_doubled(incidents), *(id_ for id_, seen in told.answers.items() if len(seen) > 1)]
@@ -42,7 +45,7 @@ def findings(url: str, log: Log, told: Told) -> Findings:
 
 
 def _under_way(url: str) -> list[str]:
-    with httpx.Client(base_url=url, timeout=PATIENCE_S) as client:
+    with httpx.Client(base_url=url, timeout=LIMIT_S) as client:
         found = _incidents(client)
         return [ref["id"] for one in found for ref in one["localizations"] if ref["status"] not in ENDED]
 

@@ -3,10 +3,10 @@
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -16,11 +16,11 @@ from model_store.ports import held_ports
 from tests.conftest import REPOSITORY
 from tests.redis_servers import RealServer
 from tests.service_process.conftest import HYPOCENTER, environment
+from tests.waiting import LIMIT_S, wait_until
 
 CASE = REPOSITORY / "tests" / "cases" / "mealrun" / "mealrun-02"
 COMPONENT = "menu-bff"
 SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
-PATIENCE_S = 120
 
 SETTINGS = """
 store = "{store}"
@@ -33,7 +33,7 @@ failures = 2
 rest_s = 1
 [worker]
 at_once = 2
-lease_s = 3
+lease_s = 10
 drain_s = 5
 [gateway]
 requests_per_s = 0
@@ -77,7 +77,7 @@ class Process:
         """Send the signal and return the exit code."""
         assert self.running is not None
         self.running.send_signal(number)
-        return self.running.wait(PATIENCE_S)
+        return self.running.wait(LIMIT_S)
 
     @property
     def alive(self) -> bool:
@@ -115,7 +115,7 @@ class Site:
     def wait_until_ready(self) -> None:
         """Wait until all gateways are."""
         for url in self.urls:
-            until_true(lambda url=url: is_ready(url), f"{url} did not become ready\n{self.logs()}")
+            wait_until(partial(is_ready, url), lambda url=url: f"{url} is not ready\n{self.logs()}")
 
     @property
     def victims(self) -> dict[str, Killable]:
@@ -150,17 +150,9 @@ class Site:
         return config
 
 
-def until_true(said: Callable[[], bool], else_told: str, patience_s: float = PATIENCE_S) -> None:
-    """Wait until it holds."""
-    until = time.monotonic() + patience_s
-    while not said():
-        assert time.monotonic() < until, else_told
-        time.sleep(0.05)
-
-
 def is_ready(url: str) -> bool:
     """Whether a gateway says that it can take work."""
     try:
-        return httpx.get(f"{url}/readyz", timeout=PATIENCE_S).status_code == 200
+        return httpx.get(f"{url}/readyz", timeout=LIMIT_S).status_code == 200
     except httpx.TransportError:
         return False

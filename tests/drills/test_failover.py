@@ -4,18 +4,19 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.drills.client import PATIENCE_S, Log, Senders
+from tests.drills.client import Log, Senders
 from tests.drills.findings import findings
 from tests.drills.receiver import receiving
 from tests.drills.site import Site
 from tests.drills.storm import Webhook, storm
 from tests.redis_servers import RealServer
+from tests.waiting import LIMIT_S
 
 
 def losses(url: str) -> list[str]:
     """What a gateway counts and says of it, once it has spoken with the store."""
-    said = httpx.get(f"{url}/readyz", timeout=PATIENCE_S).json()["checks"]["store"]["found"]
-    lines = httpx.get(f"{url}/metrics", timeout=PATIENCE_S).text.splitlines()
+    said = httpx.get(f"{url}/readyz", timeout=LIMIT_S).json()["checks"]["store"]["found"]
+    lines = httpx.get(f"{url}/metrics", timeout=LIMIT_S).text.splitlines()
     return [said.partition("; ")[2], *(line for line in lines if line.startswith("hypocenter_store_losses_total"))]
 
 

@@ -1,6 +1,5 @@
 import base64
 import string
-import time
 
 import pytest
 from hypothesis import assume, given
@@ -107,11 +106,6 @@ def test_what_is_no_secret_stays(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["a.", "a", "token", "pass_", "x://", "eyJ", "a@", '"\\', "1 ", "-----BEGIN "])
 def test_long_text_costs_no_square_of_its_length(text: str) -> None:
-    def took_s(length: int) -> float:
-        line = text * (length // len(text))
-        started = time.process_time()
-        for _ in range(3):
-            redact(line, length)
-        return time.process_time() - started
-
-    assert took_s(40_000) < 40 * took_s(5000) + 0.05  # the square would be 64 times
+    """The square of this length would take hours."""
+    line = text * (1_000_000 // len(text))
+    assert redact(line, len(line))

@@ -1,10 +1,11 @@
 import asyncio
 import json
 import shutil
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,8 +18,8 @@ from service.notify.alertmanager import HELD, KEPT_UP, Alertmanager
 from service.stores.alert_body import AlertGroup, parse_alert_body
 from tests.contracts.faulty import FaultyServer, faulty, says
 from tests.notify.telling import backend, incident, news
+from tests.waiting import LIMIT_S, until
 
-PATIENCE_S = 90
 PROGRAM = shutil.which("prometheus-alertmanager")
 
 pytestmark = pytest.mark.anyio
@@ -39,25 +40,19 @@ async def alertmanager(directory: Path, receiver: str) -> AsyncGenerator[str]:
         listen = f"--web.listen-address=127.0.0.1:{port}"
         process = await asyncio.create_subprocess_exec(PROGRAM, *options, listen, stderr=quiet, stdout=quiet)
         try:
-            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
-                await until(lambda: ready(client))
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=LIMIT_S) as client:
+                await until(partial(is_ready, client))
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
-            await asyncio.wait_for(process.wait(), PATIENCE_S)
+            await asyncio.wait_for(process.wait(), LIMIT_S)
 
 
-async def ready(client: httpx.AsyncClient) -> bool:
+async def is_ready(client: httpx.AsyncClient) -> bool:
     try:
         return (await client.get("/-/ready")).status_code == 200
     except httpx.TransportError:
         return False
-
-
-async def until(happened: Callable[[], Any]) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while not await happened():  # noqa: ASYNC110 (it happens in another process)
-            await asyncio.sleep(0.05)
 
 
 async def test_a_real_alertmanager_shows_the_root_cause_until_it_ends_and_what_it_sends_back_is_known_as_ours(
@@ -68,7 +63,7 @@ async def test_a_real_alertmanager_shows_the_root_cause_until_it_ends_and_what_i
     told = replace(told, localization=replace(told.localization, finished_at=now))
     resolved = replace(told, incident=incident(status=IncidentStatus.RESOLVED), now=now + timedelta(milliseconds=1))
     async with faulty(says(200)) as us, alertmanager(tmp_path, us.url) as url:
-        to = backend(url, "Alertmanager", total_s=5.0, read_s=5.0)
+        to = backend(url, "Alertmanager")
         receiver = Alertmanager(to)
         assert (await receiver.found()).startswith("Alertmanager 0.")
         assert await receiver.send(told) == now + KEPT_UP
@@ -84,7 +79,7 @@ async def test_a_real_alertmanager_shows_the_root_cause_until_it_ends_and_what_i
 
 
 async def shown(url: str) -> list[dict[str, Any]]:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=LIMIT_S) as client:
         return cast("list[dict[str, Any]]", (await client.get(f"{url}/api/v2/alerts")).json())
 
 
@@ -92,5 +87,5 @@ def groups(us: FaultyServer) -> list[AlertGroup]:
     return [parse_alert_body(json.loads(asked.body)) for asked in us.asked]
 
 
-async def sent_back(us: FaultyServer, status: str) -> bool:
+def sent_back(us: FaultyServer, status: str) -> bool:
     return any(group.status == status for group in groups(us))

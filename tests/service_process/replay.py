@@ -37,6 +37,7 @@ from opentelemetry.trace import (
 )
 
 from service.stores.case_tables import CaseTables
+from tests.waiting import LIMIT_S
 
 A_REQUEST = 512
 SCOPE = InstrumentationScope("replay")
@@ -50,13 +51,13 @@ def replay(tables: CaseTables, url: str, shift: timedelta) -> None:
     assert tables.spans is not None
     assert tables.logs is not None
     assert tables.metrics is not None
-    spans = OTLPSpanExporter(f"{url}/v1/traces", compression=Compression.Gzip)
+    spans = OTLPSpanExporter(f"{url}/v1/traces", compression=Compression.Gzip, timeout=LIMIT_S)
     for batch in _batches([_span(row, shift) for row in tables.spans.to_pylist()]):
         assert spans.export(batch) is SpanExportResult.SUCCESS
-    records = OTLPLogExporter(f"{url}/v1/logs")
+    records = OTLPLogExporter(f"{url}/v1/logs", timeout=LIMIT_S)
     for batch in _batches([_record(row, shift) for row in tables.logs.to_pylist()]):
         assert records.export(batch) is LogRecordExportResult.SUCCESS
-    samples: Any = OTLPMetricExporter(f"{url}/v1/metrics")
+    samples: Any = OTLPMetricExporter(f"{url}/v1/metrics", timeout=LIMIT_S)
     assert samples.export(MetricsData(list(_metrics(tables.metrics, shift)))) is MetricExportResult.SUCCESS
     spans.shutdown()
     records.shutdown()

@@ -231,7 +231,7 @@ def test_an_interrupt_ends_it_quietly(case_dir: Path) -> None:
     script = "import sys, service.__main__ as m, service.app, asyncio, signal\n"
     # A suite that runs in the background hands down that interrupts are to be ignored.
     script += "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-    script += "async def hang(*_):\n    print('there', flush=True)\n    await asyncio.sleep(60)\n"
+    script += "async def hang(*_):\n    print('there', flush=True)\n    await asyncio.sleep(3600)\n"
     script += f"service.app.localize_case = hang\nsys.exit(m.run(['localize', {str(case_dir)!r}]))"
     process = subprocess.Popen(
         [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()

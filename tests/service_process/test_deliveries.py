@@ -1,18 +1,17 @@
 import json
 import signal
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 from typing import Any
 
-import httpx
 import pytest
 from standardwebhooks import Webhook as Verifier
 
 from tests.gateway.conftest import alertmanager_body
 from tests.service_process.conftest import PATIENCE_S, Server, servers
+from tests.waiting import wait_until
 from tests.webhook_receiver import receiving
 
 SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
@@ -68,20 +67,17 @@ def test_an_answer_whose_sender_is_killed_before_it_is_acknowledged_is_sent_agai
     server: Server, receiver: Receiver
 ) -> None:
     localization = server.post("/v1/alerts", alertmanager_body("cart")).json()["localization_id"]
-    until = time.monotonic() + PATIENCE_S
-    while not receiver.ids:
-        assert time.monotonic() < until, server.log.read_text()
-        time.sleep(0.02)
+    wait_until(lambda: bool(receiver.ids), server.log.read_text)
     server.end(signal.SIGKILL)
     receiver.willing.set()
     server.start()
-    while [told["status"] for told in deliveries(server, localization)] != ["delivered"]:
-        assert time.monotonic() < until, server.log.read_text()
-        time.sleep(0.1)
+    wait_until(
+        lambda: [told["status"] for told in deliveries(server, localization)] == ["delivered"], server.log.read_text
+    )
     assert len(receiver.ids) >= 2
     assert len(set(receiver.ids)) == 1
     assert {body["data"]["localization"]["id"] for body in receiver.bodies} == {localization}
-    metrics = httpx.get(f"{server.url}/metrics").text
+    metrics = server.get("/metrics").text
     assert 'hypocenter_deliveries_total{outcome="delivered",target="portal"} 1.0' in metrics
     assert server.end(signal.SIGTERM) == 0
     assert SECRET.removeprefix("whsec_") not in server.log.read_text()

@@ -17,6 +17,7 @@ from service.__main__ import run
 from service.domain.window import rfc3339
 from tests.gateway.conftest import alertmanager_body
 from tests.service_process.conftest import PATIENCE_S, Server
+from tests.waiting import wait_until
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
@@ -214,8 +215,7 @@ def seen_by_callers(server: Server, planted: Planted, token: str) -> str:
     body = alertmanager_body("cart")
     body["alerts"][0]["startsAt"] = rfc3339(datetime.now(UTC))  # what is older than all telemetry is dropped
     id_ = ask("POST", "/v1/alerts", known, json=body).json()["localization_id"]
-    answer = ask("GET", f"/v1/localizations/{id_}?wait_s=60", known).json()
-    assert answer["status"] in ("done", "failed")
+    wait_until(lambda: ask("GET", f"/v1/localizations/{id_}?wait_s=60", known).json()["status"] in ("done", "failed"))
     for path in ("transcript", "events", "deliveries"):
         ask("GET", f"/v1/localizations/{id_}/{path}", known)
     for headers in (

@@ -6,7 +6,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +19,7 @@ from tests.conftest import CaseFactory
 from tests.gateway.conftest import alertmanager_body
 from tests.service_process.conftest import HYPOCENTER, PATIENCE_S, Server, environment, servers
 from tests.service_process.replay import replay
+from tests.waiting import wait_until
 
 SEED = 30
 """An incident whose cause is not the service that alerts, and stands out."""
@@ -60,7 +60,7 @@ def test_an_incident_that_exporters_tell_of_is_localized(
     replay(case.tables, server.url, shift)
     began = case.incident.alerted_at + shift
     taken = server.post("/v1/alerts", alert_now(alerting, began)).json()
-    answer = server.get(f"/v1/localizations/{taken['localization_id']}?wait_s=60").json()
+    answer = server.ended(taken["localization_id"])
     assert answer["status"] == "done"
     assert answer["causes"][0]["component"]["name"] == cause["name"]
     assert {evidence["signal"] for evidence in answer["causes"][0]["evidence"]} <= {"traces", "logs", "metrics"}
@@ -89,19 +89,22 @@ def test_a_worker_of_its_own_process_answers_from_what_a_killed_server_took_in(
 
 def answered(store: Path) -> dict[str, Any]:
     """The only localization's answer, as soon as there is one."""
-    until = time.monotonic() + PATIENCE_S
-    while time.monotonic() < until:
+    answers: list[str] = []
+
+    def is_there() -> bool:
         with contextlib.closing(sqlite3.connect(store)) as opened:
-            found = opened.execute("SELECT result FROM localizations WHERE status = 'done'").fetchone()
-        if found:
-            return json.loads(found[0])
-        time.sleep(0.2)
-    raise TimeoutError(f"no answer within {PATIENCE_S} s")
+            rows = opened.execute("SELECT result FROM localizations WHERE status = 'done'").fetchall()
+        answers.extend(result for (result,) in rows)
+        return bool(answers)
+
+    wait_until(is_there)
+    return json.loads(answers[0])
 
 
 def test_told_to_stop_it_seals_what_it_took_in(make_live: Callable[[], LiveServer]) -> None:
     server = make_live()
-    told = {"traceId": "0a" * 16, "spanId": "0b" * 8, "name": "get", "startTimeUnixNano": str(time.time_ns())}
+    now_ns = int(datetime.now(UTC).timestamp() * 1e9)
+    told = {"traceId": "0a" * 16, "spanId": "0b" * 8, "name": "get", "startTimeUnixNano": str(now_ns)}
     assert server.post("/v1/traces", {"resourceSpans": [{"scopeSpans": [{"spans": [told]}]}]}).status_code == 200
     assert [path.suffix for path in (server.telemetry / "spans").iterdir()] == [".journal"]
     assert server.end(signal.SIGTERM) == 0
@@ -136,7 +139,7 @@ meters.shutdown()
 
 def test_an_sdk_that_only_knows_the_address_is_understood(make_live: Callable[[], LiveServer]) -> None:
     server = make_live()
-    settings = {"OTEL_EXPORTER_OTLP_ENDPOINT": server.url}
+    settings = {"OTEL_EXPORTER_OTLP_ENDPOINT": server.url, "OTEL_EXPORTER_OTLP_TIMEOUT": str(int(PATIENCE_S))}
     subprocess.run([sys.executable, "-c", SDK], env=environment() | settings, timeout=PATIENCE_S, check=True)
     counted = server.get("/metrics").text
     assert 'hypocenter_telemetry_rows_total{kind="traces"} 1000.0' in counted
@@ -151,7 +154,12 @@ def test_two_servers_cannot_keep_telemetry_in_one_place(make_live: Callable[[], 
     first = make_live()
     options = [*first.source, "--store", str(tmp_path / "other.sqlite"), "--port", "0"]
     second = subprocess.run(
-        [*HYPOCENTER, "serve", *options], capture_output=True, text=True, env=environment(), timeout=60, check=False
+        [*HYPOCENTER, "serve", *options],
+        capture_output=True,
+        text=True,
+        env=environment(),
+        timeout=PATIENCE_S,
+        check=False,
     )
     assert second.returncode == 2
     assert second.stderr.splitlines()[-1].endswith("another process writes there")
@@ -160,7 +168,12 @@ def test_two_servers_cannot_keep_telemetry_in_one_place(make_live: Callable[[], 
 def test_telemetry_comes_from_a_case_or_from_exporters_not_both(case_dir: Path, tmp_path: Path) -> None:
     options = ["--case", str(case_dir), "--telemetry", str(tmp_path / "t"), "--store", str(tmp_path / "s.sqlite")]
     ended = subprocess.run(
-        [*HYPOCENTER, "serve", *options], capture_output=True, text=True, env=environment(), timeout=60, check=False
+        [*HYPOCENTER, "serve", *options],
+        capture_output=True,
+        text=True,
+        env=environment(),
+        timeout=PATIENCE_S,
+        check=False,
     )
     assert ended.returncode == 2
     assert "choose one" in ended.stderr.splitlines()[-1]

@@ -21,6 +21,7 @@ from service.jobs.sqlite import SqliteStore
 from service.stores.alert_body import AlertGroup, alert_body
 from service.stores.case_tables import CaseTables, time_column
 from tests.conftest import CaseFactory
+from tests.service_process.conftest import UNHURRIED
 from tests.stores.embedded.sending import requests_of, take_all
 from tests.telemetry_rows import at
 
@@ -57,6 +58,8 @@ def incident(synthetic_case: CaseFactory, tmp_path_factory: pytest.TempPathFacto
 def localize(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Localize:
     """Runs the command and returns the JSON of its answer."""
     monkeypatch.chdir(tmp_path)  # where the settings' own store would be
+    for name, value in UNHURRIED.items():
+        monkeypatch.setenv(name, value)
 
     def localized(*arguments: object) -> dict[str, Any]:
         assert run(["localize", *map(str, arguments), "--json", "--model", "rules"]) == 0

@@ -1,6 +1,5 @@
 import signal
 import subprocess
-import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from model_store.ports import held_ports
 from service.__main__ import run
 from tests.gateway.conftest import alertmanager_body
 from tests.service_process.conftest import HYPOCENTER, PATIENCE_S, Server, environment, servers
+from tests.waiting import wait_until
 
 
 class Idle(Server):
@@ -42,26 +42,27 @@ def worker_of(server: Server, port: int) -> Generator["subprocess.Popen[bytes]"]
         assert worker.wait(PATIENCE_S) == 0
 
 
-def answer_of(url: str) -> httpx.Response:
-    until = time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            return httpx.get(url, timeout=PATIENCE_S)
-        except httpx.TransportError:
-            assert time.monotonic() < until
-            time.sleep(0.05)
+def listens(url: str) -> bool:
+    try:
+        httpx.get(url, timeout=PATIENCE_S)
+    except httpx.TransportError:
+        return False
+    return True
 
 
 def test_a_worker_alone_works_for_a_server_that_does_not_and_tells_how_it_is(idle: Idle) -> None:
     id_ = idle.post("/v1/alerts", alertmanager_body("cart")).json()["localization_id"]
     assert idle.get(f"/v1/localizations/{id_}?wait_s=0.5").json()["status"] == "queued"
     with held_ports(1) as (port,), worker_of(idle, port):
-        assert idle.get(f"/v1/localizations/{id_}?wait_s=60").json()["status"] == "done"
-        assert answer_of(f"http://127.0.0.1:{port}/livez").status_code == 200
-        assert answer_of(f"http://127.0.0.1:{port}/readyz").status_code == 200
-        metrics = answer_of(f"http://127.0.0.1:{port}/metrics").text
-        assert 'hypocenter_localizations_total{ranked_by="fused",status="done"' in metrics
-        assert answer_of(f"http://127.0.0.1:{port}/v1/incidents").status_code == 404
+        assert idle.ended(id_)["status"] == "done"
+        url = f"http://127.0.0.1:{port}"
+        wait_until(lambda: listens(f"{url}/livez"))
+        with httpx.Client(base_url=url, timeout=PATIENCE_S) as client:
+            assert client.get("/livez").status_code == 200
+            assert client.get("/readyz").status_code == 200
+            metrics = client.get("/metrics").text
+            assert 'hypocenter_localizations_total{ranked_by="fused",status="done"' in metrics
+            assert client.get("/v1/incidents").status_code == 404
 
 
 def test_a_worker_alone_that_may_do_nothing_says_so(

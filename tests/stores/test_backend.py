@@ -18,7 +18,7 @@ from service.stores.aside import SMALL, read
 from service.stores.backend import ATTEMPTS, Access, Backend
 from service.stores.patience import patience
 from tests.patience import patient
-from tests.waiting import turns
+from tests.waiting import LIMIT_S, turns
 
 ACCESS = patient("http://loki:3100/prefix")
 
@@ -172,8 +172,8 @@ def test_what_changes_something_is_sent_once() -> None:
     ("error", "told", "requests"),
     [
         (httpx.ConnectError("refused"), "http://loki:3100/prefix cannot be reached: refused", ATTEMPTS),
-        (httpx.ConnectTimeout("x"), "took no connection within 100 s", 1),
-        (httpx.ReadTimeout("x"), "did not answer within 100 s", 1),
+        (httpx.ConnectTimeout("x"), f"took no connection within {LIMIT_S:g} s", 1),
+        (httpx.ReadTimeout("x"), f"did not answer within {LIMIT_S:g} s", 1),
         (httpx.RemoteProtocolError("half a body"), "broke off", ATTEMPTS),
         (httpx.LocalProtocolError("Illegal header value b'secret'"), "cannot be sent", 1),
     ],

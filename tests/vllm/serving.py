@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from model_store.ports import held_ports
 from tests.conftest import REPOSITORY
+from tests.waiting import wait_until
 
 START_LIMIT_S: Final = 20 * 60
 STOP_LIMIT_S: Final = 60
@@ -53,21 +54,14 @@ def serving(python: Path, directory: Path, log: Path) -> Generator[Served]:
         process = subprocess.Popen(command, env=environment, stdout=out, stderr=out, start_new_session=True)
         try:
             url = f"http://127.0.0.1:{port}"
-            _wait_until_up(process, url, log)
+            wait_until(lambda: _is_up(process, url, log), lambda: _end_of(log), limit_s=START_LIMIT_S)
             yield Served(url, time.monotonic() - started)
         finally:
             _stop(process)
 
 
-def _wait_until_up(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    until = time.monotonic() + START_LIMIT_S
-    while not _up(url):
-        assert process.poll() is None, f"vLLM ended:\n{_end_of(log)}"
-        assert time.monotonic() < until, f"vLLM did not start within {START_LIMIT_S} s:\n{_end_of(log)}"
-        time.sleep(1)
-
-
-def _up(url: str) -> bool:
+def _is_up(process: subprocess.Popen[bytes], url: str, log: Path) -> bool:
+    assert process.poll() is None, f"vLLM ended:\n{_end_of(log)}"
     try:
         return httpx.get(f"{url}/health", timeout=10).is_success
     except httpx.TransportError:
