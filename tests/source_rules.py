@@ -74,8 +74,13 @@ def clocks_at_import(tree: ast.Module) -> Iterator[int]:
     while more := {name for name, names in calls.items() if names & readers} - readers:
         readers |= more
     for node in at_import(tree):
-        if isinstance(node, ast.Call) and (CLOCK.search(called(node)) or called(node) in readers):
+        if isinstance(node, ast.Call) and (CLOCK.search(called(node)) or called(node) in readers or stamps(node)):
             yield node.lineno
+
+
+def stamps(node: ast.Call) -> bool:
+    """Whether it packs bytes together with the time: processes that run tests would not know the same tests."""
+    return called(node) == "gzip.compress" and "mtime" not in {keyword.arg for keyword in node.keywords}
 
 
 def sleeps(tree: ast.Module) -> Iterator[int]:

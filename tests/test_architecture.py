@@ -171,6 +171,7 @@ GOOD: list[tuple[Rule, str]] = [
     (clocks_at_import, "clock = lambda: time.monotonic()"),
     (clocks_at_import, "class A:\n    clock: Callable = time.monotonic\n    at: float = field(default_factory=now)"),
     (clocks_at_import, "if __name__ == '__main__':\n    began = time.time()"),
+    (clocks_at_import, "BOMB = gzip.compress(b'x', mtime=0)"),
     (sleeps, "await asyncio.sleep(0)"),
     (sleeps, "time.sleep(3600)"),
     (measured_times, "now = datetime.now(UTC)\nassert claim(now - timedelta(days=1)) is None"),
@@ -182,6 +183,7 @@ GOOD: list[tuple[Rule, str]] = [
 ]
 BAD: list[tuple[Rule, str]] = [
     (clocks_at_import, "NOW = datetime.now(UTC)"),
+    (clocks_at_import, "BOMB = gzip.compress(b'x')"),
     (clocks_at_import, "from datetime import date\nclass A:\n    day = date.today()"),
     (clocks_at_import, "def f(now=datetime.utcnow()): ..."),
     (clocks_at_import, "def f(*, began=time.monotonic()): ..."),

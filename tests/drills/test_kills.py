@@ -1,6 +1,5 @@
 import logging
 import os
-import random
 from pathlib import Path
 
 import pytest
@@ -8,7 +7,8 @@ import pytest
 from tests.drills.drill import Plan, run
 from tests.redis_servers import program
 
-SEED = int(os.environ.get("DRILL_SEED", random.randrange(1_000_000)))
+SEED = int(os.environ.get("DRILL_SEED", "1"))
+"""Of the drills that are held with every run; `make drills` holds others."""
 
 
 def say(line: str) -> None:

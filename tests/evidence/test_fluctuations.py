@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,6 +11,12 @@ from tests.telemetry_rows import Row, at, metrics
 
 ALERT_US = round(at(10).timestamp() * 1e6)
 RNG = np.random.default_rng(3)
+
+
+@pytest.fixture(autouse=True)
+def own_chance(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test draws the same numbers, whichever ran before."""
+    monkeypatch.setitem(globals(), "RNG", np.random.default_rng(3))
 
 
 def _series(before: list[float], now: list[float], **names: object) -> tuple[list[Row], list[Row]]:

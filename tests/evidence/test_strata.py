@@ -1,10 +1,19 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from service.evidence.strata import quantiles, share_shift, time_shift
 
 RNG = np.random.default_rng(1)
+
+
+@pytest.fixture(autouse=True)
+def own_chance(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test draws the same numbers, whichever ran before."""
+    monkeypatch.setitem(globals(), "RNG", np.random.default_rng(1))
+
+
 COUNTS = st.integers(20, 200)
 
 

@@ -11,6 +11,12 @@ from tests.evidence.traces import Did, call, read
 RNG = np.random.default_rng(7)
 
 
+@pytest.fixture(autouse=True)
+def own_chance(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test draws the same numbers, whichever ran before."""
+    monkeypatch.setitem(globals(), "RNG", np.random.default_rng(7))
+
+
 def _about(ms: float) -> float:
     return float(ms * RNG.lognormal(0, 0.1))
 
