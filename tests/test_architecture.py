@@ -115,13 +115,10 @@ MAY_SLEEP = {
     "tests/waiting.py": "it is what everybody else waits with",
     "tests/leftovers.py": "it gives what was ended the time to be gone, with a limit",
     "tests/drills/drill.py": "a drill kills at moments that its seed chooses; nothing hangs on how long they are",
-    "tests/llm/serving.py": "it waits for a server, with a limit",
-    "tests/llm/test_guarded.py": "it waits until a model is asked",
 }
 MAY_MEASURE = {
     "tests/waiting.py": "its limit is only there so that nothing hangs",
     "tests/leftovers.py": "likewise",
-    "tests/llm/serving.py": "likewise",
     "tests/stress.py": "it prints how long the suite took",
     "tests/random_examples.py": "it begins rounds for as long as it is told",
     "tests/drills/drill.py": "it prints when somebody was killed",

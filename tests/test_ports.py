@@ -8,8 +8,9 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from model_store.ports import held_ports
+from tests.waiting import LIMIT_S
 
-PATIENCE_S = 60
+PATIENCE_S = LIMIT_S
 MANY = 300
 BINDS, CONNECTIONS = 10_000, 1_000
 """So many that, were ports not held, the kernel would choose one of `MANY` dozens of times."""

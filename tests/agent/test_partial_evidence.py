@@ -22,7 +22,7 @@ from service.stores.memory import InMemoryTelemetry
 from service.stores.patience import left_s
 from service.stores.prometheus import PrometheusMetrics
 from tests.contracts.faulty import Behaviour, faulty, hangs, says
-from tests.patience import patient
+from tests.patience import PATIENT_PLAN, patient
 from tests.telemetry_rows import incident, small_tables
 from tests.waiting import LIMIT_S
 
@@ -31,7 +31,7 @@ DEADLINE_S = 2 * LIMIT_S
 WELL = InMemoryTelemetry(small_tables()).telemetry
 
 IN_PLACE_OF: dict[str, tuple[str, Callable[[Backend], Telemetry]]] = {
-    "traces": ("Jaeger", lambda backend: replace(WELL, traces=Jaeger(backend))),
+    "traces": ("Jaeger", lambda backend: replace(WELL, traces=Jaeger(backend, PATIENT_PLAN))),
     "logs": ("Loki", lambda backend: replace(WELL, logs=LokiLogs(backend))),
     "metrics": ("Prometheus", lambda backend: replace(WELL, metrics=PrometheusMetrics(backend))),
     "changes": ("Kubernetes", lambda backend: replace(WELL, changes=Kubernetes(backend))),

@@ -23,6 +23,7 @@ from tests.agent.scene import a_view
 from tests.llm.embedded.nets import model
 from tests.llm.embedded.talk import vocabulary
 from tests.llm.serving import served
+from tests.waiting import LIMIT_S
 
 LOOK = call("search_traces", component="all")
 
@@ -67,14 +68,14 @@ def asked(allowed: tuple[str, ...] = TOOL_NAMES) -> ChatRequest:
 
 
 def test_it_answers_every_request_in_their_order(make: MakeModel):
-    replies = asyncio.run(make().reply([asked(), asked(), asked()], timeout_s=10))
+    replies = asyncio.run(make().reply([asked(), asked(), asked()], timeout_s=LIMIT_S))
     assert [(r.call_name, json.loads(r.call_arguments)) for r in replies] == [
         ("search_traces", {"component": "all"})
     ] * 3
 
 
 def test_it_answers_nothing_to_nothing(make: MakeModel):
-    assert asyncio.run(make().reply([], timeout_s=10)) == []
+    assert asyncio.run(make().reply([], timeout_s=LIMIT_S)) == []
 
 
 def test_it_says_what_it_is_and_in_which_words_to_ask_it(make: MakeModel):
@@ -85,8 +86,8 @@ def test_it_says_what_it_is_and_in_which_words_to_ask_it(make: MakeModel):
 
 def test_it_can_be_asked_from_one_event_loop_after_another(make: MakeModel):
     made = make()
-    first = asyncio.run(made.reply([asked()], timeout_s=10))
-    assert asyncio.run(made.reply([asked()], timeout_s=10)) == first
+    first = asyncio.run(made.reply([asked()], timeout_s=LIMIT_S))
+    assert asyncio.run(made.reply([asked()], timeout_s=LIMIT_S)) == first
 
 
 def test_a_localization_with_it_ends_with_an_answer(make: MakeModel):

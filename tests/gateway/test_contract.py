@@ -23,8 +23,9 @@ from service.stores.embedded.intakes import Intakes
 from service.telemetry import Meters
 from tests.gateway.conftest import serving
 from tests.leftovers import letting_threads_last
+from tests.waiting import LIMIT_S
 
-PATIENCE_S = 60
+PATIENCE_S = LIMIT_S
 OF_ANY: Any = schemathesis.checks
 OF_OPENAPI: Any = schemathesis.specs.openapi.checks
 CHECKS = [

@@ -1,12 +1,12 @@
 import socket
 import threading
-import time
 from collections.abc import Generator
 from contextlib import contextmanager
 
 import uvicorn
 
 from service.llm.fake_server import FakeServer
+from tests.waiting import LIMIT_S, wait_until
 
 
 @contextmanager
@@ -19,17 +19,10 @@ def served(fake: FakeServer) -> Generator[str]:
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
-        _wait_until_up(server)
+        wait_until(lambda: server.started)
         try:
             yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         finally:
             server.should_exit = True
             server.force_exit = True
-            thread.join(timeout=10)
-
-
-def _wait_until_up(server: uvicorn.Server, limit_s: float = 10.0) -> None:
-    until = time.monotonic() + limit_s
-    while not server.started:
-        assert time.monotonic() < until, "the fake server did not start"
-        time.sleep(0.005)
+            thread.join(LIMIT_S)

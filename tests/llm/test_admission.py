@@ -6,10 +6,11 @@ import pytest
 from service.llm.admission import Admission
 from service.llm.allowance import Allowance
 from service.telemetry import Meters
+from tests.waiting import LIMIT_S
 
 pytestmark = pytest.mark.anyio
 
-PATIENCE_S = 30
+PATIENCE_S = LIMIT_S
 
 
 def admission(latency_s: float = 0.0, at_once: int = 2, waiting: int = 1) -> Admission:

@@ -9,7 +9,7 @@ from model_store.ports import held_ports
 from service.breaker import Breaker
 from service.errors import ModelError
 from service.llm.fake_server import FakeServer, Mood
-from service.llm.guarded import GuardedModel
+from service.llm.guarded import FAIR_S, GuardedModel
 from service.llm.openai import OpenAIModel
 from service.llm.scripted import call
 from service.llm.server import Endpoint
@@ -17,6 +17,7 @@ from service.ports import ChatReply, ChatRequest, Message
 from service.telemetry import Meters
 from service.tools.specs import TOOL_NAMES, TOOLS
 from tests.llm.serving import served
+from tests.waiting import LIMIT_S, until
 
 pytestmark = pytest.mark.anyio
 
@@ -28,13 +29,13 @@ LOOK = call("search_traces", component="all")
 class Guard:
     """A guarded model of a server, a clock that is turned by hand, and what the metrics say."""
 
-    def __init__(self, url: str, failures: int = 2) -> None:
+    def __init__(self, url: str, failures: int = 2, client: type[OpenAIModel] = OpenAIModel) -> None:
         self.now = 0.0
         self.meters = Meters()
         breaker = Breaker(failures, REST_S, clock=lambda: self.now)
-        self.model = GuardedModel(OpenAIModel(Endpoint(url)), self.meters, breaker)
+        self.model = GuardedModel(client(Endpoint(url)), self.meters, breaker)
 
-    async def ask(self, timeout_s: float = 10.0) -> Sequence[ChatReply]:
+    async def ask(self, timeout_s: float = LIMIT_S) -> Sequence[ChatReply]:
         return await self.model.reply(ASKED, timeout_s)
 
     @property
@@ -74,20 +75,28 @@ async def test_a_server_that_hangs_costs_its_patience_once_and_nothing_after_tha
     assert (guard.state, len(fake.bodies)) == ("open", asked)
 
 
+class Endless(OpenAIModel):
+    """Waits for ever, so that whoever asks is always the first to let go."""
+
+    async def reply(self, requests: Sequence[ChatRequest], timeout_s: float) -> list[ChatReply]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
 async def test_who_asks_may_be_the_first_to_let_go_of_a_server_that_hangs() -> None:
-    with served(FakeServer(Mood.HANG)) as url:
-        guard = Guard(url, failures=1)
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(1.0):
-                await guard.ask(timeout_s=1.05)
+    guard = Guard("http://localhost", failures=1, client=Endless)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(FAIR_S):
+            await guard.ask(timeout_s=FAIR_S)
     assert guard.state == "open"
 
 
 async def test_who_is_cancelled_while_the_model_thinks_blames_nobody() -> None:
-    with served(FakeServer(Mood.HANG)) as url:
+    fake = FakeServer(Mood.HANG)
+    with served(fake) as url:
         guard = Guard(url, failures=1)
-        asking = asyncio.create_task(guard.ask(timeout_s=600))
-        await asyncio.sleep(0.1)
+        asking = asyncio.create_task(guard.ask())
+        await until(lambda: bool(fake.bodies))
         asking.cancel()
         await asyncio.wait({asking})
     assert guard.state == "closed"

@@ -1,6 +1,6 @@
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -31,10 +31,11 @@ from service.stores.trace_sampling import (
     sampled_spans,
     slices_of,
 )
+from tests.patience import PATIENT_PLAN
 from tests.telemetry_rows import NOON, spans
 
 HOUR = Window(NOON, NOON + timedelta(hours=1))
-PLAN = TracePlan(traces=100)
+PLAN = replace(PATIENT_PLAN, traces=100)
 FEW = WORST * SLICES // 2
 
 
@@ -144,7 +145,7 @@ def test_questions_are_as_many_for_much_traffic_as_for_more() -> None:
 
 def test_of_large_traces_fewer_are_asked_for() -> None:
     search = Traces(2)
-    sampled(search, plan=TracePlan(traces=100, spans=30))
+    sampled(search, plan=replace(PLAN, spans=30))
     assert max(asked.limit for asked in search.asked) == FIRST
     assert sum(asked.limit for asked in search.asked[1:]) < 2 * 30
 

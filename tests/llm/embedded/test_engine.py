@@ -23,8 +23,9 @@ from tests.llm.embedded import nets
 from tests.llm.embedded.nets import SPEAKING, model
 from tests.llm.embedded.talk import QUESTION, Aimless, played, vocabulary
 from tests.train.playing import Overheard
+from tests.waiting import LIMIT_S
 
-PATIENCE_S = 60.0
+PATIENCE_S = LIMIT_S
 TOKEN = SPEAKING.token_bytes
 
 
