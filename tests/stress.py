@@ -34,7 +34,7 @@ def main() -> int:
     options = argparse.ArgumentParser(prog="python -m tests.stress")
     options.add_argument("--seed", type=int, default=random.randrange(2**32), help="of the order (default: by chance)")
     options.add_argument("--busy", type=int, default=8, help="processes that compute beside the suite")
-    options.add_argument("--workers", default="4", help="processes that run tests")
+    options.add_argument("--workers", default="8", help="processes that run tests")
     chosen, rest = options.parse_known_args()
     seed = f"--randomly-seed={chosen.seed}"
     command = [sys.executable, "-m", "pytest", "-p", "randomly", seed, "-n", chosen.workers, *SUITE]
