@@ -225,14 +225,14 @@ def test_a_model_that_breaks_its_contract_counts_as_down(model: Stranger):
 
 
 class Hanging(Down):
-    """A model that never answers, whatever it was told of time, and says when it was asked."""
+    """A model that never answers, whatever it was told of time, and tells when it is called."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.asked = asyncio.Event()
+        self.called = asyncio.Event()
 
     async def reply(self, requests: Sequence[ChatRequest], timeout_s: float) -> list[ChatReply]:
-        self.asked.set()
+        self.called.set()
         await asyncio.Event().wait()
         raise AssertionError("unreachable")
 
@@ -256,7 +256,7 @@ def test_cancellation_goes_through():
     async def cancelled() -> None:
         model = Hanging()
         task = asyncio.create_task(localize(a_view(), model))
-        await model.asked.wait()
+        await model.called.wait()
         task.cancel()
         await task
 

@@ -38,13 +38,13 @@ async def test_it_is_an_event_without_a_number(client: httpx.AsyncClient, gatewa
     claim = await store.claim("w", 60, datetime.now(UTC))
     assert claim is not None
     await store.interim(claim.lease, Ending(RUNNING, '{"frames": []}', GRAPH), datetime.now(UTC))
-    told: list[str] = []
+    received: list[str] = []
     async with streamed(gateway, f"/v1/localizations/{id_}/events") as lines:
         async for line in lines:
-            told.append(line)
+            received.append(line)
             if line == "event: interim":
                 await store.finish(claim.lease, Ending(RESULT), datetime.now(UTC))
-    interim, end = events_of("\n".join(told))
+    interim, end = events_of("\n".join(received))
     assert (interim["event"], end["event"], end["id"]) == ("interim", "end", "0")
     assert "id" not in interim
     assert json.loads(interim["data"])["status"] == "running"

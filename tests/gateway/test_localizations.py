@@ -125,14 +125,14 @@ async def test_events_are_live_with_heartbeats_until_the_end(
     client: httpx.AsyncClient, gateway: Gateway, answer_next: Answer
 ) -> None:
     id_ = await posted(client, "cart")
-    told: list[str] = []
+    received: list[str] = []
     async with streamed(gateway, f"/v1/localizations/{id_}/events") as lines:
         async for line in lines:
-            if line == ": still here" and line not in told:
+            if line == ": still here" and line not in received:
                 await answer_next()
-            told.append(line)
-    assert ": still here" in told
-    assert [event["id"] for event in events_of("\n".join(told))] == ["0", "1", "2", "3"]
+            received.append(line)
+    assert ": still here" in received
+    assert [event["id"] for event in events_of("\n".join(received))] == ["0", "1", "2", "3"]
 
 
 async def test_events_end_when_the_process_stops(client: httpx.AsyncClient, gateway: Gateway) -> None:

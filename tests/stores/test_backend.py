@@ -190,13 +190,13 @@ def test_a_connection_that_fails_is_told_in_plain_words(error: httpx.HTTPError, 
 
 
 class Silent(httpx.AsyncBaseTransport):
-    """A server that never answers, and says when it was asked."""
+    """A server that never answers, and tells when it is called."""
 
     def __init__(self) -> None:
-        self.asked = asyncio.Event()
+        self.called = asyncio.Event()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        self.asked.set()
+        self.called.set()
         await asyncio.Event().wait()
         raise AssertionError
 
@@ -252,7 +252,7 @@ def test_who_waits_in_line_too_long_is_told_so() -> None:
         server = Silent()
         backend = Backend("Loki", replace(ACCESS, at_once=1), server)
         async with cancelled_at_the_end(backend.ask("GET", "/")):
-            await server.asked.wait()
+            await server.called.wait()
             with patience(0.05, Clock()), pytest.raises(BackendError) as caught:
                 await backend.ask("GET", "/")
         return str(caught.value)
@@ -293,7 +293,7 @@ def test_who_gave_up_waiting_leaves_the_trial_to_the_next_and_counts_if_it_was_l
         backend = Backend("Loki", replace(ACCESS, connect_s=connect_s), server, breaker)
         breaker.rest_s = 3600
         async with cancelled_at_the_end(backend.ask("GET", "/")):
-            await server.asked.wait()
+            await server.called.wait()
         return breaker.rests_s()
 
     assert asyncio.run(given_up(connect_s=ACCESS.connect_s)) == 0
