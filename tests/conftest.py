@@ -5,17 +5,19 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from model_store.simulate.generate import SyntheticCase, generate
 from service.domain.fault import Fault
 from service.jobs.sqlite import SqliteStore
 from tests.redis_servers import RealServer
+from tests.waiting import LIMIT_S
 
 # The machine is shared: how long an example takes says nothing. Tests try the same examples every time; only
 # `make test-random` looks for new ones, with --hypothesis-profile=random.
-settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
-settings.register_profile("random", deadline=None, print_blob=True)
+SLOW = [HealthCheck.too_slow]
+settings.register_profile("repeatable", deadline=None, suppress_health_check=SLOW, derandomize=True, database=None)
+settings.register_profile("random", deadline=None, suppress_health_check=SLOW, print_blob=True)
 settings.load_profile("repeatable")
 
 pytest_plugins = ["tests.leftovers", "tests.skips"]
@@ -69,7 +71,7 @@ def anyio_backend() -> str:
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
     """An incident store of the test's own."""
-    opened = SqliteStore(tmp_path / "store.sqlite")
+    opened = SqliteStore(tmp_path / "store.sqlite", timeout_s=LIMIT_S)
     yield opened
     await opened.close()
 

@@ -32,8 +32,9 @@ from tests.conftest import CaseFactory
 from tests.gateway.conftest import alertmanager_body
 from tests.telemetry.receiver import Receiver, hanging, receiving
 from tests.telemetry.traces import named, tree
+from tests.waiting import LIMIT_S
 
-PATIENCE_S = 60
+PATIENCE_S = LIMIT_S
 TRACE = "0a" * 16
 CALLER = "0b" * 8
 HEADERS = {"traceparent": f"00-{TRACE}-{CALLER}-01"}
@@ -50,12 +51,12 @@ class House:
         self.case = case_factory()
 
     def client(self, tracer: Tracer) -> httpx.AsyncClient:
-        gateway = Gateway(self.store, self.meters, self._fine, "rules", tracer=tracer)
+        gateway = Gateway(self.store, self.meters, self._fine, "rules", tracer=tracer, longest_wait_s=LIMIT_S)
         return httpx.AsyncClient(transport=httpx.ASGITransport(web_app(gateway, "0")), base_url="http://localhost")
 
     def worker(self, tracer: Tracer, *, content: bool = False) -> Worker:
         model = MeasuredModel(RulesModel(), "hypocenter", self.meters, content=content)
-        bench = Bench(self.case.telemetry, model, RankedBy.FUSED, Budget(), 30.0, 10.0)
+        bench = Bench(self.case.telemetry, model, RankedBy.FUSED, Budget(), 2 * LIMIT_S, LIMIT_S)
         return Worker(self.store, bench, RecordedWindows(self.case.incident), Pace(), self.meters, tracer)
 
     async def answered(self, gateways: Tracer, workers: Tracer, *, content: bool = False) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from service.llm.fake_server import FakeServer
 from service.llm.openai import OpenAIModel
 from service.llm.server import Endpoint
 from service.ports import ChatReply, ChatRequest, Message
-from service.stores.access import Access
 from service.stores.backend import Backend
 from service.telemetry import continued, span, tracer
+from tests.patience import patient
 from tests.telemetry.traces import named
 
 TRACE = "0a" * 16
@@ -34,7 +34,7 @@ class Listening(httpx.AsyncBaseTransport):
 async def test_a_telemetry_server_is_told_the_trace_each_time_that_it_is_asked() -> None:
     answers = iter([httpx.Response(503), httpx.Response(200, content=b"{}")])
     transport, exporter = Listening(httpx.MockTransport(lambda _request: next(answers))), InMemorySpanExporter()
-    backend = Backend("Loki", Access("http://loki:3100", pause_s=0), transport)
+    backend = Backend("Loki", patient("http://loki:3100", pause_s=0), transport)
     with continued(tracer(exporter), PARENT), span("fetch logs"):
         await backend.ask("GET", "/loki/api/v1/labels")
     await backend.aclose()
@@ -62,7 +62,7 @@ async def test_the_models_server_is_told_the_trace() -> None:
 
 async def test_outside_of_a_trace_nobody_is_told_anything() -> None:
     transport = Listening(httpx.MockTransport(lambda _request: httpx.Response(200, content=b"{}")))
-    backend = Backend("Loki", Access("http://loki:3100"), transport)
+    backend = Backend("Loki", patient("http://loki:3100"), transport)
     await backend.ask("GET", "/loki/api/v1/labels")
     await backend.aclose()
     assert transport.traceparents == [""]
