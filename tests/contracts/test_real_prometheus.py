@@ -7,7 +7,6 @@ import contextlib
 import functools
 import json
 import math
-import shutil
 from collections.abc import Callable, Generator, Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -31,6 +30,7 @@ from service.stores.prometheus import PrometheusMetrics
 from service.stores.prometheus_exemplars import PrometheusExemplars
 from service.stores.prometheus_series import Family
 from tests.patience import patient
+from tests.programs import installed
 from tests.waiting import LIMIT_S, wait_until
 
 STEP_S, STEPS = 15, 80
@@ -148,9 +148,8 @@ SERVERS: dict[Open, tuple[str, ...]] = {prometheus: ("prometheus", "promtool"), 
 
 @pytest.fixture(scope="module", params=SERVERS, ids=lambda server: server.__name__)
 def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    missing = [program for program in SERVERS[request.param] if shutil.which(program) is None]
-    if missing:
-        pytest.skip(f"{' and '.join(missing)} cannot be found: no {request.param.__name__} is installed here")
+    for program in SERVERS[request.param]:
+        installed(program, SERVERS[request.param][0])
     with request.param(tmp_path_factory.mktemp(request.param.__name__)) as address:
         yield address
 

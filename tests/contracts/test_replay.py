@@ -30,6 +30,7 @@ from service.stores.recorded import RecordedCase
 from service.wiring.asking import Asked
 from service.wiring.sources import open_source
 from tests.conftest import REPOSITORY
+from tests.programs import installed
 
 CASE = REPOSITORY / "tests" / "cases" / "mealrun" / "mealrun-04"
 HERE, THERE = timezone(timedelta(hours=5, minutes=30)), timezone(timedelta(hours=-3))
@@ -46,8 +47,8 @@ def case() -> RecordedCase:
 
 @pytest.fixture(scope="module")
 def addresses(case: RecordedCase, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
-    if not prometheus.installed():
-        pytest.skip("no Prometheus is installed here")
+    for program in ("prometheus", "promtool"):
+        installed(program, "prometheus")
     assert case.telemetry.metrics is not None
     past = openmetrics(asyncio.run(case.telemetry.metrics.metrics(ALWAYS)))
     with serving(CASE) as told, prometheus.running(tmp_path_factory.mktemp("prometheus"), past, ENDS) as url:

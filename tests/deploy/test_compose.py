@@ -17,6 +17,7 @@ from service.gateway.callers import Scope
 from service.gateway.tokens import TokenFile
 from service.settings import Settings, read_settings
 from tests.conftest import REPOSITORY
+from tests.programs import installed
 from tests.waiting import LIMIT_S
 
 DEPLOY = REPOSITORY / "deploy"
@@ -120,24 +121,22 @@ def test_what_the_script_makes_is_what_is_mounted_and_lets_alertmanager_tell(tmp
     assert again.returncode == 2
 
 
-def checked(program: str, *arguments: str | Path) -> None:
+def checked(program: str, package: str, *arguments: str | Path) -> None:
     """Let Prometheus' own programs look at a file; skips where they are not there."""
-    found = shutil.which(program)
-    if found is None:
-        pytest.skip(f"{program} is not installed: deploy/testbed/packages.sh")
-    ended = subprocess.run([found, *arguments], capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    command = [installed(program, package), *arguments]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
     assert ended.returncode == 0, ended.stderr + ended.stdout
 
 
 def test_alertmanager_can_mean_its_configuration() -> None:
-    checked("amtool", "check-config", DEPLOY / "compose" / "alertmanager.yml")
+    checked("amtool", "prometheus-alertmanager", "check-config", DEPLOY / "compose" / "alertmanager.yml")
 
 
 def test_prometheus_can_mean_its_configuration_and_finds_our_rules(tmp_path: Path) -> None:
     shutil.copy(DEPLOY / "compose" / "prometheus.yml", tmp_path)
     shutil.copytree(DEPLOY / "prometheus", tmp_path / "rules")
     assert list((tmp_path / "rules").glob("*.rules.yaml"))
-    checked("promtool", "check", "config", tmp_path / "prometheus.yml")
+    checked("promtool", "prometheus", "check", "config", tmp_path / "prometheus.yml")
 
 
 def test_our_own_alerts_do_not_come_back_to_us() -> None:

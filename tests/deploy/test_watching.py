@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from typing import Any
@@ -18,6 +17,7 @@ from service.stores.backend_metrics import BackendMetrics
 from service.telemetry import Meters
 from tests.conftest import REPOSITORY
 from tests.documentation.pages import PAGES, RUNBOOK, anchors
+from tests.programs import installed
 from tests.waiting import LIMIT_S
 
 DEPLOY = REPOSITORY / "deploy"
@@ -116,9 +116,7 @@ def test_every_alert_is_tried() -> None:
 
 
 def test_the_rules_do_what_they_should() -> None:
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        pytest.skip("promtool is not installed (Debian: apt install prometheus)")
+    promtool = installed("promtool", "prometheus")
     for command in (["check", "rules", RULES], ["test", "rules", *(DEPLOY / "prometheus" / "tests").glob("*.yaml")]):
         ended = subprocess.run(
             [promtool, *map(str, command)], capture_output=True, text=True, timeout=LIMIT_S, check=False

@@ -1,6 +1,5 @@
 import asyncio
 import json
-import shutil
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -18,9 +17,8 @@ from service.notify.alertmanager import HELD, KEPT_UP, Alertmanager
 from service.stores.alert_body import AlertGroup, parse_alert_body
 from tests.contracts.faulty import FaultyServer, faulty, says
 from tests.notify.telling import backend, incident, news
+from tests.programs import installed
 from tests.waiting import LIMIT_S, until
-
-PROGRAM = shutil.which("prometheus-alertmanager")
 
 pytestmark = pytest.mark.anyio
 
@@ -28,8 +26,7 @@ pytestmark = pytest.mark.anyio
 @asynccontextmanager
 async def alertmanager(directory: Path, receiver: str) -> AsyncGenerator[str]:
     """A real Alertmanager of this test's own, which tells the receiver everything at once."""
-    if PROGRAM is None:
-        pytest.skip("no prometheus-alertmanager (Debian: apt install prometheus-alertmanager)")
+    program = installed("prometheus-alertmanager", "prometheus-alertmanager")
     webhook = {"url": receiver, "send_resolved": True}
     route = {"receiver": "us", "group_by": ["incident"], "group_wait": "0s", "group_interval": "1s"}
     config = directory / "alertmanager.yml"
@@ -38,7 +35,7 @@ async def alertmanager(directory: Path, receiver: str) -> AsyncGenerator[str]:
     quiet = asyncio.subprocess.DEVNULL
     with held_ports(1) as (port,):
         listen = f"--web.listen-address=127.0.0.1:{port}"
-        process = await asyncio.create_subprocess_exec(PROGRAM, *options, listen, stderr=quiet, stdout=quiet)
+        process = await asyncio.create_subprocess_exec(program, *options, listen, stderr=quiet, stdout=quiet)
         try:
             async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=LIMIT_S) as client:
                 await until(partial(is_ready, client))

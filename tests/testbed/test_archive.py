@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -74,3 +75,16 @@ def test_a_file_that_is_no_archive_is_told(tmp_path: Path) -> None:
     (tmp_path / "broken.tar.xz").write_bytes(b"not packed")
     with pytest.raises(ShopError, match="is no archive of recordings"):
         unpack(tmp_path / "broken.tar.xz", tmp_path / "to")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("../case.json", tarfile.REGTYPE), ("/case.json", tarfile.REGTYPE), ("a/link", tarfile.SYMTYPE)]
+)
+def test_nothing_is_written_beside_the_directory(tmp_path: Path, name: str, kind: bytes) -> None:
+    with tarfile.open(tmp_path / "foreign.tar.xz", "w:xz") as archive:
+        member = tarfile.TarInfo(name)
+        member.type, member.linkname = kind, "/"
+        archive.addfile(member)
+    with pytest.raises(ShopError, match=f"{name} is no file below"):
+        unpack(tmp_path / "foreign.tar.xz", tmp_path / "to")
+    assert [path.name for path in tmp_path.iterdir()] == ["foreign.tar.xz"]
