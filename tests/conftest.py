@@ -25,7 +25,7 @@ pytest_plugins = ["tests.leftovers", "tests.skips"]
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
-LONGEST = ("tests/testbed/test_live.py", "tests/train/test_smoke.py", "tests/service_process/test_serve.py")
+LONGEST = ("tests/train/test_smoke.py", "tests/service_process/test_serve.py", "tests/drills/test_kills.py")
 """Files that begin first, so that no process waits for them at the end."""
 
 

@@ -18,7 +18,7 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
         printf '#!/bin/sh\nexit 101\n' >$policy
         chmod +x $policy
     fi
-    if { apt-get -qq update && timeout 600 apt-get -qq install -y --no-install-recommends $missing; } >/dev/null 2>&1; then
+    if { apt-get -qq update && timeout 600 apt-get -qq -o DPkg::Lock::Timeout=300 install -y --no-install-recommends $missing; } >/dev/null 2>&1; then
         exit 0
     fi
     echo "could not be installed:$missing"
