@@ -1,4 +1,4 @@
-"""The whole way, live: needs the Debian packages that the testbed stands on, and a machine that has little else to do."""
+"""The whole way, live: needs the Debian packages that the testbed stands on, and a machine with little else to do."""
 
 import contextlib
 
