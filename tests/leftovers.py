@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-GRACE_S = 10.0
+GRACE_S = 60.0
 """How long what was ended may take to be gone: the machine is shared."""
 POLL_S = 0.01
 BY_LIBRARIES = ("PYTEST_CURRENT_TEST", "KMP_", "TORCH")
@@ -117,9 +117,8 @@ def _listeners() -> Running:
 def left_running(known: Collection[Hashable]) -> list[str]:
     """What runs now and is not known, after `GRACE_S` for what is about to end."""
     until = time.monotonic() + GRACE_S
-    if running().keys() - known:
-        gc.collect()  # a pool's thread ends when the pool is collected
     while (left := [text for key, text in running().items() if key not in known]) and time.monotonic() < until:
+        gc.collect()  # a pool's thread ends when the pool is collected
         time.sleep(POLL_S)
     return left
 

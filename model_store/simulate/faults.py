@@ -111,8 +111,8 @@ def choose_way(scene: Scene, fault: Fault, unseen: bool) -> Way:
     """
     rng, style, missing = scene.rng, scene.system.style, scene.missing
     placed = not {"topology", "logs"} <= missing or (style.nodes_in_spans and "spans" not in missing)
-    told = _TOLD_BY[fault] & style.measures.keys() if placed and "metrics" not in missing else frozenset[str]()
-    candidates = [way for way in (UNSEEN if unseen else USUAL)[fault] if told or way.strikes is not Strikes.NODE]
+    signs = _TOLD_BY[fault] & style.measures.keys() if placed and "metrics" not in missing else frozenset[str]()
+    candidates = [way for way in (UNSEEN if unseen else USUAL)[fault] if signs or way.strikes is not Strikes.NODE]
     candidates = candidates or list(USUAL[fault][:1])
     weights = np.array([way.weight for way in candidates])
     return candidates[int(rng.choice(len(candidates), p=weights / weights.sum()))]
