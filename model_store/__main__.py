@@ -50,11 +50,12 @@ def evaluate(
         bool, typer.Option("--permute-names", help="Rename every component first: nothing may change.")
     ] = False,
     depth: Annotated[int | None, typer.Option(min=0, help="Of investigations; 0 is one linear conversation.")] = None,
+    earlier: Annotated[Path | None, typer.Option(help="A --json of the same cases: compare with it pairwise.")] = None,
 ) -> None:
     """Run every method over labelled cases and print a table per system, with 95 % intervals."""
     from model_store.evaluate.command import Wanted, run
 
-    run(Wanted(cases, rank, model, limit, json_file, baselines, ablate, permute_names, depth), print)
+    run(Wanted(cases, rank, model, limit, json_file, baselines, ablate, permute_names, depth, earlier), print)
 
 
 @app.command()

@@ -10,6 +10,7 @@ from pathlib import Path
 from model_store.cases import find_cases
 from model_store.evaluate.baselines import baro
 from model_store.evaluate.baselines.registry import BARO, BASELINES
+from model_store.evaluate.earlier import add_earlier, read_earlier
 from model_store.evaluate.methods import MODELS, NO_MODEL, STATISTICAL, ablations, methods, opened, row_name
 from model_store.evaluate.permute import permuted
 from model_store.evaluate.report import document
@@ -41,12 +42,15 @@ class Wanted:
     permute_names: bool = False
     depth: int | None = None
     """How deep the model may investigate; 0 is one conversation, the published linear plan."""
+    earlier: Path | None = None
+    """Figures of an earlier run on the same cases (its ``--json``), to be compared with case by case."""
 
 
 def run(wanted: Wanted, say: Say) -> Evaluation:
     """Evaluate, print the tables, write the JSON. Raises `CallerError` where there is nothing to evaluate."""
     model, fusion = opened(wanted.model or next(iter(MODELS)))
     chosen = _chosen(wanted, model)
+    earlier = None if wanted.earlier is None else read_earlier(wanted.earlier)
     directories = find_cases(wanted.roots)[: wanted.limit]
     budget = Budget() if wanted.depth is None else replace(Budget(), depth=wanted.depth)
     ours = methods(model, budget, fusion)
@@ -67,7 +71,11 @@ def run(wanted: Wanted, say: Say) -> Evaluation:
         _write(wanted.json_file, document(evaluation, chosen, [*ours, *ablated], list(baselines), peak_mb))
     if not evaluation.results:
         raise CaseError(f"none of {len(directories)} cases could be read")
-    say(system_tables(evaluation, [*ours, *baselines], absent))
+    others = [*baselines]
+    if earlier is not None:
+        add_earlier(evaluation, earlier)
+        others.append(earlier.name)
+    say(system_tables(evaluation, [*ours, *others], absent))
     say("\nBy kind of fault, all cases\n")
     say(fault_table(evaluation.results, list(ours)))
     say("\nConfidence, all cases\n")
@@ -79,7 +87,7 @@ def run(wanted: Wanted, say: Say) -> Evaluation:
         say("\nThe statistical rank by its kinds of evidence\n")
         say(system_tables(evaluation, [STATISTICAL, *ablated]))
     say("\nPaired, all cases\n")
-    say(comparison_table(evaluation.results, chosen, [n for n in (*ours, *baselines) if n != chosen]))
+    say(comparison_table(evaluation.results, chosen, [n for n in (*ours, *others) if n != chosen]))
     if model is not None:
         say("\n" + comparison_table(evaluation.results, row_name(model.identity.name, RankedBy.MODEL), [STATISTICAL]))
     say(

@@ -1,4 +1,5 @@
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
@@ -9,6 +10,7 @@ from model_store.evaluate.baselines.constant import alerting_service, guess
 from model_store.evaluate.baselines.deviations import anomalous_signals, cpu_ratio, objective_z_score
 from model_store.evaluate.baselines.gap import gap
 from model_store.evaluate.baselines.registry import BASELINES
+from model_store.evaluate.baselines.three_statistics import three_statistics
 from service.domain.alert import Alert
 from service.domain.component import Component, ComponentKind, service
 from service.domain.graph import ServiceGraph
@@ -79,6 +81,11 @@ def calls(waits_us: Mapping[str, int]) -> pa.Table:
             rows.append(common | parent | {"duration_us": 1_000 + wait_us})
             rows.append(common | child | {"duration_us": 1_000})
     return pa.Table.from_pylist(rows, SPANS)
+
+
+def calls_traces(callee: str) -> list[str]:
+    """The ids of the traces in which `calls` calls it."""
+    return [f"{second}-{callee}" for second in range(0, 120, 10)]
 
 
 def log_lines(bodies: list[str]) -> pa.Table:
@@ -163,3 +170,24 @@ def test_without_a_baseline_no_method_invents_an_answer(name: str, baseline: str
     )
     assert not BASELINES[name](seen)
     assert not BASELINES[name](view())
+
+
+def test_three_statistics_take_the_largest_of_wait_statements_and_cpu() -> None:
+    slow = Compared(calls({"cart": 100_000, "pay": 100}), calls({"cart": 100, "pay": 100}))
+    assert worst(three_statistics(view(spans=slow))) == "cart"
+    busy = Compared(metric("cpu", {"cart": [10.0], "pay": [900.0]}), metric("cpu", {"cart": [10.0], "pay": [10.0]}))
+    assert worst(three_statistics(view(spans=slow, metrics=busy))) == "pay"
+    lines = log_lines(["ERROR Cart#17 lost 3"] * 12).set_column(6, "trace_id", pa.array(calls_traces("cart")))
+    lines = lines.set_column(7, "span_id", pa.array(["c"] * 12))
+    failing = Compared(calls({"cart": 100, "pay": 100}), calls({"cart": 100, "pay": 100}))
+    assert worst(three_statistics(view(spans=failing, logs=Compared(lines, lines.slice(0, 0))))) == "cart"
+
+
+def test_three_statistics_look_at_the_time_since_the_onset() -> None:
+    late = view(
+        metrics=Compared(
+            metric("cpu", {"cart": [900.0, 1.0], "pay": [1.0, 90.0]}), metric("cpu", {"cart": STEADY, "pay": STEADY})
+        )
+    )
+    assert worst(three_statistics(late)) == "cart"
+    assert worst(three_statistics(replace(late, onset=NOON + timedelta(seconds=30)))) == "pay"

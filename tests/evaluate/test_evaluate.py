@@ -81,6 +81,24 @@ def test_every_method_answers_every_case_and_the_json_keeps_the_contract(
     assert [line.split("|")[1].strip() for line in sure.strip().splitlines()[2:]] == list(document["methods"])[:3]
 
 
+def test_figures_of_an_earlier_run_are_compared_with_case_by_case(
+    cases: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    earlier = tmp_path / "last-week.json"
+    run(Wanted([cases], json_file=earlier, baselines=False, model="none"), print)
+    run(Wanted([cases], baselines=False, model="none", earlier=earlier), print)
+    paired = capsys.readouterr().out.rpartition("Paired, all cases")[2]
+    assert "| last-week           | +0.00 [+0.00, +0.00] |" in paired
+
+
+@pytest.mark.parametrize("content", ["no figures", '{"per_case": [{}]}', '{"per_case": []}', None])
+def test_figures_of_other_cases_or_of_none_are_refused(cases: Path, tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "earlier.json").write_text(content)
+    with pytest.raises(CallerError, match=r"--earlier .*earlier"):
+        run(Wanted([cases], baselines=False, model="none", earlier=tmp_path / "earlier.json"), print)
+
+
 def test_a_broken_case_is_told_in_one_line_and_costs_only_itself(
     cases: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,16 +13,16 @@ def gap(view: View) -> dict[Component, float]:
     spans = view.tables.spans
     if spans is None or spans.before is None:
         return {}
-    before = _median_gaps_us(spans.before)
+    before = median_waits_us(spans.before)
     grown: dict[Component, float] = {}
-    for (caller, callee), now_us in _median_gaps_us(spans.now).items():
+    for (caller, callee), now_us in median_waits_us(spans.now).items():
         if (caller, callee) in before:
             growth = now_us - before[caller, callee]
             grown[service(callee)] = max(growth, grown.get(service(callee), growth))
     return grown
 
 
-def _median_gaps_us(spans: pa.Table) -> dict[tuple[str, ...], float]:
+def median_waits_us(spans: pa.Table) -> dict[tuple[str, ...], float]:
     """For each (caller, callee): the median of the calling span's duration less the called span's."""
     parents = spans.select(["trace_id", "span_id", "service", "kind", "duration_us"])
     children = spans.select(["trace_id", "parent_span_id", "service", "duration_us"])

@@ -4,6 +4,7 @@ from model_store.evaluate.baselines.baro import baro
 from model_store.evaluate.baselines.constant import alerting_service, guess
 from model_store.evaluate.baselines.deviations import anomalous_signals, cpu_ratio, objective_z_score
 from model_store.evaluate.baselines.gap import gap
+from model_store.evaluate.baselines.three_statistics import three_statistics
 from service.domain.component import Component
 from service.view.view import View
 
@@ -19,5 +20,6 @@ BASELINES: dict[str, Baseline] = {
     "gap alone": gap,
     "CPU ratio alone": cpu_ratio,
     "z-score of objectives": objective_z_score,
+    "three statistics": three_statistics,
     BARO: baro,
 }

@@ -39,6 +39,17 @@ def metric_series(view: View) -> list[Series]:
     ]
 
 
+def since_onset(view: View, compared: Compared, column: str) -> Compared:
+    """The rows of now from the estimated onset on (``column`` has their times); all of them where it is not known or
+    nothing would be left.
+    """
+    if view.onset is None:
+        return compared
+    times = np.asarray(compared.now[column].cast(pa.int64()))
+    late = compared.now.filter(pa.array(times >= view.onset.timestamp() * 1e6))
+    return Compared(late, compared.before) if late.num_rows else compared
+
+
 def span_series(view: View) -> list[Series]:
     """The mean duration (µs) of every operation of every service, a point per bucket that has spans."""
     if (spans := view.tables.spans) is None or spans.before is None:
