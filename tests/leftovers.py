@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Collection, Generator, Hashable, Mapping
+from collections.abc import Collection, Coroutine, Generator, Hashable, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -149,8 +149,11 @@ def _difference(before: object, now: object) -> str:
 
 @contextmanager
 def noticing() -> Generator[list[str]]:
-    """Tasks that are cancelled because their event loop ends, and log lines that no handler could write."""
+    """Tasks that are cancelled because their event loop ends, coroutines that a second event loop in a thread was to
+    run (it refuses, and complains of them in whichever test they are collected), log lines that no handler could write.
+    """
     noticed: list[str] = []
+    run = asyncio.run
     cancel_all, handle_error = asyncio.runners._cancel_all_tasks, logging.Handler.handleError  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
 
     def cancelling(loop: asyncio.AbstractEventLoop) -> None:
@@ -159,12 +162,20 @@ def noticing() -> Generator[list[str]]:
             noticed.extend(f"task {task!r}" for task in left)
         cancel_all(loop)
 
+    def running_alone(main: Coroutine[Any, Any, Any], **options: Any) -> Any:
+        if asyncio.events._get_running_loop() is not None:  # pyright: ignore[reportPrivateUsage]
+            noticed.append(f"coroutine {main!r}, given to asyncio.run in a running event loop")
+            main.close()
+        return run(main, **options)
+
     def failing(self: logging.Handler, record: logging.LogRecord) -> None:
         noticed.append(f"log line that could not be written: {record.name}: {record.msg}")
 
     runners: Any = asyncio.runners
     runners._cancel_all_tasks, logging.Handler.handleError = cancelling, failing
+    asyncio.run = running_alone
     try:
         yield noticed
     finally:
+        asyncio.run = run
         runners._cancel_all_tasks, logging.Handler.handleError = cancel_all, handle_error

@@ -35,6 +35,14 @@ def test_task():
         await asyncio.sleep(0)
     asyncio.run(begin())
 
+def test_coroutine():
+    async def inner():
+        pass
+    async def outer():
+        with pytest.raises(RuntimeError):
+            asyncio.run(inner())
+    asyncio.run(outer())
+
 def test_environment():
     os.environ["SET_BY_A_TEST"] = "1"
 
@@ -95,10 +103,26 @@ def test_a_test_that_leaves_something_behind_fails_and_says_what(tmp_path: Path)
     (tmp_path / "test_leaving.py").write_text(LEAVING)
     printed = run_pytest(tmp_path, "-p", "tests.leftovers", "-rE")
     failed = {line.partition("::")[2].split(" ")[0] for line in printed.splitlines() if line.startswith("ERROR ")}
-    assert failed == {"test_thread", "test_process", "test_socket", "test_task", "test_environment", "test_log_line"}
-    for left in ("thread Thread-1", "process ", "socket that listens", "task <Task", "SET_BY_A_TEST", "log line"):
+    assert failed == {
+        "test_thread",
+        "test_process",
+        "test_socket",
+        "test_task",
+        "test_coroutine",
+        "test_environment",
+        "test_log_line",
+    }
+    for left in (
+        "given to asyncio.run",
+        "thread Thread-1",
+        "process ",
+        "socket that listens",
+        "task <Task",
+        "SET_BY_A_TEST",
+        "log line",
+    ):
         assert left in printed, printed
-    assert "9 passed, 6 errors" in printed
+    assert "10 passed, 7 errors" in printed
 
 
 def test_what_is_skipped_is_listed_once_for_each_reason() -> None:

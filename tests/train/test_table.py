@@ -73,8 +73,10 @@ def test_what_a_game_raises_comes_out() -> None:
     async def broken(seat: ChatModel) -> None:
         raise LookupError("no such view")
 
+    view = view_of(1)
+
     async def patient(seat: ChatModel) -> None:
-        await localize(view_of(1), seat, rank=RankedBy.MODEL)
+        await localize(view, seat, rank=RankedBy.MODEL)
 
     with pytest.raises(ExceptionGroup) as raised:
         asyncio.run(play_together(RulesModel(), [broken, patient]))
