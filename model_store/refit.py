@@ -18,7 +18,6 @@ from service.grader.ranks import rank_of_truth
 from service.grader.truth import Truth
 from service.ports import SPANS
 from service.rank.constants import RankConstants
-from service.rank.features import Feature
 from service.rank.statistical import rank
 from service.stores.recorded import RecordedCase
 from service.view.opening import open_view
@@ -76,7 +75,7 @@ def search(cases: Sequence[Labelled], start: RankConstants) -> RankConstants:
         before = best
         for name, _value in _values(start):
             for step in STEPS:
-                candidate = _scaled(constants, name, step)
+                candidate = replace(constants, **{name: getattr(constants, name) * step})
                 reached = _objective(cases, candidate)
                 if reached > best + GAIN:
                     best, constants = reached, candidate
@@ -99,16 +98,8 @@ def _load(directory: Path) -> Labelled:
 
 
 def _values(constants: RankConstants) -> list[tuple[str, float]]:
-    """All constants by name; the weights of features one by one."""
-    plain = [(f.name, getattr(constants, f.name)) for f in fields(constants) if f.name != "weights"]
-    return [*((f"weight of {f.value}", w) for f, w in constants.weights.items()), *plain]
-
-
-def _scaled(constants: RankConstants, name: str, factor: float) -> RankConstants:
-    if name.startswith("weight of "):
-        feature = Feature(name.removeprefix("weight of "))
-        return replace(constants, weights={**constants.weights, feature: constants.weights[feature] * factor})
-    return replace(constants, **{name: getattr(constants, name) * factor})
+    """All constants by name."""
+    return [(f.name, getattr(constants, f.name)) for f in fields(constants)]
 
 
 def _reciprocal(case: Labelled, constants: RankConstants) -> float:

@@ -17,6 +17,8 @@ from service.ports import ChatModel
 from service.rank.fusion import Weights
 
 FOLDS = 5
+LEAST_ORIGINS = 3
+"""Origins (a directory each) from which on every one is foretold by the others alone."""
 FEWEST = 20
 """Incidents below which nothing is learned."""
 TRUST = 0.7
@@ -48,6 +50,7 @@ class Learned:
     resolved: float  # share of incidents that are called resolved
     wrong: float  # share of wrong ones among them
     calm_resolved: float  # share of incidents without a cause that are called resolved; nan without any
+    origins: tuple[tuple[str, int, float, float], ...]  # of each: incidents, mean confidence, share that is right
 
 
 def calibrate(roots: Sequence[Path], model: ChatModel | None, wrong_share: float, say: Say) -> dict[RankedBy, Learned]:
@@ -97,17 +100,33 @@ def _learned(incidents: Sequence[Labelled], part: RankedBy, wrong_share: float) 
         resolved=len(resolved) / len(incidents),
         wrong=1 - _mean(resolved) if resolved else 0.0,
         calm_resolved=_mean(calm),
+        origins=tuple(_of_origins(incidents, foretold)),
     )
 
 
+def _of_origins(
+    incidents: Sequence[Labelled], foretold: Sequence[tuple[float, bool]]
+) -> Iterator[tuple[str, int, float, float]]:
+    for origin in dict.fromkeys(one.origin for one in incidents):
+        of_it = [told for told, one in zip(foretold, incidents, strict=True) if one.origin == origin]
+        yield origin, len(of_it), float(np.mean([sure for sure, _ in of_it])), _mean([right for _, right in of_it])
+
+
 def _cross_fitted(incidents: Sequence[Labelled], part: RankedBy) -> Iterator[tuple[Logit, Labelled]]:
-    """Each incident with what was learned without its cluster and a fifth of the others."""
+    """Each incident with what was learned without its origin; of fewer than `LEAST_ORIGINS`, without its cluster
+    and a fifth of the others.
+    """
+    origins = sorted({one.origin for one in incidents})
     clusters = sorted({one.cluster for one in incidents}, key=lambda c: (c.fault, c.system, c.service))
-    fold = {cluster: number % FOLDS for number, cluster in enumerate(clusters)}
-    logits = [
-        _fit([one.choices[part] for one in incidents if fold[one.cluster] != number], part) for number in range(FOLDS)
-    ]
-    return ((logits[fold[one.cluster]], one) for one in incidents)
+    by_cluster = {cluster: number % FOLDS for number, cluster in enumerate(clusters)}
+    by_origin = len(origins) >= LEAST_ORIGINS
+    folds = [origins.index(one.origin) if by_origin else by_cluster[one.cluster] for one in incidents]
+    rest = {
+        number: [one.choices[part] for one, fold in zip(incidents, folds, strict=True) if fold != number]
+        for number in set(folds)
+    }
+    logits = {number: _fit(choices, part) for number, choices in rest.items()}
+    return ((logits[fold], one) for one, fold in zip(incidents, folds, strict=True))
 
 
 def _fit(choices: Sequence[Choice], part: RankedBy) -> Logit:
@@ -140,6 +159,10 @@ def _lines(part: RankedBy, learned: Learned, wrong_share: float) -> Iterator[str
     yield "| --- | --- | --- | --- |"
     for b in learned.curve:
         yield f"| {int(b.confidence * 10) / 10:.1f}– | {b.count} | {b.confidence:.2f} | {b.right:.2f} |"
+    yield "\n| origin | incidents | mean confidence | right |"
+    yield "| --- | --- | --- | --- |"
+    for origin, count, sure, right in learned.origins:
+        yield f"| {origin} | {count} | {sure:.2f} | {right:.2f} |"
     yield (
         f"\nfirst answers right {learned.right:.2f}, expected calibration error {learned.error:.3f}; resolved from "
         f"{learned.weights.resolved_from:.2f} (at most {wrong_share:.0%} wrong): {learned.resolved:.0%} of all, of "

@@ -25,24 +25,27 @@ from service.rank.naming import named
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """One incident: the cluster of near copies that it belongs to, and a choice for each part that ranks it."""
+    """One incident: where it comes from, the cluster of near copies that it belongs to, and a choice for each part that
+    ranks it.
+    """
 
+    origin: str
     cluster: Cluster
     choices: Mapping[RankedBy, Choice]
 
 
 def labelled(roots: Iterable[Path], model: ChatModel | None) -> Iterator[Labelled]:
     """Incidents of pools and of case directories, each seen by the statistics and, if there is one, by a model."""
-    for incident in _incidents(roots):
-        yield asyncio.run(_labelled(incident, model))
-
-
-def _incidents(roots: Iterable[Path]) -> Iterator[PooledIncident]:
     for root in roots:
-        yield from Pool.open(root) if (root / PLAN).exists() else map(recorded, find_cases([root]))
+        for incident in _incidents(root):
+            yield asyncio.run(_labelled(root.name, incident, model))
 
 
-async def _labelled(incident: PooledIncident, model: ChatModel | None) -> Labelled:
+def _incidents(root: Path) -> Iterator[PooledIncident]:
+    yield from Pool.open(root) if (root / PLAN).exists() else map(recorded, find_cases([root]))
+
+
+async def _labelled(origin: str, incident: PooledIncident, model: ChatModel | None) -> Labelled:
     view = incident.view
     prior = statistical.rank(view)
     choices = {RankedBy.STATISTICAL: _choice(incident, prior, prior, {})}
@@ -54,9 +57,8 @@ async def _labelled(incident: PooledIncident, model: ChatModel | None) -> Labell
             choices[RankedBy.MODEL] = _choice(incident, prior, (), alone)
             choices[RankedBy.FUSED] = _choice(incident, prior, prior, words_of(prior, claimed, view))
     true = sorted(component.name for component in true_components(incident.truth, view.graph))
-    return Labelled(
-        Cluster(incident.family, "+".join(true) or NO_CAUSE, "+".join(incident.faults) or NO_CAUSE), choices
-    )
+    cluster = Cluster(incident.family, "+".join(true) or NO_CAUSE, "+".join(incident.faults) or NO_CAUSE)
+    return Labelled(origin, cluster, choices)
 
 
 def _choice(

@@ -37,8 +37,11 @@ class EvidenceKind(StrEnum):
 class Evidence:
     """One comparison of now with the baseline, computed from telemetry; every number of an answer comes from such rows.
 
-    ``score`` is the strength in robust standard deviations, 0 to 99, whatever the direction. ``before`` is None where
-    there is no baseline. ``given`` says what the comparison is conditioned on (the operation that led here), "" if
+    ``score`` is how many standard errors it moved, 0 to 99, whatever the direction: ``shift`` ÷ ``error``, which are on
+    the scale of its kind (the logarithm of a time or level, the arcsine of a share). ``surprise`` is how unlikely that
+    is where nothing is wrong (nats), ``effect`` how much it moved beyond its error, in units of what such rows move by
+    where nothing is wrong (``usual``): effects of all kinds are on one scale, and are not capped. ``before`` is None
+    where there is no baseline. ``given`` is what the comparison is conditioned on (the operation that led here), "" if
     nothing. ``impact`` is how much of all that users ask for it concerns: for times the excess as a share of the time
     that requests take, for shares the executions concerned per request, for series the change in units of what is
     usual for that metric elsewhere; None where that is not known. ``began_s`` counts from the alert, negative before
@@ -63,6 +66,11 @@ class Evidence:
     severity: str = ""
     example: str = ""
     query: str = field(default="", compare=False)
+    shift: float = 0.0
+    error: float = 1.0
+    usual: float = 1.0
+    surprise: float = 0.0
+    effect: float = 0.0
 
     @property
     def rising(self) -> bool:

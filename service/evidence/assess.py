@@ -1,72 +1,143 @@
 """From telemetry to evidence: the one way in."""
 
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
+from math import log, log1p
 
-from service.domain.component import Component, ComponentKind
-from service.domain.evidence import Evidence, EvidenceKind
+from service.domain.component import Component, ComponentKind, edge_ends
+from service.domain.evidence import Evidence, EvidenceKind, Signal
 from service.domain.graph import ServiceGraph
 from service.evidence.assessment import Assessment
 from service.evidence.changes import change_evidence
-from service.evidence.constants import ROWS_PER_SUBJECT
-from service.evidence.fluctuations import metric_evidence
-from service.evidence.log_lines import log_evidence
-from service.evidence.metric_class import about_host
+from service.evidence.constants import (
+    ERRORS_TAKEN_OFF,
+    LEAST_LEFT,
+    LEAST_NEAR_S,
+    LEAST_WIDTH_SHARE,
+    ROWS_PER_SUBJECT,
+    SCORE_LIMIT,
+    SCORE_SHOWN,
+    UNMEASURED_WIDTH,
+)
+from service.evidence.metric_class import metric_class
 from service.evidence.onset import estimate_onset
-from service.evidence.spans import Spans, read_spans
-from service.evidence.structure import structure_evidence
+from service.evidence.reading import Reading, read
+from service.evidence.stretch import Stretch
 from service.evidence.tables import Tables
-from service.evidence.timing import timing_evidence
+
+Group = tuple[str, str]
+Key = tuple[str, Component, str, str]
 
 
 def assess(tables: Tables, graph: ServiceGraph) -> Assessment:
-    """Everything that the tables say against their baselines, worst first, with ids e0, e1, … in that order.
+    """Everything that the tables say about the time since the onset against their baselines, largest effect first,
+    with ids e0, e1, … in that order.
 
     A signal without a baseline gives no rows: it can be described, never called new.
     """
-    alerted_us = round(tables.alerted_at.timestamp() * 1e6)
-    spans = _read(tables, graph)
-    metrics = _metrics(tables, graph, alerted_us)
-    onset = estimate_onset(tables.alerted_at, spans, metrics)
-    rows = [*metrics]
-    if spans is not None:
-        rows += [*timing_evidence(spans), *structure_evidence(spans)]
-    if tables.logs is not None and tables.logs.before is not None:
-        rows += log_evidence(tables.logs, spans)
+    reading = read(tables, graph)
+    onset = estimate_onset(reading)
+    after = Stretch(onset.early_s)
+    near = Stretch(end_s=onset.earliest_s) if onset.earliest_s > reading.begin_s + LEAST_NEAR_S else None
+    rows = _weighed(reading, after, near)
     if tables.changes is not None:
-        onset_us = onset and round(onset.timestamp() * 1e6)
-        rows += change_evidence(tables.changes, alerted_us, onset_us, graph.nodes())
+        onset_us = reading.alerted_at_us + round(onset.likely_s * 1e6) if onset.seen else None
+        rows += change_evidence(tables.changes, reading.alerted_at_us, onset_us, graph.nodes())
     kept = [row for row in _worst(rows) if row.component.name]
-    return Assessment(tuple(replace(row, id=f"e{number}") for number, row in enumerate(kept)), onset)
+    began = tables.alerted_at + timedelta(seconds=onset.likely_s) if onset.seen else None
+    numbered = tuple(replace(row, id=f"e{number}") for number, row in enumerate(kept))
+    return Assessment(numbered, began, reading.calls(after))
 
 
-def _read(tables: Tables, graph: ServiceGraph) -> Spans | None:
-    if tables.spans is None or tables.spans.before is None or not len(tables.spans.now):
-        return None
-    return read_spans(tables.spans, graph)
+def _weighed(reading: Reading, after: Stretch, near: Stretch | None) -> list[Evidence]:
+    """The rows that moved, with surprise and effect. The time just before the onset tells twice what is usual: by how
+    much the rows of a kind differ there from the baseline, and what was so already.
+    """
+    found = reading.compare(after)
+    widths = _widths(reading.compare(near) if near is not None else [])
+    since: defaultdict[Key, list[Evidence]] = defaultdict(list)
+    for row in reading.compare(after, near) if near is not None else ():
+        since[_key(row)].append(row)
+    numbers = Counter(_group(row) for row in found)
+    return [
+        _with_effect(row, since[_key(row)], widths, numbers[_group(row)]) for row in found if row.score >= SCORE_SHOWN
+    ]
 
 
-def _metrics(tables: Tables, graph: ServiceGraph, alerted_us: int) -> list[Evidence]:
-    if tables.metrics is None or tables.metrics.before is None:
-        return []
-    return [_of_host(row, graph) for row in metric_evidence(tables.metrics, alerted_us)]
+def _with_effect(row: Evidence, since: Sequence[Evidence], widths: Mapping[Group, float], comparisons: int) -> Evidence:
+    """Surprise: the logarithm of one over the tail of Student's t with four degrees of freedom, about, less that of the
+    number of comparisons. Effect: see `Evidence`; less for what was so already before the onset.
+    """
+    error = row.error * widths.get(_group(row), UNMEASURED_WIDTH)
+    moved = abs(row.shift)
+    score = moved / error
+    left = 1.0
+    if since and moved > 0:
+        # At most so much changed with the onset; of several rows that cannot be told apart, in the one that did most.
+        changed = max(one.shift * (1 if row.shift > 0 else -1) + one.error for one in since)
+        left = min(max(changed / moved, LEAST_LEFT), 1.0)
+    return replace(
+        row,
+        error=error,
+        score=min(score, SCORE_LIMIT),
+        surprise=max(0.0, 2.5 * log1p(score**2 / 4) - log(max(comparisons, 1))),
+        effect=left * max(0.0, moved - ERRORS_TAKEN_OFF * error) / row.usual,
+    )
 
 
-def _of_host(row: Evidence, graph: ServiceGraph) -> Evidence:
-    """A series about the machine that is reported for a pod belongs to the node, where the node is known."""
-    if row.component.kind is ComponentKind.NODE or not about_host(row.subject):
-        return row
-    owner = graph.owner(row.component)
-    hosts = graph.hosts.get(owner.name, ())
-    return replace(row, component=Component(ComponentKind.NODE, hosts[0])) if len(hosts) == 1 else row
+def _widths(healthy: Sequence[Evidence]) -> Mapping[Group, float]:
+    """For each group of rows by how much its errors are too small, measured where nothing is wrong yet: 19 of 20 rows
+    should stay within two of them. A few rows of which that is so are added, so that one alone tells little.
+    """
+    scores: dict[Group, list[float]] = {}
+    for row in healthy:
+        scores.setdefault(_group(row), [0.7, 0.7, 1.0, 2.0]).append(row.score)
+    return {
+        group: max(1.0, sorted(values)[int(LEAST_WIDTH_SHARE * len(values))] / 2) for group, values in scores.items()
+    }
+
+
+def _group(row: Evidence) -> Group:
+    """Rows that are judged together: of one family, told by one component. Nobody hides what others show by what he
+    writes himself.
+    """
+    edge = row.component.kind is ComponentKind.EDGE
+    return _family(row), edge_ends(row.component)[0] if edge else row.component.name
+
+
+_LOG_LINE, _FOLLOWING = "log-line", "following"
+_FAMILIES: Mapping[EvidenceKind, str] = {
+    EvidenceKind.LOG_NEW: _LOG_LINE,
+    EvidenceKind.LOG_MORE: _LOG_LINE,
+    EvidenceKind.LOG_GONE: _LOG_LINE,
+    EvidenceKind.LOG_LESS: _LOG_LINE,
+    EvidenceKind.LOST_CALL: _FOLLOWING,
+    EvidenceKind.NEW_CALL: _FOLLOWING,
+}
+"""Kinds that are two sides of one comparison."""
+
+
+def _family(row: Evidence) -> str:
+    """Rows that are compared in the same way, of things alike."""
+    of_class = metric_class(row.subject, row.unit) if row.kind is EvidenceKind.METRIC else ""
+    return _FAMILIES.get(row.kind, row.kind.value) + of_class
+
+
+def _key(row: Evidence) -> Key:
+    """What a row compares: rows of several references with the same key speak of the same. The subject of calls is only
+    an example of them.
+    """
+    subject = "" if row.component.kind is ComponentKind.EDGE and row.signal is Signal.TRACES else row.subject
+    return _FAMILIES.get(row.kind, row.kind.value), row.component, subject, row.given
 
 
 def _worst(rows: Iterable[Evidence]) -> list[Evidence]:
-    """Worst first, at most a handful for each component and kind; ties in the order in which they were found."""
+    """Largest effect first, at most a handful for each component and kind; ties in the order of their scores."""
     kept: list[Evidence] = []
     counts: Counter[tuple[Component, EvidenceKind]] = Counter()
-    for row in sorted(rows, key=lambda r: -r.score):
+    for row in sorted(rows, key=lambda r: (-r.effect, -r.score)):
         counts[row.component, row.kind] += 1
         if counts[row.component, row.kind] <= ROWS_PER_SUBJECT:
             kept.append(row)

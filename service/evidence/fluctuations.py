@@ -1,6 +1,7 @@
 """Time series that left the range of their baseline: how far, which way, and since when."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,9 +9,28 @@ import pyarrow as pa
 
 from service.domain.component import Component, ComponentKind, service
 from service.domain.evidence import Evidence, EvidenceKind, Signal
-from service.evidence.constants import COUNTER_RISES, DRIFT_OF_METRIC, MIN_PEERS, SCORE_LIMIT, SCORE_SHOWN, SMALL_SAMPLE
+from service.evidence.constants import (
+    COUNTER_RISES,
+    DRIFT_OF_METRIC,
+    FLOOR_BESIDE_PEERS,
+    LEAST_BASELINE,
+    LEAST_REFERENCE,
+    LONE_PART,
+    MIN_PEERS,
+    SCORE_LIMIT,
+    SMALL_SAMPLE,
+    UNIT_FLOORS,
+    USUAL_LEVEL,
+    USUAL_OTHERWISE,
+    USUAL_PART,
+)
+from service.evidence.metric_class import metric_class
 from service.evidence.spans import Floats, codes
+from service.evidence.stretch import Stretch
 from service.evidence.tables import Compared
+
+LEAST_FLOOR = 1e-9
+"""No smaller level is told from none."""
 
 LARGEST = 1e100
 """Nothing measured is larger; differences and sums of what claims to be would be no numbers."""
@@ -32,16 +52,6 @@ class Series:
     now: Floats
     before_s: Floats
     before: Floats
-
-
-@dataclass(frozen=True)
-class Fluctuation:
-    """How a series moved: level now (in its worst stretch) and before, the signed score, and the stretch's start."""
-
-    now: float
-    before: float
-    score: float
-    began_s: float
 
 
 def read_series(compared: Compared, alerted_at_us: int) -> Iterator[Series]:
@@ -89,12 +99,6 @@ def _rated(series: Series) -> Series:
     return Series(series.component, series.kind, series.service, series.metric, unit, now_s, now, before_s, before)
 
 
-def _smooth(values: Floats, width: int) -> Floats:
-    """Means of ``width`` neighbours; shorter input gives its whole mean."""
-    width = min(width, len(values))
-    return np.convolve(values, np.ones(width) / width, mode="valid")
-
-
 def _quantile(ordered: Floats, q: float) -> float:
     """The q-quantile of sorted values, interpolated; numpy's own takes a hundred times as long on a few dozen."""
     position = (len(ordered) - 1) * q
@@ -103,51 +107,108 @@ def _quantile(ordered: Floats, q: float) -> float:
     return float(ordered[below] + (ordered[above] - ordered[below]) * (position - below))
 
 
-def fluctuation(series: Series) -> Fluctuation | None:
-    """The worst stretch of the window against the baseline's median, in robust standard deviations.
+def metric_evidence(all_series: Iterable[Series], after: Stretch, reference: Stretch | None = None) -> list[Evidence]:
+    """A row for each series, its level in the stretch ``after`` against its baseline (or against the stretch
+    ``reference`` of the window), less what its peers (the same metric, other components) did at the same time.
 
-    The scale is the largest of: the median absolute deviation, the excursion that a fifth of the baseline exceeds
-    (noise with heavy tails), and a part of the level. A stretch is at least two samples where there are two: one
-    sample alone is often wrong. None without samples on both sides.
+    Levels are compared as logarithms, a floor added: what peers usually have, else what costs a request nothing.
+    ``impact`` is the change in units of what is usual among peers.
     """
-    if len(series.before) < 3 or not len(series.now):
+    by_metric: dict[tuple[str, str], list[Series]] = {}
+    for series in all_series:
+        by_metric.setdefault((series.kind, series.metric), []).append(series)
+    return [row for peers in by_metric.values() for row in _peer_rows(peers, after, reference)]
+
+
+@dataclass(frozen=True)
+class _Level:
+    """The median of a series now and before, how far it moved on the scale of logarithms, and its error."""
+
+    series: Series
+    now: float
+    before: float
+    moved: float
+    error: float
+    n_now: int
+    n_before: int
+
+
+def _level(series: Series, after: Stretch, reference: Stretch | None, floor: float) -> _Level | None:
+    """None without samples on both sides. A stretch that lasts until now has at least the last sample: coarse series
+    have no other yet.
+    """
+    now = series.now[after.of(series.now_s)]
+    if not len(now) and after.end_s == math.inf:
+        now = series.now[-1:]
+    before = series.before if reference is None else series.now[reference.of(series.now_s)]
+    if not len(now) or len(before) < (LEAST_BASELINE if reference is None else LEAST_REFERENCE):
         return None
-    width = max(2, len(series.now) // 8)
-    centre = _quantile(np.sort(series.before), 0.5)
-    deviations = np.sort(np.abs(_smooth(series.before, min(width, 3)) - centre))
-    level = max(abs(centre), float(np.abs(series.before).max()) * 0.1)
-    scale = max(
-        1.4826 * _quantile(deviations, 0.5),
-        _quantile(deviations, 0.8) / 1.2816,
-        DRIFT_OF_METRIC * level,
-        1e-9,
-    ) * (1 + SMALL_SAMPLE / len(series.before))
-    smooth = _smooth(series.now, width)
-    worst = int(np.argmax(np.abs(smooth - centre)))
-    score = float((smooth[worst] - centre) / scale)
-    return Fluctuation(
-        float(smooth[worst]), centre, float(np.clip(score, -SCORE_LIMIT, SCORE_LIMIT)), _began(series, centre, scale)
+    logs_now, logs_before = np.sort(_logarithm(now, floor)), np.sort(_logarithm(before, floor))
+    centre = _quantile(logs_before, 0.5)
+    deviations = np.sort(np.abs(logs_before - centre))
+    scale = max(1.4826 * _quantile(deviations, 0.5), _quantile(deviations, 0.8) / 1.2816)
+    scale *= 1 + SMALL_SAMPLE / len(before)
+    return _Level(
+        series=series,
+        now=_quantile(np.sort(now), 0.5),
+        before=_quantile(np.sort(before), 0.5),
+        moved=_quantile(logs_now, 0.5) - centre,
+        error=math.hypot(scale * math.sqrt(len(now) ** -0.5 + 1 / len(before)), DRIFT_OF_METRIC),
+        n_now=len(now),
+        n_before=len(before),
     )
 
 
-def _began(series: Series, centre: float, scale: float) -> float:
-    """Seconds from the alert to the first sample out of range (three standard deviations, or the farthest of all)."""
-    distance = np.abs(series.now - centre)
-    out = np.flatnonzero(distance > min(3 * scale, float(distance.max()) * 0.999))
-    return float(series.now_s[out[0]]) if len(out) else float(series.now_s[0])
+def _logarithm(values: Floats, floor: float) -> Floats:
+    return np.sign(values) * np.log1p(np.abs(values) / floor)
 
 
-def metric_evidence(compared: Compared, alerted_at_us: int) -> list[Evidence]:
-    """A row for each series that left the range of its baseline further than the same metric did elsewhere.
+def _floor(peers: Sequence[Series], usual: float) -> float:
+    """What is added to all levels of a metric, in its unit."""
+    of_unit = UNIT_FLOORS.get(peers[0].unit, 0.0)
+    if usual > 0:
+        return max(USUAL_PART * usual, FLOOR_BESIDE_PEERS * of_unit, LEAST_FLOOR)
+    largest = max((float(np.abs(one.before).max(initial=0.0)) for one in peers), default=0.0)
+    return of_unit or max(LONE_PART * largest, LEAST_FLOOR)
 
-    ``impact`` is the change in units of what is usual for the metric among its peers: a cpu that rises from nothing to
-    a tenth of what others use is a large ratio and a small matter.
-    """
-    moved: dict[tuple[str, str], list[tuple[Series, Fluctuation]]] = {}
-    for series in read_series(compared, alerted_at_us):
-        if found := fluctuation(series):
-            moved.setdefault((series.kind, series.metric), []).append((series, found))
-    return [row for peers in moved.values() for row in _peer_rows(peers)]
+
+def _peer_rows(peers: Sequence[Series], after: Stretch, reference: Stretch | None) -> Iterator[Evidence]:
+    """Rows of one metric (with few peers nothing is held in common)."""
+    medians = [abs(_quantile(np.sort(one.before), 0.5)) for one in peers if len(one.before)]
+    usual = float(np.median(medians)) if len(medians) >= MIN_PEERS else 0.0
+    floor = _floor(peers, usual)
+    levels = [found for one in peers if (found := _level(one, after, reference, floor)) is not None]
+    common = float(np.median([one.moved for one in levels])) if len(levels) >= MIN_PEERS else 0.0
+    for one in levels:
+        moved = one.moved - float(np.clip(common, -abs(one.moved), abs(one.moved)))
+        if moved * one.moved < 0:
+            continue
+        yield Evidence(
+            id="",
+            signal=Signal.METRICS,
+            kind=EvidenceKind.METRIC,
+            component=_component(one.series),
+            subject=one.series.metric,
+            score=min(abs(moved / one.error), SCORE_LIMIT),
+            now=one.now,
+            before=one.before,
+            unit=one.series.unit,
+            n_now=one.n_now,
+            n_before=one.n_before,
+            impact=abs(one.now - one.before) / usual if usual > LEAST_FLOOR else None,
+            began_s=_began(one, floor),
+            shift=moved,
+            error=one.error,
+            usual=USUAL_LEVEL.get(metric_class(one.series.metric, one.series.unit), USUAL_OTHERWISE),
+        )
+
+
+def _began(level: _Level, floor: float) -> float:
+    """Seconds from the alert to the first sample of the window that had moved half as far as it did in the end."""
+    series = level.series
+    distance = _logarithm(series.now, floor) - math.copysign(math.log1p(abs(level.before) / floor), level.before)
+    moved = np.flatnonzero(distance * np.sign(level.moved) >= 0.5 * abs(level.moved))
+    return float(series.now_s[moved[0]]) if len(moved) else float(series.now_s[-1])
 
 
 def _component(series: Series) -> Component:
@@ -155,29 +216,3 @@ def _component(series: Series) -> Component:
     if series.kind in _KINDS:
         return Component(ComponentKind(series.kind), series.component)
     return service(series.service or series.component)
-
-
-def _peer_rows(peers: list[tuple[Series, Fluctuation]]) -> Iterator[Evidence]:
-    """Rows of one metric, against what its peers did at the same time (with few peers nothing is held in common)."""
-    enough = len(peers) >= MIN_PEERS
-    common = float(np.median([f.score for _, f in peers])) if enough else 0.0
-    usual = float(np.median([abs(f.before) for _, f in peers])) if enough else 0.0
-    for series, found in peers:
-        score = found.score - float(np.clip(common, -abs(found.score), abs(found.score)))
-        if abs(score) < SCORE_SHOWN or (score > 0) != (found.now > found.before):
-            continue
-        yield Evidence(
-            id="",
-            signal=Signal.METRICS,
-            kind=EvidenceKind.METRIC,
-            component=_component(series),
-            subject=series.metric,
-            score=min(abs(score), SCORE_LIMIT),
-            now=found.now,
-            before=found.before,
-            unit=series.unit,
-            n_now=len(series.now),
-            n_before=len(series.before),
-            impact=abs(found.now - found.before) / usual if usual > 0 else None,
-            began_s=found.began_s,
-        )

@@ -45,15 +45,15 @@ def followed(spans: Spans, executions: Ints, items: Ints) -> Followed:
 
 
 def less_what_replaced_it(found: Followed) -> Shift:
-    """The shift with scores lowered where a step does one thing instead of another: a lost call of which as many
-    executions newly do something else is mostly a change in what is asked for, not a failure to do it.
+    """The shift, smaller where a step does one thing instead of another: a lost call of which as many executions newly
+    do something else is mostly a change in what is asked for, not a failure to do it.
     """
     shift = found.shift
     moved = np.nan_to_num(shift.now - shift.before)
     most = np.zeros(int(found.step.max(initial=-1)) + 1)
     np.maximum.at(most, found.step, moved)
     replaced = np.clip(most[found.step] / np.maximum(-moved, 1e-9), 0, 1)
-    return replace(shift, score=np.where(moved < 0, shift.score * (1 - REPLACED * replaced), shift.score))
+    return replace(shift, moved=np.where(moved < 0, shift.moved * (1 - REPLACED * replaced), shift.moved))
 
 
 def _may_have_moved(spans: Spans, executions: Ints, pair: Ints, step: Ints) -> Bools:

@@ -1,64 +1,211 @@
-"""When it began, as the telemetry tells; an alert fires after its rule has waited, so its own time is late."""
+"""When it began, as the telemetry tells, and how exactly; an alert fires after its rule has waited, so its own time is
+late.
 
-from datetime import UTC, datetime, timedelta
+Every signal is asked where in the window it splits best into a time like the baseline and a time further from it. The
+log likelihoods that the signals gain by a split are added up (each signal and each component capped, so that none
+decides alone), and together with how late alerts usually are they say how likely each moment is.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from service.domain.evidence import Evidence
-from service.evidence.constants import MIN_EXECUTIONS
-from service.evidence.spans import Ints, Spans
-
-_BIN_S = 10.0
-"""Requests are counted in bins of this length: an onset is not told more exactly."""
-
-_WORSE_THAN_USUAL = 0.9
-"""A request is bad when it failed or took longer than this quantile of its entry's baseline."""
-
-_BAD_SHARE = 0.2
-"""Requests of which fewer than this are bad after the best split have no onset: one in ten is bad by definition."""
+from service.evidence import constants as c
+from service.evidence.fluctuations import Series
+from service.evidence.log_lines import Lines
+from service.evidence.reading import Reading
+from service.evidence.spans import Bools, Floats, Ints, Spans
 
 
-def estimate_onset(alerted_at: datetime, spans: Spans | None, metrics: list[Evidence]) -> datetime | None:
-    """The moment from which requests were slow or failed; where traces do not tell, the median of when the strongest
-    series left their range. None if nothing tells.
+@dataclass(frozen=True, slots=True)
+class Onset:
+    """When it began, in seconds from the alert: hardly before ``earliest_s``, probably after ``early_s``, as likely
+    before as after ``likely_s``. ``seen`` tells whether any signal shows it; else it is how late alerts usually are.
     """
-    from_traces = _from_traces(spans) if spans is not None and len(spans) else None
-    if from_traces is not None:
-        return datetime.fromtimestamp(from_traces / 1e6, UTC)
-    began = [e.began_s for e in sorted(metrics, key=lambda e: -e.score)[:10] if e.began_s is not None]
-    return alerted_at + timedelta(seconds=float(np.median(began))) if began else None
+
+    earliest_s: float
+    early_s: float
+    likely_s: float
+    seen: bool
 
 
-def _from_traces(spans: Spans) -> float | None:
-    """Start (µs) of the first bin from which on most requests are worse than the baseline's worst tenth."""
-    roots = np.flatnonzero(spans.asked)
-    now, before = roots[spans.now[roots]], roots[~spans.now[roots]]
-    if len(now) < MIN_EXECUTIONS or len(before) < MIN_EXECUTIONS:
-        return None
-    usual = {
-        int(e): np.quantile(spans.duration_us[before[spans.entry[before] == e]], _WORSE_THAN_USUAL)
-        for e in _known(spans, before)
-    }
-    limit = np.array([usual.get(int(e), np.inf) for e in spans.entry[now]])
-    bad = (spans.duration_us[now] > limit) | spans.error[now]
-    return _first_sustained(spans.start_us[now], bad)
+def estimate_onset(reading: Reading) -> Onset:
+    """The onset by all signals that have a baseline."""
+    first = math.floor(reading.begin_s / c.ONSET_STEP_S)  # counted from the alert, so that one more row moves nothing
+    size = max(math.ceil(reading.end_s / c.ONSET_STEP_S) - first, 2)
+    moments_s: Floats = c.ONSET_STEP_S * (first + np.arange(size, dtype=np.float64))
+    gains = _of_series(reading.series, moments_s)
+    if reading.spans is not None:
+        spans = reading.spans
+        seconds = (spans.start_us - reading.alerted_at_us) / 1e6
+        steps = np.clip(((seconds - moments_s[0]) / c.ONSET_STEP_S).astype(np.int64), 0, size - 1)
+        told = _of_times(spans, steps, size) + _of_errors(spans, steps, size)
+        if reading.lines is not None:
+            told += _of_lines(spans, reading.lines, steps, size)
+        gains += _at_most(told, c.MOST_OF_ONE).sum(axis=0)
+    most = float(gains.max())
+    evidence = gains * min(c.SIGNALS_ARE_ALIKE, c.MOST_OF_ALL / max(most, 1e-9)) + _prior(moments_s)
+    likelihoods = np.exp(evidence - evidence.max())
+    reached = np.cumsum(likelihoods / likelihoods.sum())
+
+    def quantile(share: float) -> float:
+        return float(moments_s[min(int(np.searchsorted(reached, share)), size - 1)])
+
+    earliest, early, likely = (quantile(share) for share in c.ONSET_QUANTILES)
+    return Onset(earliest - c.ONSET_MARGIN_S, early, likely, most > c.LEAST_SEEN)
 
 
-def _known(spans: Spans, rows: Ints) -> Ints:
-    entries, counts = np.unique(spans.entry[rows], return_counts=True)
-    return entries[counts >= MIN_EXECUTIONS]
+def _prior(moments_s: Floats) -> Floats:
+    """The logarithm of how likely an alert fires so long after the onset (lognormal); that it fired before (another
+    alert of the group, a clock that is wrong) is less likely, and possible.
+    """
+    late_s = np.maximum(-moments_s, c.ONSET_STEP_S)
+    likely = -0.5 * (np.log(late_s / c.USUAL_DELAY_S) / c.SPREAD_OF_DELAY) ** 2 - np.log(late_s)
+    return likely - np.where(moments_s > 0, c.ALERT_BEFORE_ONSET, 0.0)
 
 
-def _first_sustained(start_us: Ints, bad: np.typing.NDArray[np.bool_]) -> float | None:
-    """The split of time that best separates good from bad, if bad requests are at least twice as frequent after it."""
-    bins = ((start_us - start_us.min()) / 1e6 / _BIN_S).astype(np.int64)
-    total, hits = np.bincount(bins), np.bincount(bins, weights=bad)
-    after_total, after_hits = np.cumsum(total[::-1])[::-1], np.cumsum(hits[::-1])[::-1]
-    before_total, before_hits = after_total[0] - after_total, after_hits[0] - after_hits
-    share_after = after_hits / np.maximum(after_total, 1)
-    share_before = before_hits / np.maximum(before_total, 1)
-    gain = (share_after - share_before) * np.sqrt(after_total * np.maximum(before_total, 1))
-    best = int(np.argmax(gain))
-    if share_after[best] < _BAD_SHARE or share_after[best] < 2 * share_before[best]:
-        return None
-    return float(start_us.min() + best * _BIN_S * 1e6)
+def _of_times(spans: Spans, steps: Ints, size: int) -> Floats:
+    """Executions that take longer than nearly all do: themselves, waiting for a callee, and as a whole. A row for each
+    service that tells it.
+    """
+    entered = (spans.parent < 0) | spans.crossing
+    bare = spans.called >= 0
+    edges = spans.service * len(spans.services) + spans.called
+    parts = (
+        (~bare, spans.operation, spans.self_us),
+        (bare, edges, spans.self_us),
+        (entered, spans.operation, spans.duration_us),
+    )
+    told = np.zeros((len(spans.services), size))
+    for which, groups, values in parts:
+        rows = np.flatnonzero(which)
+        if len(rows):
+            _, first, group = np.unique(groups[rows], return_index=True, return_inverse=True)
+            slow, known = _slow(spans.now[rows], group, values[rows])
+            gains = _counted(spans.now[rows][known], steps[rows][known], group[known], slow[known], len(first), size)
+            np.add.at(told, spans.service[rows[first]], gains)
+    return told
+
+
+def _slow(now: Bools, group: Ints, values: Ints) -> tuple[Bools, Bools]:
+    """Which executions take longer than nearly all of their group did, and in which groups that can be told."""
+    size = int(group.max()) + 1
+    order = np.lexsort((values, group))
+    before = order[~now[order]]
+    counts = np.bincount(group[before], minlength=size)
+    enough = counts >= c.MIN_EXECUTIONS
+    at = np.cumsum(counts) - counts + (counts * c.NEARLY_ALL).astype(np.int64)
+    limit = np.full(size, np.inf)
+    limit[enough] = values[before[at[enough]]] * c.CLEARLY_LONGER + c.CLEARLY_LONGER_US
+    return values > limit[group], enough[group]
+
+
+def _of_errors(spans: Spans, steps: Ints, size: int) -> Floats:
+    told = np.zeros((len(spans.services), size))
+    if spans.error.any():
+        gains = _counted(spans.now, steps, spans.operation, spans.error, len(spans.operations), size)
+        np.add.at(told, [owner for owner, _ in spans.operations], gains)
+    return told
+
+
+def _of_lines(spans: Spans, lines: Lines, steps: Ints, size: int) -> Floats:
+    """Executions that write a template, of those of its operation."""
+    told = np.zeros((len(spans.services), size))
+    linked = np.flatnonzero(lines.owner >= 0)
+    if not len(linked):
+        return told
+    width = int(lines.templates.code.max()) + 1
+    once = np.unique(lines.owner[linked] * width + lines.templates.code[linked])
+    owner, code = once // width, once % width
+    pairs, pair = np.unique(spans.operation[owner] * width + code, return_inverse=True)
+    operation, now = pairs // width, spans.now
+    executions = _histogram(spans.operation[now], steps[now], len(spans.operations), size)
+    executions_before = np.bincount(spans.operation[~now], minlength=len(spans.operations))
+    writing, writing_before = now[owner], ~now[owner]
+    hits = _histogram(pair[writing], steps[owner[writing]], len(pairs), size)
+    hits_before = np.bincount(pair[writing_before], minlength=len(pairs))
+    gains = _gains(hits, executions[operation], hits_before, executions_before[operation])
+    np.add.at(told, [spans.operations[int(one)][0] for one in operation], gains)
+    return told
+
+
+def _counted(now: Bools, steps: Ints, group: Ints, bad: Bools, groups: int, size: int) -> Floats:
+    """What is gained by the shares of bad executions, a row for each group."""
+    executions = _histogram(group[now], steps[now], groups, size)
+    hits = _histogram(group[now & bad], steps[now & bad], groups, size)
+    hits_before = np.bincount(group[~now & bad], minlength=groups)
+    return _gains(hits, executions, hits_before, np.bincount(group[~now], minlength=groups))
+
+
+def _histogram(group: Ints, steps: Ints, groups: int, size: int) -> Ints:
+    """How many there are of each group in each step of time."""
+    return np.bincount(group * size + steps, minlength=groups * size).reshape(groups, size)
+
+
+def _gains(hits: Ints, executions: Ints, hits_before: Ints, executions_before: Ints) -> Floats:
+    """The capped gain of each group by a split before each step of time: by two shares instead of one, where the later
+    one is further from the baseline's.
+    """
+    told = (hits.sum(axis=1) > 0) & (hits.sum(axis=1) < executions.sum(axis=1)) & (executions_before > 0)
+    every = np.zeros(hits.shape)
+    hits, executions = hits[told], executions[told]
+    usual = ((hits_before[told] + 0.5) / (executions_before[told] + 1))[:, None]
+    hits_after, after = (np.cumsum(counts[:, ::-1], axis=1)[:, ::-1] for counts in (hits, executions))
+    hits_near, near = hits_after[:, :1] - hits_after, after[:, :1] - after
+    apart = _log_likelihood(hits_after, after) + _log_likelihood(hits_near, near)
+    gain = apart - _log_likelihood(hits_after[:, :1], after[:, :1])
+    share_after, share_near = hits_after / np.maximum(after, 1), hits_near / np.maximum(near, 1)
+    away = (np.abs(share_after - usual) > np.abs(share_near - usual)) & (near > 0)
+    every[told] = _capped(np.where(away, gain, 0.0))
+    return every
+
+
+def _log_likelihood(hits: Ints, executions: Ints) -> Floats:
+    """Of that many hits at their own share."""
+    share: Floats = np.clip(hits / np.maximum(executions, 1), 1e-9, 1 - 1e-9)
+    hit, missed = hits.astype(np.float64), (executions - hits).astype(np.float64)
+    return hit * np.log(share) + missed * np.log1p(-share)
+
+
+def _capped(gains: Floats) -> Floats:
+    """Gains (a row each) less what the best of so many signals gains by chance, at most `MOST_OF_ONE` each."""
+    chance = c.LEAST_GAIN + np.log(max(len(gains), 1))
+    return _at_most(np.maximum(gains - chance, 0.0), c.MOST_OF_ONE)
+
+
+def _at_most(gains: Floats, limit: float) -> Floats:
+    """Gains (a row each) made smaller where their largest is above the limit."""
+    return gains * np.minimum(1.0, limit / np.maximum(gains.max(axis=1, keepdims=True, initial=0.0), 1e-9))
+
+
+def _of_series(series: Sequence[Series], moments_s: Floats) -> Floats:
+    """What is gained by a step in the level of series; of one component the series that gains most, as all its series
+    tell of the same.
+    """
+    usable = [one for one in series if len(one.before) >= c.LEAST_BASELINE and len(one.now) > 1]
+    if not usable:
+        return np.zeros(len(moments_s))
+    gains = _capped(np.stack([_gain_of_step(one, moments_s) for one in usable]))
+    _, group = np.unique([f"{one.kind} {one.component}" for one in usable], return_inverse=True)
+    best = np.zeros((int(group.max()) + 1, len(moments_s)))
+    order = np.argsort(gains.max(axis=1), kind="stable")
+    best[group[order]] = gains[order]  # of several of one component the last, which gains most
+    return best.sum(axis=0)
+
+
+def _gain_of_step(series: Series, moments_s: Floats) -> Floats:
+    """The gain by two levels instead of one, in robust standard deviations of the baseline, before each moment."""
+    ordered = np.sort(series.before)
+    centre = ordered[len(ordered) // 2]
+    deviations = np.sort(np.abs(series.before - centre))
+    usual = max(1.4826 * deviations[len(deviations) // 2], deviations[int(len(deviations) * 0.8)] / 1.2816)
+    scale = max(usual, c.DRIFT_OF_METRIC * max(abs(centre), 0.4 * float(np.abs(ordered).max())), 1e-9)
+    z = np.clip((series.now - centre) / (scale * (1 + c.SMALL_SAMPLE / len(ordered))), -c.FARTHEST, c.FARTHEST)
+    later, earlier = np.arange(len(z), 0, -1), np.arange(len(z))
+    level_after = np.cumsum(z[::-1])[::-1] / later
+    level_near = np.concatenate(([0.0], np.cumsum(z)[:-1])) / np.maximum(earlier, 1)
+    gain = 0.5 * earlier * later / len(z) * (level_after - level_near) ** 2
+    gain = np.where(np.abs(level_after) > np.abs(level_near), gain, 0.0)
+    return np.append(gain, 0.0)[np.searchsorted(series.now_s, moments_s)]

@@ -1,6 +1,6 @@
 """Spans as numpy columns, now and before together, with what the comparison needs: parents, entries, exclusive time."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, cast
 
@@ -53,8 +53,7 @@ class Spans:
 
     ``service`` and ``operation`` are codes into ``services`` and ``operations``; an operation is a pair (service,
     name). ``parent`` is the row of the parent or -1; ``entry`` the operation of the trace's root; ``now`` tells the
-    window from its baseline. ``seconds`` is how long spans were recorded, now and before; ``table`` has the rows as
-    they came.
+    window from its baseline. ``seconds`` is how long spans were recorded, now and before.
     ``silent_callee`` is, for each service, the code of its only callee that writes no spans, or -1.
     """
 
@@ -71,11 +70,44 @@ class Spans:
     error: Bools
     client: Bools
     seconds: tuple[float, float]
-    table: pa.Table
     silent_callee: Ints
 
     def __len__(self) -> int:
         return len(self.now)
+
+    def between(self, after: Bools, reference: Bools) -> "Spans":
+        """Only these spans, in their order: those of ``after`` as now, those of ``reference`` as before. Whole traces
+        have to be in either.
+        """
+        rows = np.flatnonzero(after | reference)
+        now, start_us = after[rows], self.start_us[rows]
+        return replace(
+            self,
+            now=now,
+            trace=self.trace[rows],
+            service=self.service[rows],
+            operation=self.operation[rows],
+            parent=places(rows, len(self))[self.parent[rows]],
+            entry=self.entry[rows],
+            start_us=start_us,
+            duration_us=self.duration_us[rows],
+            error=self.error[rows],
+            client=self.client[rows],
+            seconds=(_span_seconds(start_us[now]), _span_seconds(start_us[~now])),
+        )
+
+    @cached_property
+    def began_us(self) -> Ints:
+        """When the trace of each span began, as far as it was recorded: the start of its topmost ancestor."""
+        return self.start_us[_roots(self.parent)]
+
+    @cached_property
+    def calls(self) -> frozenset[tuple[str, str]]:
+        """Who is seen to call whom now."""
+        rows = np.flatnonzero((self.called >= 0) & self.now)
+        pairs = np.unique(self.service[rows] * len(self.services) + self.called[rows])
+        ends = (divmod(int(pair), len(self.services)) for pair in pairs)
+        return frozenset((self.services[caller], self.services[callee]) for caller, callee in ends)
 
     @cached_property
     def crossing(self) -> Bools:
@@ -209,6 +241,13 @@ class Spans:
         return name if target.endswith(name) or name.endswith(target) else f"{name} → {target}"
 
 
+def places(rows: Ints, size: int) -> Ints:
+    """For each of ``size`` rows its place among those chosen, -1 for others and, at the end, for no row (-1)."""
+    place = np.full(size + 1, -1, np.int64)
+    place[rows] = np.arange(len(rows))
+    return place
+
+
 def parent_rows(table: pa.Table) -> Ints:
     """For each span the row of its parent: the first of that id in the same trace; -1 where none was recorded, and for
     a span that says that it is its own.
@@ -265,7 +304,6 @@ def read_spans(compared: Compared, graph: ServiceGraph) -> Spans:
         error=status == (statuses.index("error") if "error" in statuses else -1),
         client=kind == (kinds.index("client") if "client" in kinds else -1),
         seconds=(_span_seconds(start[now]), _span_seconds(start[~now])),
-        table=table,
         silent_callee=np.array([position.get(name, -1) for name in silent], np.int64),
     )
 

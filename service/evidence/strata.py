@@ -16,10 +16,11 @@ from service.evidence.constants import (
     DRIFT_OF_LOG_SPREAD,
     DRIFT_OF_LOG_TIME,
     DRIFT_OF_SHARE,
+    ERRORS_TAKEN_OFF,
+    LEAST_FOR_MEDIAN,
     MIN_EXECUTIONS,
     MIN_FOR_SHARE,
     QUANTILES,
-    SCORE_LIMIT,
 )
 from service.evidence.spans import Bools, Floats, Ints
 
@@ -28,14 +29,23 @@ from service.evidence.spans import Bools, Floats, Ints
 class Shift:
     """One comparison for each group (arrays of length ``groups``): nan where nothing can be compared.
 
-    ``score`` is signed: positive where now is above before. ``n_now`` and ``n_before`` are numbers of executions.
+    ``moved`` is how far, on the scale of its kind (the logarithm of a time or rate, the arcsine of a share), positive
+    where now is above before; ``error`` is its standard error. ``n_now`` and ``n_before`` are numbers of executions.
+    ``usual`` is by how much more than others of its kind it moves where nothing is wrong.
     """
 
     now: Floats
     before: Floats
-    score: Floats
+    moved: Floats
+    error: Floats
     n_now: Ints
     n_before: Ints
+    usual: Floats | None = None
+
+    @property
+    def score(self) -> Floats:
+        """How many standard errors it moved; signed."""
+        return self.moved / self.error
 
 
 def sums(codes: Ints, weights: npt.NDArray[np.generic], size: int) -> Floats:
@@ -76,29 +86,31 @@ def _baseline_quantiles(now: Bools, strata: Sequence[Ints], values: Floats, q: f
 def time_shift(now: Bools, group: Ints, strata: Sequence[Ints], values: Floats, floor: float) -> Shift:
     """How the duration of each group moved, at the median or further out in the tail, wherever it moved most.
 
-    The score is the shift of the logarithm over the standard error of both quantiles and the drift between healthy
-    stretches; ``floor`` (same unit as the values) is added to both sides: what is small beside it counts little.
+    It moved by the logarithm; its error is that of both quantiles and the drift between healthy stretches. ``floor``
+    (same unit as the values) is added to both sides: what is small beside it counts little.
     """
     size = int(group.max(initial=-1)) + 1
-    most = _quantile_shift(now, group, strata, values, floor, QUANTILES[0], size)
-    for q in QUANTILES[1:]:
-        most = _larger(_quantile_shift(now, group, strata, values, floor, q, size), most)
-    return most
+    shifts = [_quantile_shift(now, group, strata, values, floor, q, size) for q in QUANTILES]
+    return _largest(shifts, list(QUANTILES.values()))
 
 
-def _larger(one: Shift, other: Shift) -> Shift:
-    """For each group the shift that moved more; the numbers of executions are those of the second."""
-    more = np.nan_to_num(np.abs(one.score)) > np.nan_to_num(np.abs(other.score))
+def _largest(shifts: Sequence[Shift], usual: Sequence[float]) -> Shift:
+    """For each group the shift that moved most beside what is usual for it; executions are those of the first."""
+    beyond = np.stack([(np.abs(s.moved) - ERRORS_TAKEN_OFF * s.error) / u for s, u in zip(shifts, usual, strict=True)])
+    most = np.argmax(np.where(np.isnan(beyond), -np.inf, beyond), axis=0)
+    groups = np.arange(len(most))
 
-    def pick(of_one: Floats, of_other: Floats) -> Floats:
-        return np.where(more, of_one, of_other)
+    def pick(columns: Sequence[Floats]) -> Floats:
+        return np.stack(list(columns))[most, groups]
 
     return Shift(
-        pick(one.now, other.now),
-        pick(one.before, other.before),
-        pick(one.score, other.score),
-        other.n_now,
-        other.n_before,
+        now=pick([s.now for s in shifts]),
+        before=pick([s.before for s in shifts]),
+        moved=pick([s.moved for s in shifts]),
+        error=pick([s.error for s in shifts]),
+        n_now=shifts[0].n_now,
+        n_before=shifts[0].n_before,
+        usual=np.asarray(usual)[most],
     )
 
 
@@ -120,7 +132,7 @@ def _quantile_shift(
     base, support = _baseline_quantiles(now, strata, values, q)
     fine = strata[0]
     level, counts = quantiles(fine[now], values[now], int(fine.max(initial=-1)) + 1, q)
-    usable = now & ~np.isnan(base) & (counts[fine] >= _enough(q) // 2)
+    usable = now & ~np.isnan(base) & (counts[fine] >= (_enough(q) if q > 0.5 else LEAST_FOR_MEDIAN))
     n_now = np.bincount(group[usable], minlength=size)
     weight = np.maximum(n_now, 1)
     mean_now = sums(group[usable], level[fine[usable]], size) / weight
@@ -128,12 +140,13 @@ def _quantile_shift(
     n_before = _distinct_support(group[usable], fine[usable], support[usable], size)
     spread = _log_spread(now, group, fine, values, floor, size)
     error2 = (_quantile_error(q) * spread) ** 2 * (1 / np.maximum(n_now, 1) + 1 / np.maximum(n_before, 1))
-    score = np.log((mean_now + floor) / (mean_before + floor)) / np.sqrt(_drift2(q) + error2)
+    moved = np.log((mean_now + floor) / (mean_before + floor))
     empty = n_now == 0
     return Shift(
         np.where(empty, np.nan, mean_now),
         np.where(empty, np.nan, mean_before),
-        np.where(empty, np.nan, np.clip(score, -SCORE_LIMIT, SCORE_LIMIT)),
+        np.where(empty, np.nan, moved),
+        np.sqrt(_drift2(q) + error2),
         n_now,
         n_before,
     )
@@ -157,8 +170,7 @@ def _log_spread(now: Bools, group: Ints, stratum: Ints, values: Floats, floor: f
 
 def share_shift(now: Bools, hit: Bools, group: Ints, strata: Sequence[Ints]) -> Shift:
     """How the share of executions with a hit moved in each group: an observed count against what the baseline's shares
-    within the same strata lead one to expect (a stratified two-proportion score, after Mantel and Haenszel), plus the
-    drift of shares between healthy stretches.
+    within the same strata lead one to expect, both as arcsines, whose variance does not depend on the share.
     """
     size = int(group.max(initial=-1)) + 1
     share, support = _baseline_shares(now, hit, strata)
@@ -183,18 +195,24 @@ def share_shift_of_counts(hits_now: Ints, n_now: Ints, hits_before: Ints, n_befo
 
 
 def _share_of(hits: Floats, expected: Floats, n_now: Ints, n_before: Ints) -> Shift:
-    pooled = (hits + expected + 0.5) / np.maximum(2 * n_now + 1, 1)
-    variance = pooled * (1 - pooled) * n_now * (1 + n_now / np.maximum(n_before, 1)) + 0.25
-    score = (hits - expected) / np.sqrt(np.maximum(variance, 0.25) + (DRIFT_OF_SHARE * n_now) ** 2)
     empty = n_now == 0
-    weight = np.maximum(n_now, 1)
+    weight, support = np.maximum(n_now, 1), np.maximum(n_before, 1)
+    now, before = hits / weight, expected / weight
+    moved = _arcsine(hits, weight) - _arcsine(before * support, support)
     return Shift(
-        np.where(empty, np.nan, hits / weight),
-        np.where(empty, np.nan, expected / weight),
-        np.where(empty, np.nan, np.clip(score, -SCORE_LIMIT, SCORE_LIMIT)),
+        np.where(empty, np.nan, now),
+        np.where(empty, np.nan, before),
+        np.where(empty, np.nan, moved),
+        np.sqrt(1 / weight + 1 / support + DRIFT_OF_SHARE**2),
         n_now,
         n_before,
     )
+
+
+def _arcsine(hits: Floats, executions: Ints) -> Floats:
+    """A share on the scale on which it has the variance 1 / executions (Anscombe 1948), half a hit added."""
+    share = (hits + 0.5) / (executions + 1)
+    return 2 * np.arcsin(np.sqrt(np.clip(share, 0, 1)))
 
 
 def _baseline_shares(now: Bools, hit: Bools, strata: Sequence[Ints]) -> tuple[Floats, Ints]:

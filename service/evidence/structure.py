@@ -10,8 +10,9 @@ from service.evidence.constants import (
     DRIFT_OF_COUNT,
     DRIFT_OF_RATE,
     MIN_EXECUTIONS,
-    SCORE_LIMIT,
     SILENT_BELOW,
+    USUAL_COUNT,
+    USUAL_SHARE,
     USUAL_TIMES,
 )
 from service.evidence.following import followed, less_what_replaced_it
@@ -44,7 +45,7 @@ def _calls_that_follow(spans: Spans) -> Iterator[Evidence]:
         kind = EvidenceKind.NEW_CALL if score > 0 else EvidenceKind.LOST_CALL
         return kind, service(spans.owner(parent)), spans.name(row), spans.name(parent)
 
-    yield from shift_rows(shift, Signal.TRACES, describe, "share", spans.requests)
+    yield from shift_rows(shift, Signal.TRACES, describe, "share", spans.requests, USUAL_SHARE)
 
 
 def _unanswered(spans: Spans) -> Iterator[Evidence]:
@@ -70,7 +71,7 @@ def _unanswered(spans: Spans) -> Iterator[Evidence]:
             return None
         return EvidenceKind.LOST_CALL, spans.call_edge(row), f"unanswered {spans.operation_name(row)}", ""
 
-    yield from shift_rows(shift, Signal.TRACES, describe, "share", spans.requests)
+    yield from shift_rows(shift, Signal.TRACES, describe, "share", spans.requests, USUAL_SHARE)
 
 
 def _unusual_time(duration_us: Ints, group: Ints, usual: Bools) -> Bools:
@@ -101,20 +102,21 @@ def _repeats(spans: Spans) -> Iterator[Evidence]:
         caller = int(representative[pair])
         return EvidenceKind.CALLS, service(spans.owner(caller)), name, spans.name(caller)
 
-    yield from shift_rows(shift, Signal.TRACES, describe, "per execution", spans.requests)
+    yield from shift_rows(shift, Signal.TRACES, describe, "per execution", spans.requests, USUAL_COUNT)
 
 
 def _mean_shift(now: Bools, group: Ints, values: Floats, size: int) -> Shift:
-    """How the mean of each group moved; its score allows for drift between healthy stretches."""
+    """How the mean of each group moved, as a logarithm; its error allows for drift between healthy stretches."""
     n_now, n_before = np.bincount(group[now], minlength=size), np.bincount(group[~now], minlength=size)
     mean_now = sums(group[now], values[now], size) / np.maximum(n_now, 1)
     mean_before = sums(group[~now], values[~now], size) / np.maximum(n_before, 1)
     residual = (values - mean_before[group]) ** 2
     variance = sums(group[~now], residual[~now], size) / np.maximum(n_before, 1) + 0.01
     error2 = variance * (1 / np.maximum(n_now, 1) + 1 / np.maximum(n_before, 1)) + (DRIFT_OF_COUNT * mean_before) ** 2
-    score = np.clip((mean_now - mean_before) / np.sqrt(error2), -SCORE_LIMIT, SCORE_LIMIT)
+    level = np.maximum(mean_before, 0.1)
     enough = (n_now >= MIN_EXECUTIONS) & (n_before >= MIN_EXECUTIONS)
-    return Shift(mean_now, mean_before, np.where(enough, score, np.nan), n_now, n_before)
+    moved = np.where(enough, np.log((mean_now + 0.1) / (level + 0.1)), np.nan)
+    return Shift(mean_now, mean_before, moved, np.sqrt(error2) / level, n_now, n_before)
 
 
 def _errors(spans: Spans) -> Iterator[Evidence]:
@@ -132,7 +134,7 @@ def _errors(spans: Spans) -> Iterator[Evidence]:
         component = service(spans.owner(row)) if called[row] < 0 else spans.call_edge(row)
         return EvidenceKind.ERROR_SHARE, component, spans.name(row), ""
 
-    yield from shift_rows(shift, Signal.TRACES, describe, "share", spans.requests)
+    yield from shift_rows(shift, Signal.TRACES, describe, "share", spans.requests, USUAL_SHARE)
 
 
 def _silence(spans: Spans) -> Iterator[Evidence]:
@@ -155,7 +157,7 @@ def _silence(spans: Spans) -> Iterator[Evidence]:
             return None
         return EvidenceKind.SILENCE, service(spans.services[int(fell[position])]), "requests that reach it", ""
 
-    yield from shift_rows(shift, Signal.TRACES, describe, "share", spans.requests)
+    yield from shift_rows(shift, Signal.TRACES, describe, "share", spans.requests, USUAL_SHARE)
 
 
 def _reach_that_fell(now: Bools, reached_now: Bools, reached: Ints, size: int) -> Ints:
@@ -178,11 +180,17 @@ def _traffic(spans: Spans) -> Iterator[Evidence]:
     n_before = np.bincount(group[~spans.now[roots]], minlength=len(entries))
     rate_now, rate_before = n_now / seconds_now, n_before / seconds_before
     error2 = DRIFT_OF_RATE**2 + 1 / (n_now + 0.5) + 1 / (n_before + 0.5)
-    score = np.log((rate_now + 0.5 / seconds_now) / (rate_before + 0.5 / seconds_before)) / np.sqrt(error2)
+    half = 0.5 / max(seconds_now, seconds_before)
+    moved = np.log((rate_now + half) / (rate_before + half))
 
     def describe(position: int, _score: float) -> tuple[EvidenceKind, Component, str, str]:
         return EvidenceKind.TRAFFIC, service(spans.services[int(entries[position])]), "requests", ""
 
     yield from shift_rows(
-        Shift(rate_now, rate_before, score, n_now, n_before), Signal.TRACES, describe, "1/s", spans.requests
+        Shift(rate_now, rate_before, moved, np.sqrt(error2), n_now, n_before),
+        Signal.TRACES,
+        describe,
+        "1/s",
+        spans.requests,
+        USUAL_COUNT,
     )

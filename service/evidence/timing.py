@@ -6,6 +6,7 @@ import numpy as np
 
 from service.domain.component import Component, edge, service
 from service.domain.evidence import Evidence, EvidenceKind, Signal
+from service.evidence.constants import USUAL_TIME
 from service.evidence.rows import shift_rows
 from service.evidence.spans import Bools, Ints, Spans, combine
 from service.evidence.strata import time_shift
@@ -42,7 +43,7 @@ def _durations(spans: Spans, which: Bools, kind: EvidenceKind) -> Iterator[Evide
         owner, name = spans.operations[int(operations[position])]
         return kind, service(spans.services[owner]), name, ""
 
-    yield from shift_rows(shift, Signal.TRACES, describe, "us", spans.requests_us)
+    yield from shift_rows(shift, Signal.TRACES, describe, "us", spans.requests_us, USUAL_TIME)
 
 
 def _calls(spans: Spans, which: Bools, kind: EvidenceKind) -> Iterator[Evidence]:
@@ -62,4 +63,4 @@ def _calls(spans: Spans, which: Bools, kind: EvidenceKind) -> Iterator[Evidence]
         a, b = divmod(int(edges[position]), len(spans.services))
         return kind, edge(spans.services[a], spans.services[b]), spans.name(int(rows[first[position]])), ""
 
-    yield from shift_rows(shift, Signal.TRACES, describe, "us", spans.requests_us)
+    yield from shift_rows(shift, Signal.TRACES, describe, "us", spans.requests_us, USUAL_TIME)

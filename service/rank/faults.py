@@ -1,10 +1,10 @@
 """Which fault a component's features point to."""
 
-from collections.abc import Mapping
-
 from service.domain.fault import Fault
+from service.rank.channels import Channel
 from service.rank.constants import MUCH_TRAFFIC, NOTICEABLE
-from service.rank.features import Feature, Symptoms
+from service.rank.features import Feature
+from service.rank.symptoms import Symptoms
 
 _POINTS_TO: dict[Feature, Fault] = {
     Feature.GAP: Fault.NETWORK_DELAY,
@@ -35,38 +35,43 @@ _RESOURCES: tuple[tuple[Feature, Fault], ...] = (
     (Feature.CPU, Fault.CPU),
 )
 _OF_CHANGE = {"deploy": Fault.DEPLOY, "config": Fault.CONFIG, "restart": Fault.CRASH}
+_NEAR = 0.8
+"""How near the onset a change has to be for its kind to name the fault."""
 
 
-def guess_fault(weighted: Mapping[Feature, float], symptoms: Symptoms) -> Fault:
-    """The fault whose reason is seen; else the one with the most weight behind it. What logs say is not asked: anybody
-    may write that.
+def guess_fault(symptoms: Symptoms) -> Fault:
+    """The fault whose reason is seen; else the one with the largest effects behind it. What logs say is not asked:
+    anybody may write that.
 
     A resource that is short makes slow; where more speaks of failure it is beside the point. Failing without errors
     being thrown, though calls no longer follow, is a wrong result.
     """
-    if fault := _told_by_a_change(weighted, symptoms):
+    effects = symptoms.features
+    if fault := _told_by_a_change(symptoms):
         return fault
-    if symptoms.strengths.get(Feature.TRAFFIC, 0.0) > MUCH_TRAFFIC:
+    if effects.get(Feature.TRAFFIC, 0.0) > MUCH_TRAFFIC:
         return Fault.OVERLOAD
-    if weighted.get(Feature.RESTART, 0.0) > NOTICEABLE:
+    if effects.get(Feature.RESTART, 0.0) > NOTICEABLE:
         return Fault.CRASH
-    failing = weighted.get(Feature.ERRORS, 0.0) + weighted.get(Feature.LOG_TROUBLE, 0.0)
+    if Channel.HOST in symptoms.channels:
+        return Fault.CPU
+    failing = max(effects.get(Feature.ERRORS, 0.0), effects.get(Feature.LOG_TROUBLE, 0.0))
     for feature, fault in _RESOURCES:
-        if weighted.get(feature, 0.0) > max(NOTICEABLE, failing / 2):
+        if effects.get(feature, 0.0) > max(NOTICEABLE, failing / 2):
             return fault
     totals: dict[Fault, float] = {}
-    for feature, weight in weighted.items():
+    for feature, effect in effects.items():
         if fault := _POINTS_TO.get(feature):
-            totals[fault] = totals.get(fault, 0.0) + weight
-    if weighted.get(Feature.CALL_TIME, 0.0) > NOTICEABLE:
+            totals[fault] = totals.get(fault, 0.0) + effect
+    if effects.get(Feature.CALL_TIME, 0.0) > NOTICEABLE:
         return Fault.DEPENDENCY
     best = max(totals, key=lambda f: totals[f], default=Fault.UNKNOWN)
-    returned_early = Feature.ERRORS not in weighted and weighted.get(Feature.LOST_CALL, 0.0) > NOTICEABLE
+    returned_early = Feature.ERRORS not in effects and effects.get(Feature.LOST_CALL, 0.0) > NOTICEABLE
     return Fault.WRONG_RESULT if best is Fault.ERROR and returned_early else best
 
 
-def _told_by_a_change(weighted: Mapping[Feature, float], symptoms: Symptoms) -> Fault | None:
+def _told_by_a_change(symptoms: Symptoms) -> Fault | None:
     """The kind of a change that came just before its component went wrong."""
-    if weighted.get(Feature.CHANGE, 0.0) <= NOTICEABLE:
+    if symptoms.changed < _NEAR or max(symptoms.channels.values(), default=0.0) <= NOTICEABLE:
         return None
     return _OF_CHANGE.get(symptoms.rows[Feature.CHANGE][0].subject)

@@ -1,8 +1,5 @@
-"""Evidence as features of components: how strongly each kind of evidence speaks against each component."""
+"""Evidence as features of components: in which way each row speaks against its component."""
 
-from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass, field
 from enum import StrEnum
 
 from service.domain.component import ComponentKind
@@ -96,26 +93,3 @@ def _is_down(row: Evidence, graph: ServiceGraph) -> bool:
     """
     gone = bool(row.before) and row.now <= 0 and series.presence(row.subject)
     return gone and (row.component.kind is not ComponentKind.POD or graph.alone(row.component.name))
-
-
-@dataclass(slots=True)
-class Symptoms:
-    """What speaks against one component: for each feature its strength (0 to 1) and its strongest rows, worst first."""
-
-    strengths: dict[Feature, float] = field(default_factory=dict[Feature, float])
-    rows: dict[Feature, list[Evidence]] = field(default_factory=lambda: defaultdict[Feature, list[Evidence]](list))
-
-    def add(self, feature: Feature, strength: float, row: Evidence) -> None:
-        """Count a row; the strongest of a feature stands for it, as rows of one feature tell the same story."""
-        rows = self.rows[feature]
-        if strength > self.strengths.get(feature, 0.0):
-            self.strengths[feature] = strength
-            rows.insert(0, row)
-        else:
-            rows.append(row)
-
-
-def worst(rows: Iterable[Evidence], limit: int) -> tuple[Evidence, ...]:
-    """The strongest rows, each subject once."""
-    distinct = {(row.kind, row.component, row.subject): row for row in sorted(rows, key=lambda r: r.score)}
-    return tuple(sorted(distinct.values(), key=lambda r: -r.score)[:limit])

@@ -1,195 +1,153 @@
 """The statistical rank: orders components by all evidence, without a model. Fallback, prior, and the floor to beat.
 
-Each row of evidence speaks against one component with a strength between 0 and 1 (how significant times how large).
-The strongest row of each feature counts with the feature's weight, and the weighted sum is the component's suspicion.
-Two things are explained away: a gap belongs to the end of the edge whose other edges are bad too, and symptoms that a
-callee can cause count less where a callee has as much against it.
+Each row of evidence speaks against one component, in one channel, by its effect. The largest effect of each channel
+counts, and the root of the sum of their powers is the component's suspicion, less what others explain of it: a call
+belongs to the end whose other calls are bad too, symptoms of a caller are less its own where a callee shows as much,
+what stopped explains all above it, and a host explains that all who run on it are slow. Nothing of it is learned.
 """
 
 from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator, Mapping
-from math import log2
+from collections.abc import Iterable, Mapping
 
-from service.domain.component import Component, ComponentKind, edge, edge_ends, service
-from service.domain.evidence import Evidence, EvidenceKind
+from service.domain.component import Component, ComponentKind, edge_ends, service
+from service.domain.evidence import Evidence
 from service.domain.graph import ServiceGraph
 from service.domain.localization import Suspect
-from service.evidence.units import bytes_per_second
-from service.rank.constants import NOTICEABLE, RankConstants
+from service.evidence.constants import GONE_EFFECT
+from service.rank.channels import CHANNELS, EXPLAINING, FAILURE, SLOWNESS, Channel
+from service.rank.constants import RankConstants
+from service.rank.ends import Call, blamed_ends
 from service.rank.faults import guess_fault
-from service.rank.features import Feature, Symptoms, feature_of, worst
+from service.rank.features import Feature, feature_of
+from service.rank.hosts import slow_hosts
+from service.rank.latency import own_shares
+from service.rank.symptoms import Symptoms, of_channels, total, worst
 from service.view.view import View
-
-_TIMES = frozenset({EvidenceKind.GAP, EvidenceKind.SELF_TIME, EvidenceKind.LATENCY})
-
-# Kinds of which thousands of pairs are compared in one incident.
-_OF_MANY = frozenset(
-    {EvidenceKind.LOST_CALL, EvidenceKind.NEW_CALL, EvidenceKind.CALLS, EvidenceKind.LOG_LESS, EvidenceKind.LOG_GONE}
-)
-
-# Symptoms that a callee can cause, by what kind of trouble they are; all other features are a component's own.
-_SLOWNESS = frozenset(
-    {Feature.GAP, Feature.SELF_TIME, Feature.CALL_TIME, Feature.LATENCY, Feature.METRIC_LATENCY, Feature.POOL}
-)
-_FAILURE = frozenset(
-    {
-        Feature.ERRORS,
-        Feature.UNANSWERED,
-        Feature.LOG_TROUBLE,
-        Feature.LOG_OTHER,
-        Feature.LOST_CALL,
-        Feature.LOST_LINE,
-        Feature.NEW_CALL,
-    }
-    | {Feature.METRIC_ERROR, Feature.CALLS, Feature.SILENCE, Feature.CALLEES}
-)
-_RESOURCES = frozenset({Feature.CPU, Feature.MEMORY, Feature.DISK})
-# What a callee shows when it causes them.
-_CAUSES_SLOWNESS = _SLOWNESS | _RESOURCES
-_CAUSES_FAILURE = _FAILURE | {Feature.RESTART, Feature.CALL_TIME, Feature.GAP}
 
 ROWS_OF_A_SUSPECT = 5
 
+_STANDARD = RankConstants()
+_OF_CALLS = {Feature.GAP: SLOWNESS, Feature.CALL_TIME: SLOWNESS, Feature.ERRORS: FAILURE, Feature.UNANSWERED: FAILURE}
+"""Features that, told of calls, are blamed on one of their ends; those of one kind of trouble together."""
 
-def rank(view: View, constants: RankConstants | None = None) -> tuple[Suspect, ...]:
+
+def rank(view: View, constants: RankConstants = _STANDARD) -> tuple[Suspect, ...]:
     """Services and nodes with anything against them, most suspect first; ties in the graph's order."""
-    constants = constants or RankConstants()
-    constants = constants.with_traces() if view.tables.spans is not None else constants
-    symptoms = component_symptoms(view.graph, view.evidence, constants)
-    scores = _explained_away(view.graph, symptoms, constants)
+    symptoms = component_symptoms(view, constants)
+    scores = _suspicions(view.graph, symptoms, constants)
     scores = _within_reach(view, scores, constants)
     order = {service(name): position for position, name in enumerate(view.graph.services)}
     ranked = sorted(scores.items(), key=lambda item: (-item[1], order.get(item[0], len(order))))
-    return tuple(_suspect(component, score, symptoms[component], constants) for component, score in ranked if score > 0)
+    return tuple(_suspect(component, score, symptoms[component]) for component, score in ranked if score > 0)
 
 
-def component_symptoms(
-    graph: ServiceGraph, evidence: Iterable[Evidence], constants: RankConstants
-) -> dict[Component, Symptoms]:
+def component_symptoms(view: View, constants: RankConstants) -> dict[Component, Symptoms]:
     """What speaks against each service and node."""
-    rows = list(evidence)
-    blamed = _blame_edges(graph, rows, constants)
+    graph, traced = view.graph, view.tables.spans is not None
     symptoms: defaultdict[Component, Symptoms] = defaultdict(Symptoms)
-    for row in rows:
+    own = own_shares(view.evidence, graph)
+    calls: list[tuple[Feature, Evidence]] = []
+    for row in view.evidence:
         if (feature := feature_of(row, graph)) is None:
             continue
         owner = graph.owner(row.component)
-        component = blamed.get(row.component, owner) if feature is Feature.GAP else owner
-        symptoms[component].add(feature, strength(row, constants), row)
-    slow = {component for component, found in symptoms.items() if _is_slow(found)}
-    slow |= {Component(ComponentKind.NODE, n) for component in slow for n in graph.hosts.get(component.name, ())}
-    for component, found in symptoms.items():
-        _discount_the_uncorroborated(found, component in slow, constants)
+        if feature is Feature.CHANGE:
+            symptoms[owner].rows[feature].append(row)
+            symptoms[owner].changed = max(symptoms[owner].changed, (row.score - 2) / 8)
+        elif row.component.kind is ComponentKind.EDGE and feature in _OF_CALLS:
+            calls.append((feature, row))
+        else:
+            symptoms[owner].add(feature, _effect(row, feature, own.get(owner, 1.0), traced, constants), row)
+    for of_kind in (SLOWNESS, FAILURE):
+        _blame_calls([(f, row) for f, row in calls if _OF_CALLS[f] is of_kind], view, symptoms, constants)
+    _blame_hosts(graph, symptoms, constants)
     return dict(symptoms)
 
 
-def _is_slow(found: Symptoms) -> bool:
-    return any(found.strengths.get(feature, 0.0) > NOTICEABLE for feature in _SLOWNESS)
+def _effect(row: Evidence, feature: Feature, own: float, traced: bool, constants: RankConstants) -> float:
+    effect = GONE_EFFECT if feature is Feature.DOWN else row.effect
+    effect *= own if feature is Feature.METRIC_LATENCY else 1.0
+    inclusive = feature in (Feature.METRIC_LATENCY, Feature.METRIC_ERROR)
+    return effect * constants.beside_traces if traced and inclusive else effect
 
 
-def _discount_the_uncorroborated(found: Symptoms, slow: bool, constants: RankConstants) -> None:
-    """A resource counts in full only where something is slow, a change only where its component is slow or fails."""
-    if not slow:
-        for feature in _RESOURCES & found.strengths.keys():
-            found.strengths[feature] *= constants.idle_resource
-    harm = [s for feature, s in found.strengths.items() if feature in _SLOWNESS | _FAILURE]
-    if Feature.CHANGE in found.strengths and max(harm, default=0.0) <= NOTICEABLE:
-        found.strengths[Feature.CHANGE] *= constants.lone_change
+def _blame_calls(
+    rows: Iterable[tuple[Feature, Evidence]],
+    view: View,
+    symptoms: defaultdict[Component, Symptoms],
+    constants: RankConstants,
+) -> None:
+    """Count what is told of calls against one of their ends."""
+    told = list(rows)
+    bad: dict[Call, float] = {}
+    for _, row in told:
+        call = edge_ends(row.component)
+        bad[call] = max(row.effect, bad.get(call, 0.0))
+    blamed = blamed_ends(bad, view.calls or view.graph.calls, constants.edge_penalty)
+    for feature, row in told:
+        symptoms[service(blamed[edge_ends(row.component)])].add(feature, row.effect, row)
 
 
-def strength(row: Evidence, constants: RankConstants) -> float:
-    """0 to 1: significance (a saturating function of the score) times size (impact of times, ratio of series)."""
-    if row.kind in _TIMES:
-        significance = row.score / (row.score + constants.half_time)
-        return significance if row.impact is None else significance * row.impact / (row.impact + constants.half_impact)
-    if row.kind is EvidenceKind.METRIC:
-        peers = 1.0 if row.impact is None else row.impact / (row.impact + constants.half_peer)
-        size = _size(row, constants.full_doublings) * _flow(row, constants.half_flow)
-        return row.score / (row.score + constants.half_series) * peers * size
-    score = max(row.score - constants.chance, 0.0) if row.kind in _OF_MANY else row.score
-    return score / (score + constants.half_share)
+def _blame_hosts(graph: ServiceGraph, symptoms: defaultdict[Component, Symptoms], constants: RankConstants) -> None:
+    """Count that all who run on a host are slow, and others are not, against the host."""
+    slow = {c.name: of_channels(s, SLOWNESS, constants.power) for c, s in symptoms.items()}
+    for node, excess in slow_hosts(graph, lambda name: min(slow.get(name, 0.0) / constants.slow_host, 1.0)):
+        if excess > constants.host_excess:
+            hosted = [name for name in graph.hosted(node) if name in slow]
+            host = symptoms[Component(ComponentKind.NODE, node)]
+            host.channels[Channel.HOST] = excess * total((slow[name] for name in hosted), constants.power)
+            theirs = (rows[0] for name in hosted for rows in symptoms[service(name)].rows.values() if rows)
+            host.rows[Feature.LATENCY] += worst(theirs, ROWS_OF_A_SUSPECT)
 
 
-def _size(row: Evidence, full_doublings: float) -> float:
-    """How large the change of a series is, on a logarithmic scale; from nothing to something is full size."""
-    if not row.before or not row.now:
-        return 1.0
-    return min(abs(log2(abs(row.now / row.before))) / full_doublings, 1.0)
-
-
-def _flow(row: Evidence, half_flow: float) -> float:
-    """How much the change of a disk's or network's use is, whatever it was before; of another series, full size."""
-    moved = bytes_per_second(abs(row.now - (row.before or 0.0)), row.unit)
-    return 1.0 if moved is None else moved / (moved + half_flow)
-
-
-def _blame_edges(graph: ServiceGraph, rows: list[Evidence], constants: RankConstants) -> Mapping[Component, Component]:
-    """For each edge with a gap the end that it is blamed on: the one more of whose edges are bad; else the callee.
-
-    A slow network at one pod, or a pod without cpu, shows on all its edges, in and out; the other ends have edges
-    that are well.
-    """
-    blamed: dict[Component, Component] = {}
-    gaps: dict[Component, float] = {}
-    for row in rows:
-        if feature_of(row, graph) is Feature.GAP:
-            gaps[row.component] = max(gaps.get(row.component, 0.0), strength(row, constants))
-    top = max(gaps.values(), default=0.0) or 1.0
-    blame: defaultdict[str, float] = defaultdict(float)
-    for caller, callee in ((a, b) for a in graph.services for b in graph.callees(a)):
-        bad = gaps.get(edge(caller, callee), 0.0) / top
-        for end in (caller, callee):
-            blame[end] += bad - constants.edge_penalty * (1 - bad)
-    for component in gaps:
-        caller, callee = edge_ends(component)
-        blamed[component] = service(caller if blame[caller] > blame[callee] else callee)
-    return blamed
-
-
-def _explained_away(
+def _suspicions(
     graph: ServiceGraph, symptoms: Mapping[Component, Symptoms], constants: RankConstants
 ) -> dict[Component, float]:
-    """Suspicion of each component: the weighted sum of its features, less what others explain of it.
-
-    Slowness is explained by a callee that is slow or short of a resource, or by a host that is short of one; failure by
-    a callee that fails. Who is no longer asked explains nothing of its caller's failure: its own is the consequence.
-    Whom calls lead to what is down has nothing of its own.
-    """
-    down = {component for component, found in symptoms.items() if Feature.DOWN in found.strengths}
-    down_names = {component.name for component in down}
-
-    def total(component: Component, features: Container[Feature]) -> float:
-        found = symptoms.get(component)
-        strengths = found.strengths if found else {}
-        return sum(constants.weights[f] * s for f, s in strengths.items() if f in features)
-
-    def explained(component: Component, found: Symptoms) -> float:
-        slowness, failure = total(component, _SLOWNESS), total(component, _FAILURE)
-        if down and component not in down and down_names & graph.reach((component.name,)):
-            return slowness + failure
-        callees = [service(name) for name in graph.callees(component.name)]
-        asked = [callee for callee in callees if not _hardly_asked(symptoms.get(callee))]
-        possible = [total(callee, _CAUSES_SLOWNESS) for callee in callees]
-        possible += [total(host, _RESOURCES) for host in _crowded(graph, component, symptoms)]
-        failing_below = max((total(callee, _CAUSES_FAILURE) for callee in asked), default=0.0)
-        by_callees = failure if _hardly_asked(found) else min(failure, failing_below)
-        return constants.explained * (min(slowness, max(possible, default=0.0)) + by_callees)
-
-    return {component: total(component, Feature) - explained(component, found) for component, found in symptoms.items()}
+    """Of each component the effects of its channels as one, less what others explain."""
+    stopped = {c.name for c, s in symptoms.items() if s.channels.get(Channel.STOPPED, 0.0) >= constants.down}
+    rivals = max(1, sum(s.changed > constants.near_change for s in symptoms.values()))
+    suspicions: dict[Component, float] = {}
+    for component, found in symptoms.items():
+        changed = found.changed / rivals
+        explained = constants.explained * (1 - constants.changed_explained * changed)
+        waits_for_stopped = component.name not in stopped and bool(stopped & graph.reach((component.name,)))
+        left = _left(graph, component, symptoms, explained, waits_for_stopped, constants)
+        suspicion = total(left.values(), constants.power) * (1 + constants.changed * changed)
+        suspicions[component] = suspicion * (1 - constants.explained * _by_host(graph, component, symptoms, suspicion))
+    return suspicions
 
 
-def _crowded(graph: ServiceGraph, component: Component, symptoms: Mapping[Component, Symptoms]) -> Iterator[Component]:
-    """The hosts of a component that are short of a resource which nothing of ours that runs there has taken."""
-    for name in graph.hosts.get(component.name, ()):
-        host = Component(ComponentKind.NODE, name)
-        short = _short_of(symptoms.get(host))
-        taken = {f for hosted in graph.hosted(name) for f in _short_of(symptoms.get(service(hosted)))}
-        if short - taken:
-            yield host
+def _left(
+    graph: ServiceGraph,
+    component: Component,
+    symptoms: Mapping[Component, Symptoms],
+    explained: float,
+    waits_for_stopped: bool,
+    constants: RankConstants,
+) -> dict[Channel, float]:
+    """The channels of a component without what its callees explain."""
+    found = symptoms[component]
+    if waits_for_stopped:
+        return {c: effect for c, effect in found.channels.items() if c not in SLOWNESS | FAILURE}
+    left = dict(found.channels)
+    callees = [symptoms[service(name)] for name in graph.callees(component.name) if service(name) in symptoms]
+    for caused, causes in EXPLAINING.items():
+        own = of_channels(found, caused, constants.power)
+        below = max((of_channels(callee, causes, constants.power) for callee in callees), default=0.0)
+        if own > 0:
+            left |= {c: left[c] * (1 - explained * min(1.0, below / own)) for c in caused & left.keys()}
+    return left
 
 
-def _short_of(found: Symptoms | None) -> set[Feature]:
-    return {f for f in _RESOURCES if found is not None and found.strengths.get(f, 0.0) > NOTICEABLE}
+def _by_host(
+    graph: ServiceGraph, component: Component, symptoms: Mapping[Component, Symptoms], suspicion: float
+) -> float:
+    """Which part of a service's suspicion its slow host shows itself, 0 to 1."""
+    if component.kind is ComponentKind.NODE or suspicion <= 0:
+        return 0.0
+    hosts = (symptoms.get(Component(ComponentKind.NODE, name)) for name in graph.hosts.get(component.name, ()))
+    shown = max((host.channels.get(Channel.HOST, 0.0) for host in hosts if host is not None), default=0.0)
+    return min(1.0, shown / suspicion)
 
 
 def _within_reach(view: View, scores: dict[Component, float], constants: RankConstants) -> dict[Component, float]:
@@ -203,14 +161,10 @@ def _within_reach(view: View, scores: dict[Component, float], constants: RankCon
     return {c: score if c in near else score * constants.out_of_reach for c, score in scores.items()}
 
 
-def _hardly_asked(found: Symptoms | None) -> bool:
-    """Whether requests do not get there any more, though nobody calls in vain: a caller has stopped asking."""
-    return found is not None and Feature.SILENCE in found.strengths and Feature.UNANSWERED not in found.strengths
-
-
-def _suspect(component: Component, score: float, symptoms: Symptoms, constants: RankConstants) -> Suspect:
-    weighted = {f: constants.weights[f] * s for f, s in symptoms.strengths.items()}
-    telling = sorted(weighted, key=lambda f: -weighted[f])
+def _suspect(component: Component, score: float, symptoms: Symptoms) -> Suspect:
+    largest = max(symptoms.channels.values(), default=0.0)
+    effects = symptoms.features | {Feature.CHANGE: symptoms.changed * largest}
+    telling = sorted(symptoms.rows, key=lambda f: (f not in CHANNELS and f is not Feature.CHANGE, -effects.get(f, 0.0)))
     rows = [symptoms.rows[feature][0] for feature in telling]
     rows += worst((row for feature in telling for row in symptoms.rows[feature][1:]), ROWS_OF_A_SUSPECT)
-    return Suspect(component, guess_fault(weighted, symptoms), score, tuple(dict.fromkeys(rows))[:ROWS_OF_A_SUSPECT])
+    return Suspect(component, guess_fault(symptoms), score, tuple(dict.fromkeys(rows))[:ROWS_OF_A_SUSPECT])

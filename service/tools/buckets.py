@@ -17,7 +17,7 @@ def score(e: Evidence) -> str:
 
 
 def suspicion(value: float) -> str:
-    """What the statistical rank holds against a component, s0 to s9: a quarter of a doubling of 1 + it a digit."""
+    """What the statistical rank holds against a component, s0 to s9: 0.4 of a doubling of 1 + it a digit."""
     return f"s{_digit(4 * math.log2(1 + max(value, 0.0)))}"
 
 

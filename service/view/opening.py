@@ -70,7 +70,8 @@ def _viewed(incident: Incident, fetched: _Fetched) -> View:
     graph = build_graph(tables)
     assessment = assess(tables, graph)
     evidence = tuple(replace(row, query=fetched.query(row)) for row in assessment.evidence)
-    return View(incident, tables, graph, evidence, assessment.onset, (*fetched.notes, *thinned))
+    notes = (*fetched.notes, *thinned)
+    return View(incident, tables, graph, evidence, assessment.onset, notes, assessment.calls)
 
 
 async def _fetch(incident: Incident, telemetry: Telemetry, timeout_s: float) -> _Fetched:

@@ -12,8 +12,9 @@ from service.evidence.tables import Tables
 class View:
     """What one incident can see: what was fetched, and the evidence computed once from it.
 
-    ``evidence`` is in the order of strength, worst first; ids are "e0", "e1", … in that order. ``notes`` are lines
-    about what is missing or partial. ``onset`` is estimated from the telemetry; None if nothing tells.
+    ``evidence`` is in the order of effect, largest first; ids are "e0", "e1", … in that order. ``notes`` are lines
+    about what is missing or partial. ``onset`` is estimated from the telemetry; None if nothing tells. ``calls`` are
+    those (caller, callee) that traces show since the onset, whether they are worse or not.
     """
 
     incident: Incident
@@ -22,6 +23,7 @@ class View:
     evidence: tuple[Evidence, ...]
     onset: datetime | None
     notes: tuple[str, ...] = ()
+    calls: frozenset[tuple[str, str]] = frozenset()
 
     def of(self, component: Component, signal: Signal | None = None) -> tuple[Evidence, ...]:
         """Evidence about a component (its pods and the edges into it are its own), worst first."""

@@ -7,14 +7,17 @@ from service.errors import SettingsError
 from service.llm.completions import CompletionsModel
 from service.llm.manifest import EMBEDDED, read_manifest
 from service.llm.openai import OpenAIModel
-from service.llm.promoted import STORE, model_directory
+from service.llm.promoted import PROMOTED, STORE, model_directory, read_promotion
 from service.llm.rules import RulesModel
 from service.llm.server import Endpoint
 from service.ports import ChatModel
 from service.rank.fusion import Fusion
 from service.settings import ModelSettings
+from service.telemetry import logger
 
 _BUILT_IN = frozenset({"none", "rules"})
+
+_log = logger("models")
 
 
 def build_model(settings: ModelSettings) -> ChatModel | None:
@@ -24,6 +27,9 @@ def build_model(settings: ModelSettings) -> ChatModel | None:
             return None
         case "rules":
             return RulesModel()
+        case name if _nothing_promoted(settings):
+            _log.warning("%s: %s", name, _NOTHING)
+            return None
         case name if (directory := model_directory(settings.store or STORE, name)) is None:
             return _served_model(Endpoint(settings.base_url, name, api_key_file=settings.api_key_file))
         case _:
@@ -38,6 +44,8 @@ def build_fusion(settings: ModelSettings) -> Fusion:
 
 def title(settings: ModelSettings) -> str:
     """Which model it is, for people: the name that is set and, of one with a manifest, whose weights these are."""
+    if _nothing_promoted(settings):
+        return f"{settings.name}: {_NOTHING}"
     directory = _directory(settings)
     if directory is None:
         return settings.name
@@ -45,8 +53,18 @@ def title(settings: ModelSettings) -> str:
     return f"{settings.name}: {manifest.title} {manifest.identity.sha256[:12]}".rstrip()
 
 
+_NOTHING = "no model is promoted, so the statistical rank answers alone; run hypocenter-models promote NAME"
+
+
+def _nothing_promoted(settings: ModelSettings) -> bool:
+    """Whether the model in use is asked for and none ever was: the service starts without."""
+    return settings.name == PROMOTED and read_promotion(settings.store or STORE) is None
+
+
 def _directory(settings: ModelSettings) -> Path | None:
-    """Where its files lie; None for what is built in or known to a server alone."""
+    """Where its files lie; None for what is built in, known to a server alone, or not promoted yet."""
+    if _nothing_promoted(settings):
+        return None
     return None if settings.name in _BUILT_IN else model_directory(settings.store or STORE, settings.name)
 
 

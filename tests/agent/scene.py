@@ -35,7 +35,7 @@ def finding(
     example: str = "",
     given: str = "",
 ) -> Evidence:
-    """One row of evidence."""
+    """One row of evidence; what moved by so many standard errors has a fifth of that as its effect."""
     log = kind.value.startswith("log-")
     return Evidence(
         id="",
@@ -44,6 +44,7 @@ def finding(
         component=component,
         subject=subject,
         score=score,
+        effect=score / 5,
         now=now,
         before=before,
         unit=unit,

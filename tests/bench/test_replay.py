@@ -14,10 +14,12 @@ BROKEN = [case for case in CASES if json.loads((case / "truth.json").read_text()
 
 
 @pytest.mark.parametrize("case", BROKEN, ids=lambda case: case.name)
-def test_a_sample_of_its_traces_has_the_same_first_cause(case: Path) -> None:
+def test_a_sample_of_its_traces_has_the_same_first_cause_or_one_that_was_about_as_likely(case: Path) -> None:
     found = replayed(case)
     assert found is not None
-    assert found.recorded.causes[0].component == found.sampled.causes[0].component
+    first, *others = found.recorded.causes
+    as_likely = [other.component for other in others if other.confidence > first.confidence / 2]
+    assert found.sampled.causes[0].component in [first.component, *as_likely]
 
 
 def test_a_table_counts_those_that_agree() -> None:

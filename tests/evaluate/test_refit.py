@@ -35,11 +35,11 @@ def test_a_constant_that_hides_the_cause_is_moved(tmp_path: Path, synthetic_case
     (case,) = _cases(tmp_path, synthetic_case, systems=1, each=1)
     first, second = case.view.graph.services[:2]
     rows = (
-        Evidence("e0", Signal.TRACES, EvidenceKind.SELF_TIME, service(first), "get", 6.0, 2.0, 1.0, impact=0.5),
-        Evidence("e1", Signal.TRACES, EvidenceKind.LOST_CALL, service(second), "put", 5.0, 0.1, 0.9),
+        Evidence("e0", Signal.TRACES, EvidenceKind.SELF_TIME, service(first), "get", 4.0, 2.0, 1.0, effect=4.0),
+        Evidence("e1", Signal.METRICS, EvidenceKind.METRIC, service(second), "errors", 9.0, 9.0, 0.0, effect=9.0),
     )
     apart = replace(case.view, evidence=rows, graph=ServiceGraph((first, second)))
-    hidden = Labelled("s", apart, Truth((TrueCause(service(second), Fault.WRONG_RESULT),)))
+    hidden = Labelled("s", apart, Truth((TrueCause(service(second), Fault.ERROR),)))
     start = RankConstants()
     assert rank(apart, start)[0].component == service(first)
     found = search([hidden], start)

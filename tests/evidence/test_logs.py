@@ -1,11 +1,14 @@
+from datetime import timedelta
+
 import pytest
 
-from service.domain.evidence import Evidence, EvidenceKind
-from service.evidence.log_lines import log_evidence
-from service.evidence.tables import Compared
+from service.domain.evidence import Evidence, EvidenceKind, Signal
+from service.evidence import reading
+from service.evidence.stretch import WHOLE, Stretch
+from service.evidence.tables import Compared, Tables
 from service.evidence.templates import mine_templates, severity_of
-from tests.evidence.traces import Did, read
-from tests.telemetry_rows import Row, logs
+from tests.evidence.traces import EMPTY_GRAPH, Did, compared, shown
+from tests.telemetry_rows import Row, at, logs
 
 
 def _lines(prefix: str, number: int, body: str, every: int = 1) -> list[Row]:
@@ -17,9 +20,20 @@ def _lines(prefix: str, number: int, body: str, every: int = 1) -> list[Row]:
     return rows
 
 
+def _read(now: list[Row], before: list[Row], spans: Compared | None = None) -> reading.Reading:
+    return reading.read(Tables(at(10), spans=spans, logs=Compared(logs(*now), logs(*before))), EMPTY_GRAPH)
+
+
+def _of_logs(
+    now: list[Row], before: list[Row], spans: Compared | None = None, after: Stretch = WHOLE
+) -> list[Evidence]:
+    """What is shown of the lines."""
+    rows = _read(now, before, spans).compare(after)
+    return shown(row for row in rows if row.signal is Signal.LOGS)
+
+
 def _evidence(now: list[Row], before: list[Row], requests: int = 60) -> list[Evidence]:
-    spans = read([Did("a", "get")] * requests, [Did("a", "get")] * requests)
-    return log_evidence(Compared(logs(*now), logs(*before)), spans)
+    return _of_logs(now, before, compared([Did("a", "get")] * requests, [Did("a", "get")] * requests))
 
 
 def test_a_template_that_was_never_there_is_new_and_says_after_which_operation() -> None:
@@ -31,7 +45,8 @@ def test_a_template_that_was_never_there_is_new_and_says_after_which_operation()
 
 
 def test_a_template_that_is_gone_is_gone() -> None:
-    rows = _evidence([], _lines("before", 60, "served $"))
+    other: list[Row] = [{"body": "hello", "service": "b"}] * 60
+    rows = _evidence(other, [*other, *_lines("before", 60, "served $")])
     assert [r.kind for r in rows] == [EvidenceKind.LOG_GONE]
 
 
@@ -42,9 +57,8 @@ def test_chronic_errors_are_no_news() -> None:
 
 def test_more_requests_do_not_make_more_errors_of_the_same_share() -> None:
     body = "ERROR card $ declined"
-    spans = read([Did("a", "get")] * 180, [Did("a", "get")] * 40)
-    lines = Compared(logs(*_lines("now", 180, body, 4)), logs(*_lines("before", 40, body, 4)))
-    assert log_evidence(lines, spans) == []
+    spans = compared([Did("a", "get")] * 180, [Did("a", "get")] * 40)
+    assert _of_logs(_lines("now", 180, body, 4), _lines("before", 40, body, 4), spans) == []
 
 
 def test_lines_without_trace_ids_are_compared_as_a_share_of_what_their_service_writes() -> None:
@@ -52,7 +66,7 @@ def test_lines_without_trace_ids_are_compared_as_a_share_of_what_their_service_w
         rows: list[Row] = [{"body": f"served {i}"} for i in range(100)]
         return [*rows, *({"body": f"ERROR disk {i} full"} for i in range(errors))]
 
-    rows = log_evidence(Compared(logs(*lines(60)), logs(*lines(0))), None)
+    rows = _of_logs(lines(60), lines(0))
     assert [(r.kind, r.severity) for r in rows if r.rising] == [(EvidenceKind.LOG_NEW, "error")]
 
 
@@ -65,7 +79,32 @@ def test_an_example_is_redacted_and_short() -> None:
 
 
 def test_without_lines_there_is_nothing_to_say() -> None:
-    assert log_evidence(Compared(logs(), logs()), None) == []
+    assert _of_logs([], []) == []
+
+
+def test_a_line_counts_with_the_request_that_wrote_it_whenever_it_was_written() -> None:
+    late: list[Row] = [{"time": at(9), **row} for row in _lines("now", 60, "ERROR gave up on $")]
+    read = _read(late, _lines("before", 60, "served $"), compared([Did("a", "get")] * 60, [Did("a", "get")] * 60))
+    assert read.lines is not None
+    assert read.lines.seconds[:60].tolist() == [i - 600 for i in range(60)]
+
+
+def test_of_lines_only_those_since_are_compared() -> None:
+    lines: list[Row] = [{"body": "ERROR disk full", "time": at(i / 10)} for i in range(50)]
+    lines += [{"body": "served", "time": at(i / 10)} for i in range(100)]
+    before: list[Row] = [{"body": "served"}] * 100
+    since = timedelta(minutes=-4).total_seconds()
+    assert [row.kind for row in _of_logs(lines, before, after=Stretch(end_s=since)) if row.severity] == [
+        EvidenceKind.LOG_NEW
+    ]
+    assert _of_logs(lines, before, after=Stretch(since)) == []
+
+
+def test_a_template_that_did_not_move_has_a_row_that_is_not_shown() -> None:
+    lines = [*_lines("now", 60, "served $", 2)], [*_lines("before", 60, "served $", 2)]
+    rows = _read(*lines).compare(WHOLE)
+    assert [row.subject for row in rows] == ["served <n>"]
+    assert shown(rows) == []
 
 
 @pytest.mark.parametrize(

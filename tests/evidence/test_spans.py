@@ -1,14 +1,13 @@
 from itertools import pairwise
 
 import numpy as np
-import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain.graph import ServiceGraph
 from service.evidence.spans import most_frequent, read_spans
 from service.evidence.tables import Compared
-from tests.evidence.traces import EMPTY_GRAPH, Did, call, read
+from tests.evidence.traces import EMPTY_GRAPH, Did, call, compared, read
 from tests.telemetry_rows import at, spans
 
 INTERVALS = st.lists(st.tuples(st.integers(-50, 150), st.integers(0, 120)), min_size=1, max_size=8)
@@ -95,7 +94,20 @@ def test_an_empty_window_is_read() -> None:
 def test_rows_keep_the_order_in_which_they_came() -> None:
     found = read([Did("a", "x"), Did("a", "y")], [])
     assert all(a < b for a, b in pairwise(found.start_us.tolist()))
-    assert isinstance(found.table, pa.Table)
+    assert [found.operation_name(row) for row in range(len(found))] == ["x", "y"]
+
+
+@given(st.sets(st.integers(0, 9)))
+def test_a_part_of_the_traces_reads_as_if_there_were_no_others(chosen: set[int]) -> None:
+    requests = [Did("a", "get", 40 + n, (call("a", Did("b", "find", n + 1)), Did("a", "sort"))) for n in range(10)]
+    both = compared(requests, requests[:4])
+    found = read_spans(both, EMPTY_GRAPH)
+    kept = np.isin(found.trace, found.trace[found.parent < 0][sorted(chosen)]) & found.now
+    part = found.between(kept, ~found.now)
+    alone = read_spans(Compared(both.now.filter(kept[found.now]), both.before), EMPTY_GRAPH)
+    for name in ("now", "parent", "start_us", "self_us", "began_us", "covered_us", "error", "client"):
+        assert (getattr(part, name) == getattr(alone, name)).all()
+    assert (part.seconds, part.requests, part.calls) == (alone.seconds, alone.requests, alone.calls)
 
 
 def test_durations_beyond_all_reason_do_not_overflow() -> None:

@@ -28,7 +28,8 @@ def _mixed(counts: tuple[int, int, int, int]) -> tuple[np.ndarray, np.ndarray]:
 def test_a_change_in_the_mix_of_requests_moves_no_share(counts: tuple[int, int, int, int]) -> None:
     now, stratum = _mixed(counts)
     shift = share_shift(now, stratum == 1, np.zeros_like(stratum), [stratum])
-    assert abs(shift.score[0]) < 0.01
+    assert shift.now[0] == pytest.approx(shift.before[0])
+    assert abs(shift.score[0]) < 0.25  # not nothing: half a hit is added to either, and one is of fewer executions
 
 
 @given(st.tuples(COUNTS, COUNTS, COUNTS, COUNTS))

@@ -6,7 +6,7 @@ from service.domain.graph import ServiceGraph
 from service.evidence.spans import Spans
 from service.evidence.structure import structure_evidence
 from service.evidence.timing import timing_evidence
-from tests.evidence.traces import Did, call, read
+from tests.evidence.traces import Did, call, read, shown
 
 RNG = np.random.default_rng(7)
 
@@ -51,14 +51,14 @@ def test_a_slow_network_shows_as_the_gap_of_the_edge() -> None:
 
 
 def test_a_slow_callee_shows_as_its_own_time_and_leaves_no_gap() -> None:
-    rows = list(timing_evidence(read(_many(callee_ms=400), _many())))
+    rows = shown(timing_evidence(read(_many(callee_ms=400), _many())))
     own = [row for row in rows if row.kind is EvidenceKind.SELF_TIME]
     assert [row.component.name for row in own] == ["b"]
     assert not [row for row in rows if row.kind is EvidenceKind.GAP]
 
 
 def test_its_callers_take_longer_too_but_not_by_themselves() -> None:
-    rows = list(timing_evidence(read(_many(callee_ms=400), _many())))
+    rows = shown(timing_evidence(read(_many(callee_ms=400), _many())))
     slow = {row.component.name for row in rows if row.kind is EvidenceKind.LATENCY}
     assert slow == {"a", "b"}
 
@@ -75,12 +75,13 @@ def test_a_call_that_another_replaced_counts_less_than_one_that_is_just_gone() -
     before = [request("x")] * 60
     gone = next(iter(structure_evidence(read([request("")] * 60, before))))
     replaced = [row for row in structure_evidence(read([request("y")] * 60, before)) if _is_lost(row)]
+    assert replaced
     assert _is_lost(gone)
     assert all(row.score < gone.score / 2 for row in replaced)
 
 
 def test_an_error_is_told_of_where_it_arises_not_of_its_callers() -> None:
-    rows = list(structure_evidence(read(_many(failed=True), _many())))
+    rows = shown(structure_evidence(read(_many(failed=True), _many())))
     errors = [row for row in rows if row.kind is EvidenceKind.ERROR_SHARE]
     assert [(row.component.name, row.now) for row in errors] == [("b", 1.0)]
 
@@ -91,14 +92,14 @@ def _call_without_answer(ms: float, status: str = "unset") -> Did:
 
 
 def test_a_call_that_runs_into_its_limit_unanswered_speaks_of_the_edge() -> None:
-    rows = list(structure_evidence(read(_many(30) + [_call_without_answer(5000)] * 30, _many())))
+    rows = shown(structure_evidence(read(_many(30) + [_call_without_answer(5000)] * 30, _many())))
     lost = [row for row in rows if row.subject.startswith("unanswered")]
     assert [row.component.name for row in lost] == ["a->b"]
 
 
 def test_a_call_whose_callee_was_merely_not_recorded_is_not_called_unanswered() -> None:
     usual = [_call_without_answer(float(np.median([_request().then[0].ms for _ in range(50)])))] * 30
-    rows = list(structure_evidence(read(_many(30) + usual, _many(200))))
+    rows = shown(structure_evidence(read(_many(30) + usual, _many(200))))
     assert not [row for row in rows if row.subject.startswith("unanswered")]
 
 
@@ -106,12 +107,12 @@ def test_retries_show_as_more_calls_in_one_execution() -> None:
     def request(times: int) -> Did:
         return Did("a", "get", then=tuple(call("a", Did("b", "find")) for _ in range(times)))
 
-    rows = list(structure_evidence(read([request(3)] * 40, [request(1)] * 40)))
+    rows = shown(structure_evidence(read([request(3)] * 40, [request(1)] * 40)))
     assert [(r.component.name, r.before, r.now) for r in rows if r.kind is EvidenceKind.CALLS] == [("a", 1.0, 3.0)]
 
 
 def test_a_service_that_requests_no_longer_reach_is_silent() -> None:
-    rows = list(structure_evidence(read([Did("a", "get")] * 40, _many(40))))
+    rows = shown(structure_evidence(read([Did("a", "get")] * 40, _many(40))))
     assert [r.component.name for r in rows if r.kind is EvidenceKind.SILENCE] == ["b"]
 
 
@@ -121,7 +122,7 @@ def test_calls_to_a_store_without_spans_speak_of_the_edge_to_it() -> None:
     def request(ms: float) -> Did:
         return Did("a", "get", ms + 5, (Did("a", "select", ms, kind="client"),))
 
-    rows = list(timing_evidence(read([request(_about(300)) for _ in range(40)], [request(_about(3))] * 40, graph)))
+    rows = shown(timing_evidence(read([request(_about(300)) for _ in range(40)], [request(_about(3))] * 40, graph)))
     assert "a->rows" in {row.component.name for row in rows}
     assert not [row for row in rows if row.kind is EvidenceKind.SELF_TIME]
 

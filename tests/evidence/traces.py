@@ -1,12 +1,14 @@
 """Traces written as trees, for tests that say what a request did."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pyarrow as pa
 
+from service.domain.evidence import Evidence
 from service.domain.graph import ServiceGraph
+from service.evidence.constants import SCORE_SHOWN
 from service.evidence.spans import Spans, read_spans
 from service.evidence.tables import Compared
 from tests.telemetry_rows import Row, at, spans
@@ -52,12 +54,22 @@ def _rows(did: Did, trace: str, parent: str, start_ms: float, number: Iterator[i
 
 
 def traces(prefix: str, requests: list[Did]) -> pa.Table:
-    """Every request as a trace of its own, a second apart."""
+    """Every request as a trace of its own, a second apart, the first at noon."""
     rows: list[Row] = []
     for position, request in enumerate(requests):
         rows += _rows(request, f"{prefix}{position}", "", position * 1000.0, iter(range(1000)))
     return spans(*rows)
 
 
+def compared(now: list[Did], before: list[Did]) -> Compared:
+    """The traces of the window, from noon on, and those of its baseline."""
+    return Compared(traces("now", now), traces("before", before))
+
+
+def shown(rows: Iterable[Evidence]) -> list[Evidence]:
+    """The rows that moved by so much that they are shown."""
+    return [row for row in rows if row.score >= SCORE_SHOWN]
+
+
 def read(now: list[Did], before: list[Did], graph: ServiceGraph = EMPTY_GRAPH) -> Spans:
-    return read_spans(Compared(traces("now", now), traces("before", before)), graph)
+    return read_spans(compared(now, before), graph)

@@ -10,10 +10,11 @@ from service.domain.graph import ServiceGraph
 from service.domain.localization import Suspect
 from service.evidence.tables import Compared, Tables
 from service.ports import SPANS
-from service.rank.constants import RankConstants
-from service.rank.features import feature_of
+from service.rank.channels import CHANNELS, Channel
+from service.rank.features import Feature, feature_of
 from service.rank.fusion import Fusion, confidences, fuse, unresolved
-from service.rank.statistical import rank, strength
+from service.rank.statistical import rank
+from service.rank.symptoms import Symptoms, of_channels
 from service.view.view import View
 from tests.conftest import CaseFactory
 from tests.patience import open_patiently
@@ -24,8 +25,8 @@ GRAPH = ServiceGraph(("a", "b", "c", "d"), CALLS, pods={"d-1": "d"})
 FAULTS = [fault for fault in Fault if fault is not Fault.UNKNOWN]
 
 
-def row(kind: EvidenceKind, component: Component, score: float = 10.0, **parts: Any) -> Evidence:
-    usual = Evidence("", Signal.TRACES, kind, component, "get", score, 2.0, 1.0, impact=0.5)
+def row(kind: EvidenceKind, component: Component, effect: float = 5.0, **parts: Any) -> Evidence:
+    usual = Evidence("", Signal.TRACES, kind, component, "get", 3 * effect, 2.0, 1.0, effect=effect)
     return replace(usual, **parts)
 
 
@@ -33,11 +34,15 @@ def series(name: str, component: Component, **parts: Any) -> Evidence:
     return row(EvidenceKind.METRIC, component, signal=Signal.METRICS, subject=name, unit="", **parts)
 
 
-def ranked(*rows: Evidence, graph: ServiceGraph = GRAPH, traced: bool = False) -> tuple[Suspect, ...]:
+def ranked(
+    *rows: Evidence,
+    graph: ServiceGraph = GRAPH,
+    traced: bool = False,
+    calls: frozenset[tuple[str, str]] = frozenset(),
+) -> tuple[Suspect, ...]:
     spans = Compared(SPANS.empty_table(), None) if traced else None
     numbered = tuple(replace(r, id=f"e{i}") for i, r in enumerate(rows))
-    view = View(incident(), Tables(at(10), spans), graph, numbered, None)
-    return rank(view)
+    return rank(View(incident(), Tables(at(10), spans), graph, numbered, None, calls=calls))
 
 
 def names(*rows: Evidence) -> list[str]:
@@ -52,18 +57,38 @@ def test_what_got_better_speaks_against_nobody() -> None:
     assert ranked(row(EvidenceKind.SELF_TIME, service("b"), now=1.0, before=9.0)) == ()
 
 
+def test_overwhelming_evidence_overwhelms() -> None:
+    beside = [row(kind, service("b"), 3) for kind in (EvidenceKind.SELF_TIME, EvidenceKind.ERROR_SHARE)]
+    beside += [
+        series(name, service("b"), effect=3.0, now=9.0) for name in ("cpu_usage", "memory_usage", "pool_waiting")
+    ]
+    assert names(*beside, row(EvidenceKind.SELF_TIME, service("c"), 9))[0] == "c"
+    assert (
+        names(row(EvidenceKind.SELF_TIME, service("b"), 60), row(EvidenceKind.SELF_TIME, service("c"), 300))[0] == "c"
+    )
+
+
 def test_a_callee_with_nearly_as_much_against_it_comes_before_its_caller() -> None:
-    assert names(row(EvidenceKind.SELF_TIME, service("b"), 12), row(EvidenceKind.SELF_TIME, service("d"), 9))[0] == "d"
+    assert names(row(EvidenceKind.SELF_TIME, service("b"), 6), row(EvidenceKind.SELF_TIME, service("d"), 5))[0] == "d"
 
 
 def test_a_callee_with_little_against_it_does_not() -> None:
-    assert names(row(EvidenceKind.SELF_TIME, service("b"), 12), row(EvidenceKind.SELF_TIME, service("d"), 2))[0] == "b"
+    assert names(row(EvidenceKind.SELF_TIME, service("b"), 6), row(EvidenceKind.SELF_TIME, service("d"), 1))[0] == "b"
+
+
+def test_a_caller_that_was_changed_just_before_explains_its_trouble_itself() -> None:
+    trouble = [row(EvidenceKind.ERROR_SHARE, service(s), e, now=0.5, before=0.0) for s, e in (("b", 6), ("d", 5))]
+    change = row(EvidenceKind.CHANGE, service("b"), 0.0, score=9.9, before=None)
+    assert names(*trouble)[0] == "d"
+    assert names(*trouble, change)[0] == "b"
+    everywhere = [replace(change, component=service(s)) for s in "abcd"]
+    assert names(*trouble, *everywhere)[0] == "d"
 
 
 def test_gaps_on_all_edges_of_one_service_are_its_own() -> None:
-    into_d = [row(EvidenceKind.GAP, edge(caller, "d"), 12) for caller in "abc"]
+    into_d = [row(EvidenceKind.GAP, edge(caller, "d")) for caller in "abc"]
     assert names(*into_d)[0] == "d"
-    out_of_a = [row(EvidenceKind.GAP, edge("a", callee), 12) for callee in "bcd"]
+    out_of_a = [row(EvidenceKind.GAP, edge("a", callee)) for callee in "bcd"]
     assert names(*out_of_a) == ["a"]
 
 
@@ -72,16 +97,25 @@ def test_a_lone_gap_is_blamed_on_the_callee() -> None:
     assert [s.component.name for s in ranked(row(EvidenceKind.GAP, edge("a", "b")), graph=alone)] == ["b"]
 
 
-def test_who_is_no_longer_asked_explains_nothing() -> None:
-    lost = row(EvidenceKind.LOST_CALL, service("a"), 9, now=0.2, before=0.8, unit="share")
-    silent = row(EvidenceKind.SILENCE, service("b"), 9, now=0.2, before=0.8, unit="share")
-    own = row(EvidenceKind.LOST_CALL, service("b"), 9, now=0.2, before=0.4, unit="share", subject="inner")
-    assert names(lost, silent, own)[0] == "a"
+def test_of_calls_that_are_not_seen_it_is_not_known_whether_they_are_well() -> None:
+    one_of_three = row(EvidenceKind.GAP, edge("b", "d"))
+    other_of_b = row(EvidenceKind.GAP, edge("a", "b"))
+    assert ranked(one_of_three, other_of_b)[0].component.name == "b"
+    seen = frozenset({("a", "b"), ("b", "d")})
+    assert ranked(one_of_three, other_of_b, calls=seen)[0].component.name == "b"
+    assert ranked(one_of_three, calls=seen)[0].component.name == "d"
+
+
+def test_a_call_that_fails_for_one_caller_of_many_is_that_callers() -> None:
+    fails = row(EvidenceKind.ERROR_SHARE, edge("b", "d"), now=0.6, before=0.0, unit="share")
+    assert names(fails) == ["b"]
+    every = [replace(fails, component=edge(caller, "d")) for caller in "abc"]
+    assert names(*every) == ["d"]
 
 
 def test_what_is_down_comes_before_all_that_fails_for_want_of_it() -> None:
     down = series("store_up", service("d"), now=0.0, before=1.0)
-    loud = [row(EvidenceKind.ERROR_SHARE, service(s), 40, now=0.9, before=0.0, unit="share") for s in "abc"]
+    loud = [row(EvidenceKind.ERROR_SHARE, service(s), 12, now=0.9, before=0.0, unit="share") for s in "abc"]
     assert names(down, *loud)[0] == "d"
     degraded = series("store_up", service("d"), now=0.9, before=1.0)
     assert names(degraded, *loud)[0] != "d"
@@ -91,17 +125,26 @@ def test_what_is_down_comes_before_all_that_fails_for_want_of_it() -> None:
     assert next(s.component.name for s in ranked(pod_gone, *loud, graph=one_of_two)) != "d"
 
 
-def test_a_host_that_none_of_its_services_has_worn_out_explains_why_they_are_slow() -> None:
-    graph = replace(GRAPH, hosts={"b": ("n",), "c": ("n",)})
-    slow = [row(EvidenceKind.SELF_TIME, service(s), 8) for s in "bc"]
-    worn = series("cpu_usage", Component(ComponentKind.NODE, "n"), now=9.0)
-    by_c = series("cpu_usage", service("c"), now=9.0)
+def test_a_host_on_which_all_are_slow_while_others_are_not_comes_before_them() -> None:
+    services = tuple("abcdefg")
+    hosts = {s: ("n",) if s in "bcd" else ("m",) for s in services}
+    apart = ServiceGraph(services, frozenset(("a", s) for s in services[1:]), hosts=hosts)
+    on_n = [row(EvidenceKind.SELF_TIME, service(s), 4) for s in "bcd"]
+    suspects = ranked(*on_n, graph=apart)
+    assert suspects[0].component == Component(ComponentKind.NODE, "n")
+    assert suspects[0].evidence
+    everywhere = [row(EvidenceKind.SELF_TIME, service(s), 4) for s in services]
+    assert all(s.component.kind is ComponentKind.SERVICE for s in ranked(*everywhere, graph=apart))
 
-    def scores(*rows: Evidence) -> dict[str, float]:
-        return {s.component.name: s.score for s in ranked(*slow, *rows, graph=graph)}
 
-    assert all(scores(worn)[s] < scores()[s] for s in "bc")
-    assert scores(worn, by_c)["b"] == scores()["b"]
+def test_what_callees_got_slower_by_is_taken_off_in_milliseconds() -> None:
+    def latency(component: str, before_ms: float, now_ms: float, effect: float) -> Evidence:
+        name = service(component)
+        return replace(series("latency_mean", name, effect=effect, before=before_ms, now=now_ms), unit="ms")
+
+    caller, callee = latency("b", 2.0, 502.0, 8.0), latency("d", 100.0, 590.0, 2.5)
+    assert names(caller, callee) == ["d", "b"]
+    assert names(caller, replace(callee, now=110.0)) == ["b", "d"]
 
 
 def test_series_about_latency_and_errors_say_less_where_traces_tell_in_whose_time_it_was() -> None:
@@ -115,29 +158,13 @@ def test_a_pod_counts_for_its_service() -> None:
     assert names(series("cpu_usage", Component(ComponentKind.POD, "d-1"), now=9.0)) == ["d"]
 
 
-@pytest.mark.parametrize("unit", ["B/s", "By/s", "bytes/s"])
-def test_a_page_now_and_then_is_no_load_on_a_disk_that_was_idle(unit: str) -> None:
-    page, load = (replace(series("disk_writes", service(s), before=0.0), unit=unit) for s in "bc")
-    assert names(replace(page, now=410.0), replace(load, now=4.1e6)) == ["c", "b"]
-    kilobytes = replace(load, now=4.1e3, unit="kB/s")
-    assert strength(kilobytes, RankConstants()) == pytest.approx(strength(replace(load, now=4.1e6), RankConstants()))
-
-
-def test_a_change_alone_says_little_and_beside_a_symptom_a_lot() -> None:
-    change = row(EvidenceKind.CHANGE, service("b"), 9, now=1.0, before=None, impact=None)
+def test_a_change_alone_says_nothing_and_beside_a_symptom_a_lot() -> None:
+    change = row(EvidenceKind.CHANGE, service("b"), 0.0, score=9.0, now=1.0, before=None)
     error = row(EvidenceKind.ERROR_SHARE, service("b"), 3, now=0.2, before=0.1)
-    alone, symptom, both = (ranked(*rows)[0].score for rows in ((change,), (error,), (change, error)))
-    assert alone < 0.1
-    assert both > symptom + 3 * alone
-    busy = series("cpu_usage", service("b"), now=9.0)
-    assert ranked(change, busy)[0].score < ranked(busy)[0].score + 0.1
-
-
-def test_a_resource_that_slows_nobody_counts_half() -> None:
-    cpu = series("cpu_usage", service("b"), now=9.0)
-    slow = row(EvidenceKind.SELF_TIME, service("b"))
-    idle, slow_too, only_slow = ranked(cpu)[0].score, ranked(cpu, slow)[0].score, ranked(slow)[0].score
-    assert slow_too - only_slow == pytest.approx(2 * idle)  # pyright: ignore[reportUnknownMemberType]
+    assert ranked(change) == ()
+    symptom, both = (ranked(*rows)[0] for rows in ((error,), (change, error)))
+    assert both.score > 1.2 * symptom.score
+    assert change in [replace(e, id="") for e in both.evidence]
 
 
 def test_success_that_fell_is_bad_and_success_that_rose_is_not() -> None:
@@ -147,16 +174,17 @@ def test_success_that_fell_is_bad_and_success_that_rose_is_not() -> None:
 
 def test_out_of_reach_of_the_alert_counts_less() -> None:
     apart = ServiceGraph(("a", "b", "x"), frozenset({("a", "b")}))
-    near, far = row(EvidenceKind.SELF_TIME, service("b"), 8), row(EvidenceKind.SELF_TIME, service("x"), 10)
+    near, far = row(EvidenceKind.SELF_TIME, service("b"), 4), row(EvidenceKind.SELF_TIME, service("x"), 5)
     assert [s.component.name for s in ranked(near, far, graph=apart)] == ["b", "x"]
 
 
-@pytest.mark.parametrize("kind", list(EvidenceKind))
-def test_strength_is_between_nothing_and_all_and_grows_with_the_score(kind: EvidenceKind) -> None:
-    strengths = [strength(row(kind, service("b"), score), RankConstants()) for score in (0.0, 2.0, 10.0, 99.0)]
-    assert strengths == sorted(strengths)
-    assert strengths[0] >= 0.0
-    assert strengths[-1] <= 1.0
+@pytest.mark.parametrize("feature", list(CHANNELS))
+def test_suspicion_grows_with_the_effect_without_end(feature: Feature) -> None:
+    symptoms = [Symptoms() for _ in range(3)]
+    for one, effect in zip(symptoms, (1.0, 10.0, 100.0), strict=True):
+        one.add(feature, effect, row(EvidenceKind.SELF_TIME, service("b")))
+    totals = [of_channels(one, list(Channel), 4.0) for one in symptoms]
+    assert totals == pytest.approx([1.0, 10.0, 100.0])  # pyright: ignore[reportUnknownMemberType]
 
 
 @pytest.mark.parametrize("kind", list(EvidenceKind))

@@ -10,8 +10,9 @@ from service.__main__ import run
 from service.errors import CallerError, SettingsError
 from service.llm.embedded.engine import EmbeddedModel
 from service.llm.promoted import FILE_NAME, Promotion, read_promotion
+from service.rank.fusion import Fusion
 from service.settings import ModelSettings
-from service.wiring.models import build_model
+from service.wiring.models import build_fusion, build_model, title
 from tests.llm.embedded.nets import write_directory
 
 
@@ -56,9 +57,15 @@ def test_promoting_the_one_in_use_again_is_no_step_that_could_be_rolled_back(sto
     assert promote(store, "small-2") == Promotion("small-2", ("small-1",))
 
 
-def test_before_anything_is_promoted_the_service_says_what_to_do(store: Path):
-    with pytest.raises(SettingsError, match=r"no model is promoted in .*: run hypocenter-models promote NAME"):
-        build_model(ModelSettings(name="promoted", store=store))
+def test_before_anything_is_promoted_the_statistical_rank_answers_and_the_service_says_what_to_do(
+    store: Path, caplog: pytest.LogCaptureFixture
+):
+    settings = ModelSettings(name="promoted", store=store)
+    assert build_model(settings) is None
+    assert build_fusion(settings) == Fusion()
+    told = "no model is promoted, so the statistical rank answers alone; run hypocenter-models promote NAME"
+    assert caplog.messages == [f"promoted: {told}"]
+    assert told in title(settings)
 
 
 def test_a_model_in_use_that_was_taken_away_is_told(store: Path):

@@ -1,0 +1,102 @@
+"""The telemetry of one incident, read once, and compared as often as there are times to compare."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+
+from service.domain.component import Component, ComponentKind
+from service.domain.evidence import Evidence
+from service.domain.graph import ServiceGraph
+from service.evidence.fluctuations import Series, metric_evidence, read_series
+from service.evidence.log_lines import Lines, log_evidence, read_lines
+from service.evidence.metric_class import about_host
+from service.evidence.spans import Bools, Floats, Spans, places, read_spans
+from service.evidence.stretch import Stretch
+from service.evidence.structure import structure_evidence
+from service.evidence.tables import Tables
+from service.evidence.timing import timing_evidence
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Spans, log lines and series that have a baseline; None, or none, where a signal has no rows or no baseline.
+
+    ``alerted_at_us`` is what seconds count from. ``begin_s`` and ``end_s`` are the first and last moment of the window
+    of which any of them tells.
+    """
+
+    graph: ServiceGraph
+    alerted_at_us: int
+    spans: Spans | None
+    lines: Lines | None
+    series: Sequence[Series]
+    begin_s: float
+    end_s: float
+
+    @cached_property
+    def began_s(self) -> Floats:
+        """When the trace of each span began."""
+        return np.zeros(0) if self.spans is None else (self.spans.began_us - self.alerted_at_us) / 1e6
+
+    def compare(self, after: Stretch, reference: Stretch | None = None) -> list[Evidence]:
+        """A row for all that can be compared between a stretch of the window and its baseline, or another stretch."""
+        rows = [_of_host(row, self.graph) for row in metric_evidence(self.series, after, reference)]
+        part, place = None, np.full(1, -1, np.int64)
+        if self.spans is not None:
+            now, before = _split(self.spans.now, self.began_s, after, reference)
+            place = places(np.flatnonzero(now | before), len(self.spans))
+            if now.any() and before.any():
+                part = self.spans.between(now, before)
+                rows += [*timing_evidence(part), *structure_evidence(part)]
+        if self.lines is not None:
+            now, before = _split(self.lines.now, self.lines.seconds, after, reference)
+            rows += log_evidence(self.lines, now, before, part, place)
+        return rows
+
+    def calls(self, after: Stretch) -> frozenset[tuple[str, str]]:
+        """Who is seen to call whom in that stretch, as far as traces tell."""
+        if self.spans is None:
+            return frozenset()
+        now, before = _split(self.spans.now, self.began_s, after, None)
+        return self.spans.between(now, before).calls
+
+
+def _split(is_now: Bools, seconds: Floats, after: Stretch, reference: Stretch | None) -> tuple[Bools, Bools]:
+    """Which rows are compared with which."""
+    return is_now & after.of(seconds), ~is_now if reference is None else is_now & reference.of(seconds)
+
+
+def read(tables: Tables, graph: ServiceGraph) -> Reading:
+    """What of the tables can be compared."""
+    alerted_at_us = round(tables.alerted_at.timestamp() * 1e6)
+    spans = span_table = lines = None
+    if tables.spans is not None and tables.spans.before is not None and len(tables.spans.now):
+        spans, span_table = read_spans(tables.spans, graph), tables.spans.together
+    if tables.logs is not None and tables.logs.before is not None:
+        lines = read_lines(tables.logs, spans, span_table, alerted_at_us)
+    metrics = tables.metrics if tables.metrics is not None and tables.metrics.before is not None else None
+    series = [] if metrics is None else list(read_series(metrics, alerted_at_us))
+    begin_s, end_s = _extent(tables, alerted_at_us)
+    return Reading(graph, alerted_at_us, spans, lines, series, begin_s, end_s)
+
+
+def _extent(tables: Tables, alerted_at_us: int) -> tuple[float, float]:
+    """The first and last moment of the window's rows, in seconds from the alert; the alert where there are none."""
+    columns = ((tables.spans, "start"), (tables.logs, "time"), (tables.metrics, "time"))
+    times = [np.asarray(c.now[name].cast(pa.int64())) for c, name in columns if c is not None and len(c.now)]
+    if not times:
+        return 0.0, 0.0
+    first, last = min(int(t.min()) for t in times), max(int(t.max()) for t in times)
+    return (first - alerted_at_us) / 1e6, (last - alerted_at_us) / 1e6
+
+
+def _of_host(row: Evidence, graph: ServiceGraph) -> Evidence:
+    """A series about the machine that is reported for a pod belongs to the node, where the node is known."""
+    if row.component.kind is ComponentKind.NODE or not about_host(row.subject):
+        return row
+    owner = graph.owner(row.component)
+    hosts = graph.hosts.get(owner.name, ())
+    return replace(row, component=Component(ComponentKind.NODE, hosts[0])) if len(hosts) == 1 else row
