@@ -55,14 +55,14 @@ def _weighed(reading: Reading, after: Stretch, near: Stretch | None) -> list[Evi
     """The rows that moved, with surprise and effect. The time just before the onset tells twice what is usual: by how
     much the rows of a kind differ there from the baseline, and what was so already.
     """
-    found = reading.compare(after)
+    rows = reading.compare(after)
     widths = _widths(reading.compare(near) if near is not None else [])
     since: defaultdict[Key, list[Evidence]] = defaultdict(list)
     for row in reading.compare(after, near) if near is not None else ():
         since[_key(row)].append(row)
-    numbers = Counter(_group(row) for row in found)
+    numbers = Counter(_group(row) for row in rows)
     return [
-        _with_effect(row, since[_key(row)], widths, numbers[_group(row)]) for row in found if row.score >= SCORE_SHOWN
+        _with_effect(row, since[_key(row)], widths, numbers[_group(row)]) for row in rows if row.score >= SCORE_SHOWN
     ]
 
 
@@ -75,7 +75,7 @@ def _with_effect(row: Evidence, since: Sequence[Evidence], widths: Mapping[Group
     score = moved / error
     left = 1.0
     if since and moved > 0:
-        # At most so much changed with the onset; of several rows that cannot be told apart, in the one that did most.
+        # At most so much changed with the onset; of several rows that are not told apart, in the one that did most.
         changed = max(one.shift * (1 if row.shift > 0 else -1) + one.error for one in since)
         left = min(max(changed / moved, LEAST_LEFT), 1.0)
     return replace(
@@ -100,7 +100,7 @@ def _widths(healthy: Sequence[Evidence]) -> Mapping[Group, float]:
 
 
 def _group(row: Evidence) -> Group:
-    """Rows that are judged together: of one family, told by one component. Nobody hides what others show by what he
+    """Rows that are judged together: of one family, shown by one component. Nobody hides what others show by what he
     writes himself.
     """
     edge = row.component.kind is ComponentKind.EDGE

@@ -129,6 +129,12 @@ REPLACED = 0.7
 ONSET_STEP_S = 5.0
 """An onset is not told more exactly than this."""
 
+MOST_STEPS = 240
+"""Steps that a window is divided into: those of a window longer than twenty minutes are longer."""
+
+SIGNALS_AT_A_TIME = 2_000
+"""Signals whose gains are held in memory together."""
+
 NEARLY_ALL = 0.9
 """An execution is slow when it takes longer than this share of its operation's baseline did."""
 

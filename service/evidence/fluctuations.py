@@ -177,7 +177,7 @@ def _peer_rows(peers: Sequence[Series], after: Stretch, reference: Stretch | Non
     medians = [abs(_quantile(np.sort(one.before), 0.5)) for one in peers if len(one.before)]
     usual = float(np.median(medians)) if len(medians) >= MIN_PEERS else 0.0
     floor = _floor(peers, usual)
-    levels = [found for one in peers if (found := _level(one, after, reference, floor)) is not None]
+    levels = [level for one in peers if (level := _level(one, after, reference, floor)) is not None]
     common = float(np.median([one.moved for one in levels])) if len(levels) >= MIN_PEERS else 0.0
     for one in levels:
         moved = one.moved - float(np.clip(common, -abs(one.moved), abs(one.moved)))

@@ -16,7 +16,7 @@ from service.evidence import constants as c
 from service.evidence.fluctuations import Series
 from service.evidence.log_lines import Lines
 from service.evidence.reading import Reading
-from service.evidence.spans import Bools, Floats, Ints, Spans
+from service.evidence.spans import Bools, Floats, Ints, Spans, places
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +33,16 @@ class Onset:
 
 def estimate_onset(reading: Reading) -> Onset:
     """The onset by all signals that have a baseline."""
-    first = math.floor(reading.begin_s / c.ONSET_STEP_S)  # counted from the alert, so that one more row moves nothing
-    size = max(math.ceil(reading.end_s / c.ONSET_STEP_S) - first, 2)
-    moments_s: Floats = c.ONSET_STEP_S * (first + np.arange(size, dtype=np.float64))
+    moments_s = _moments(reading.begin_s, reading.end_s)
+    size = len(moments_s)
     gains = _of_series(reading.series, moments_s)
     if reading.spans is not None:
-        spans = reading.spans
-        seconds = (spans.start_us - reading.alerted_at_us) / 1e6
-        steps = np.clip(((seconds - moments_s[0]) / c.ONSET_STEP_S).astype(np.int64), 0, size - 1)
-        told = _of_times(spans, steps, size) + _of_errors(spans, steps, size)
+        seconds = (reading.spans.start_us - reading.alerted_at_us) / 1e6
+        steps = np.clip(np.searchsorted(moments_s, seconds, side="right") - 1, 0, size - 1)
+        of_services = _of_times(reading.spans, steps, size) + _of_errors(reading.spans, steps, size)
         if reading.lines is not None:
-            told += _of_lines(spans, reading.lines, steps, size)
-        gains += _at_most(told, c.MOST_OF_ONE).sum(axis=0)
+            of_services += _of_lines(reading.spans, reading.lines, steps, size)
+        gains += _at_most(of_services, c.MOST_OF_ONE).sum(axis=0)
     most = float(gains.max())
     evidence = gains * min(c.SIGNALS_ARE_ALIKE, c.MOST_OF_ALL / max(most, 1e-9)) + _prior(moments_s)
     likelihoods = np.exp(evidence - evidence.max())
@@ -55,6 +53,15 @@ def estimate_onset(reading: Reading) -> Onset:
 
     earliest, early, likely = (quantile(share) for share in c.ONSET_QUANTILES)
     return Onset(earliest - c.ONSET_MARGIN_S, early, likely, most > c.LEAST_SEEN)
+
+
+def _moments(begin_s: float, end_s: float) -> Floats:
+    """The moments that are compared, at most `MOST_STEPS` or one more; counted from the alert, so that one more row at
+    the window's beginning moves none of them.
+    """
+    step_s = c.ONSET_STEP_S * max(1, math.ceil((end_s - begin_s) / c.ONSET_STEP_S / c.MOST_STEPS))
+    first = math.floor(begin_s / step_s)
+    return step_s * (first + np.arange(max(math.ceil(end_s / step_s) - first, 2), dtype=np.float64))
 
 
 def _prior(moments_s: Floats) -> Floats:
@@ -68,7 +75,7 @@ def _prior(moments_s: Floats) -> Floats:
 
 def _of_times(spans: Spans, steps: Ints, size: int) -> Floats:
     """Executions that take longer than nearly all do: themselves, waiting for a callee, and as a whole. A row for each
-    service that tells it.
+    service that shows it.
     """
     entered = (spans.parent < 0) | spans.crossing
     bare = spans.called >= 0
@@ -78,19 +85,19 @@ def _of_times(spans: Spans, steps: Ints, size: int) -> Floats:
         (bare, edges, spans.self_us),
         (entered, spans.operation, spans.duration_us),
     )
-    told = np.zeros((len(spans.services), size))
+    of_services = np.zeros((len(spans.services), size))
     for which, groups, values in parts:
         rows = np.flatnonzero(which)
         if len(rows):
             _, first, group = np.unique(groups[rows], return_index=True, return_inverse=True)
             slow, known = _slow(spans.now[rows], group, values[rows])
             gains = _counted(spans.now[rows][known], steps[rows][known], group[known], slow[known], len(first), size)
-            np.add.at(told, spans.service[rows[first]], gains)
-    return told
+            np.add.at(of_services, spans.service[rows[first]], gains)
+    return of_services
 
 
 def _slow(now: Bools, group: Ints, values: Ints) -> tuple[Bools, Bools]:
-    """Which executions take longer than nearly all of their group did, and in which groups that can be told."""
+    """Which executions take longer than nearly all of their group did, and in which groups that is known."""
     size = int(group.max()) + 1
     order = np.lexsort((values, group))
     before = order[~now[order]]
@@ -103,19 +110,19 @@ def _slow(now: Bools, group: Ints, values: Ints) -> tuple[Bools, Bools]:
 
 
 def _of_errors(spans: Spans, steps: Ints, size: int) -> Floats:
-    told = np.zeros((len(spans.services), size))
+    of_services = np.zeros((len(spans.services), size))
     if spans.error.any():
         gains = _counted(spans.now, steps, spans.operation, spans.error, len(spans.operations), size)
-        np.add.at(told, [owner for owner, _ in spans.operations], gains)
-    return told
+        np.add.at(of_services, [owner for owner, _ in spans.operations], gains)
+    return of_services
 
 
 def _of_lines(spans: Spans, lines: Lines, steps: Ints, size: int) -> Floats:
-    """Executions that write a template, of those of its operation."""
-    told = np.zeros((len(spans.services), size))
+    """Executions that write a template, of those of its operation; so many pairs at a time that they fit anywhere."""
+    of_services = np.zeros((len(spans.services), size))
     linked = np.flatnonzero(lines.owner >= 0)
     if not len(linked):
-        return told
+        return of_services
     width = int(lines.templates.code.max()) + 1
     once = np.unique(lines.owner[linked] * width + lines.templates.code[linked])
     owner, code = once // width, once % width
@@ -123,12 +130,17 @@ def _of_lines(spans: Spans, lines: Lines, steps: Ints, size: int) -> Floats:
     operation, now = pairs // width, spans.now
     executions = _histogram(spans.operation[now], steps[now], len(spans.operations), size)
     executions_before = np.bincount(spans.operation[~now], minlength=len(spans.operations))
-    writing, writing_before = now[owner], ~now[owner]
-    hits = _histogram(pair[writing], steps[owner[writing]], len(pairs), size)
-    hits_before = np.bincount(pair[writing_before], minlength=len(pairs))
-    gains = _gains(hits, executions[operation], hits_before, executions_before[operation])
-    np.add.at(told, [spans.operations[int(one)][0] for one in operation], gains)
-    return told
+    frequent = np.flatnonzero(np.bincount(pair) >= c.FEW_HITS)
+    owners = np.array([service for service, _ in spans.operations], np.int64)
+    for chosen in np.array_split(frequent, len(frequent) // c.SIGNALS_AT_A_TIME + 1):
+        place = places(chosen, len(pairs))[pair]
+        writing, writing_before = (place >= 0) & now[owner], (place >= 0) & ~now[owner]
+        hits = _histogram(place[writing], steps[owner[writing]], len(chosen), size)
+        hits_before = np.bincount(place[writing_before], minlength=len(chosen))
+        of = operation[chosen]
+        gains = _gains(hits, executions[of], hits_before, executions_before[of], len(frequent))
+        np.add.at(of_services, owners[of], gains)
+    return of_services
 
 
 def _counted(now: Bools, steps: Ints, group: Ints, bad: Bools, groups: int, size: int) -> Floats:
@@ -136,7 +148,7 @@ def _counted(now: Bools, steps: Ints, group: Ints, bad: Bools, groups: int, size
     executions = _histogram(group[now], steps[now], groups, size)
     hits = _histogram(group[now & bad], steps[now & bad], groups, size)
     hits_before = np.bincount(group[~now & bad], minlength=groups)
-    return _gains(hits, executions, hits_before, np.bincount(group[~now], minlength=groups))
+    return _gains(hits, executions, hits_before, np.bincount(group[~now], minlength=groups), groups)
 
 
 def _histogram(group: Ints, steps: Ints, groups: int, size: int) -> Ints:
@@ -144,22 +156,22 @@ def _histogram(group: Ints, steps: Ints, groups: int, size: int) -> Ints:
     return np.bincount(group * size + steps, minlength=groups * size).reshape(groups, size)
 
 
-def _gains(hits: Ints, executions: Ints, hits_before: Ints, executions_before: Ints) -> Floats:
-    """The capped gain of each group by a split before each step of time: by two shares instead of one, where the later
-    one is further from the baseline's.
+def _gains(hits: Ints, executions: Ints, hits_before: Ints, executions_before: Ints, signals: int) -> Floats:
+    """The capped gain of each group, of so many ``signals``, by a split before each step of time: by two shares instead
+    of one, where the later one is further from the baseline's.
     """
-    told = (hits.sum(axis=1) > 0) & (hits.sum(axis=1) < executions.sum(axis=1)) & (executions_before > 0)
-    every = np.zeros(hits.shape)
-    hits, executions = hits[told], executions[told]
-    usual = ((hits_before[told] + 0.5) / (executions_before[told] + 1))[:, None]
+    gains = np.zeros(hits.shape)
+    split = (hits.sum(axis=1) > 0) & (hits.sum(axis=1) < executions.sum(axis=1)) & (executions_before > 0)
+    hits, executions = hits[split], executions[split]
+    usual = ((hits_before[split] + 0.5) / (executions_before[split] + 1))[:, None]
     hits_after, after = (np.cumsum(counts[:, ::-1], axis=1)[:, ::-1] for counts in (hits, executions))
     hits_near, near = hits_after[:, :1] - hits_after, after[:, :1] - after
     apart = _log_likelihood(hits_after, after) + _log_likelihood(hits_near, near)
     gain = apart - _log_likelihood(hits_after[:, :1], after[:, :1])
     share_after, share_near = hits_after / np.maximum(after, 1), hits_near / np.maximum(near, 1)
     away = (np.abs(share_after - usual) > np.abs(share_near - usual)) & (near > 0)
-    every[told] = _capped(np.where(away, gain, 0.0))
-    return every
+    gains[split] = _capped(np.where(away, gain, 0.0), signals)
+    return gains
 
 
 def _log_likelihood(hits: Ints, executions: Ints) -> Floats:
@@ -169,9 +181,9 @@ def _log_likelihood(hits: Ints, executions: Ints) -> Floats:
     return hit * np.log(share) + missed * np.log1p(-share)
 
 
-def _capped(gains: Floats) -> Floats:
+def _capped(gains: Floats, signals: int) -> Floats:
     """Gains (a row each) less what the best of so many signals gains by chance, at most `MOST_OF_ONE` each."""
-    chance = c.LEAST_GAIN + np.log(max(len(gains), 1))
+    chance = c.LEAST_GAIN + np.log(max(signals, 1))
     return _at_most(np.maximum(gains - chance, 0.0), c.MOST_OF_ONE)
 
 
@@ -187,7 +199,7 @@ def _of_series(series: Sequence[Series], moments_s: Floats) -> Floats:
     usable = [one for one in series if len(one.before) >= c.LEAST_BASELINE and len(one.now) > 1]
     if not usable:
         return np.zeros(len(moments_s))
-    gains = _capped(np.stack([_gain_of_step(one, moments_s) for one in usable]))
+    gains = _capped(np.stack([_gain_of_step(one, moments_s) for one in usable]), len(usable))
     _, group = np.unique([f"{one.kind} {one.component}" for one in usable], return_inverse=True)
     best = np.zeros((int(group.max()) + 1, len(moments_s)))
     order = np.argsort(gains.max(axis=1), kind="stable")

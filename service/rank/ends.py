@@ -5,6 +5,10 @@ Call = tuple[str, str]
 """Caller and callee."""
 
 
+ROUNDING = 1e-9
+"""Blame that differs by less is equal: in which order it was summed up must not decide."""
+
+
 def blamed_ends(bad: Mapping[Call, float], seen: Iterable[Call], penalty: float) -> dict[Call, str]:
     """For each bad call (with its effect) the end that it is blamed on: the one more of whose calls are bad, else the
     callee. Of calls that were ``seen`` and are not bad each counts against its ends.
@@ -18,4 +22,4 @@ def blamed_ends(bad: Mapping[Call, float], seen: Iterable[Call], penalty: float)
         badness = bad.get(call, 0.0) / largest
         for end in call:
             blame[end] += badness - penalty * (1 - badness)
-    return {(caller, callee): caller if blame[caller] > blame[callee] else callee for caller, callee in bad}
+    return {(a, b): a if blame[a] > blame[b] + ROUNDING else b for a, b in bad}

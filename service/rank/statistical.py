@@ -28,7 +28,7 @@ ROWS_OF_A_SUSPECT = 5
 
 _STANDARD = RankConstants()
 _OF_CALLS = {Feature.GAP: SLOWNESS, Feature.CALL_TIME: SLOWNESS, Feature.ERRORS: FAILURE, Feature.UNANSWERED: FAILURE}
-"""Features that, told of calls, are blamed on one of their ends; those of one kind of trouble together."""
+"""Features that, shown by calls, are blamed on one of their ends; those of one kind of trouble together."""
 
 
 def rank(view: View, constants: RankConstants = _STANDARD) -> tuple[Suspect, ...]:
@@ -77,14 +77,14 @@ def _blame_calls(
     symptoms: defaultdict[Component, Symptoms],
     constants: RankConstants,
 ) -> None:
-    """Count what is told of calls against one of their ends."""
-    told = list(rows)
+    """Count rows about calls against one of their ends."""
+    listed = list(rows)
     bad: dict[Call, float] = {}
-    for _, row in told:
+    for _, row in listed:
         call = edge_ends(row.component)
         bad[call] = max(row.effect, bad.get(call, 0.0))
     blamed = blamed_ends(bad, view.calls or view.graph.calls, constants.edge_penalty)
-    for feature, row in told:
+    for feature, row in listed:
         symptoms[service(blamed[edge_ends(row.component)])].add(feature, row.effect, row)
 
 
@@ -107,8 +107,8 @@ def _suspicions(
     stopped = {c.name for c, s in symptoms.items() if s.channels.get(Channel.STOPPED, 0.0) >= constants.down}
     rivals = max(1, sum(s.changed > constants.near_change for s in symptoms.values()))
     suspicions: dict[Component, float] = {}
-    for component, found in symptoms.items():
-        changed = found.changed / rivals
+    for component, own in symptoms.items():
+        changed = own.changed / rivals
         explained = constants.explained * (1 - constants.changed_explained * changed)
         waits_for_stopped = component.name not in stopped and bool(stopped & graph.reach((component.name,)))
         left = _left(graph, component, symptoms, explained, waits_for_stopped, constants)
@@ -126,13 +126,13 @@ def _left(
     constants: RankConstants,
 ) -> dict[Channel, float]:
     """The channels of a component without what its callees explain."""
-    found = symptoms[component]
+    shown = symptoms[component].channels
     if waits_for_stopped:
-        return {c: effect for c, effect in found.channels.items() if c not in SLOWNESS | FAILURE}
-    left = dict(found.channels)
+        return {c: effect for c, effect in shown.items() if c not in SLOWNESS | FAILURE}
+    left = dict(shown)
     callees = [symptoms[service(name)] for name in graph.callees(component.name) if service(name) in symptoms]
     for caused, causes in EXPLAINING.items():
-        own = of_channels(found, caused, constants.power)
+        own = of_channels(symptoms[component], caused, constants.power)
         below = max((of_channels(callee, causes, constants.power) for callee in callees), default=0.0)
         if own > 0:
             left |= {c: left[c] * (1 - explained * min(1.0, below / own)) for c in caused & left.keys()}
