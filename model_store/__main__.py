@@ -46,16 +46,16 @@ def evaluate(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures there.")] = None,
     baselines: Annotated[bool, typer.Option(help="Whether to run the trivial and published baselines too.")] = True,
     ablate: Annotated[bool, typer.Option("--ablate", help="Also the rank without, and with only, each kind.")] = False,
-    permute_names: Annotated[
-        bool, typer.Option("--permute-names", help="Rename every component first: nothing may change.")
-    ] = False,
+    permute_names: Annotated[bool, typer.Option("--permute-names", help="Rename all: nothing may change.")] = False,
     depth: Annotated[int | None, typer.Option(min=0, help="Of investigations; 0 is one linear conversation.")] = None,
     earlier: Annotated[Path | None, typer.Option(help="A --json of the same cases: compare with it pairwise.")] = None,
+    move_alerts: Annotated[float, typer.Option(metavar="S", help="As if alerts had begun so much later.")] = 0.0,
 ) -> None:
     """Run every method over labelled cases and print a table per system, with 95 % intervals."""
     from model_store.evaluate.command import Wanted, run
 
-    run(Wanted(cases, rank, model, limit, json_file, baselines, ablate, permute_names, depth, earlier), print)
+    changed = (permute_names, depth, earlier, move_alerts)
+    run(Wanted(cases, rank, model, limit, json_file, baselines, ablate, *changed), print)
 
 
 @app.command()

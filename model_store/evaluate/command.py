@@ -10,12 +10,13 @@ from pathlib import Path
 from model_store.cases import find_cases
 from model_store.evaluate.baselines import baro
 from model_store.evaluate.baselines.registry import BARO, BASELINES
-from model_store.evaluate.earlier import add_earlier, read_earlier
+from model_store.evaluate.earlier import add_earlier, agreement, read_earlier
 from model_store.evaluate.methods import MODELS, NO_MODEL, STATISTICAL, ablations, methods, opened, row_name
+from model_store.evaluate.move_alert import with_alerts_moved
 from model_store.evaluate.permute import permuted
 from model_store.evaluate.report import document
 from model_store.evaluate.results import Evaluation
-from model_store.evaluate.run import as_recorded, evaluate
+from model_store.evaluate.run import Open, as_recorded, evaluate
 from model_store.evaluate.table import comparison_table, confidence_table, fault_table, system_tables, usage_table
 from model_store.memory import peak_rss_mb
 from service.agent.budget import Budget
@@ -44,6 +45,8 @@ class Wanted:
     """How deep the model may investigate; 0 is one conversation, the published linear plan."""
     earlier: Path | None = None
     """Figures of an earlier run on the same cases (its ``--json``), to be compared with case by case."""
+    move_alerts_s: float = 0.0
+    """Evaluate as if alerts had begun so much later."""
 
 
 def run(wanted: Wanted, say: Say) -> Evaluation:
@@ -63,7 +66,7 @@ def run(wanted: Wanted, say: Say) -> Evaluation:
             ours | ablated,
             baselines,
             on_broken=lambda _, reason: print(f"broken case: {reason}", file=sys.stderr),
-            source_of=permuted if wanted.permute_names else as_recorded,
+            source_of=_source_of(wanted),
         )
     )
     peak_mb = peak_rss_mb()
@@ -88,6 +91,8 @@ def run(wanted: Wanted, say: Say) -> Evaluation:
         say(system_tables(evaluation, [STATISTICAL, *ablated]))
     say("\nPaired, all cases\n")
     say(comparison_table(evaluation.results, chosen, [n for n in (*ours, *others) if n != chosen]))
+    if earlier is not None and (agreed := agreement(evaluation, chosen, earlier)):
+        say(f"\n{agreed}")
     if model is not None:
         say("\n" + comparison_table(evaluation.results, row_name(model.identity.name, RankedBy.MODEL), [STATISTICAL]))
     say(
@@ -95,6 +100,15 @@ def run(wanted: Wanted, say: Say) -> Evaluation:
         f"a store to the answer; baselines: their own. Peak memory of the whole run {peak_mb:.0f} MiB."
     )
     return evaluation
+
+
+def _source_of(wanted: Wanted) -> Open:
+    """How cases are opened. Raises `CallerError` for two changes at once."""
+    if wanted.permute_names and wanted.move_alerts_s:
+        raise CallerError("--permute-names and --move-alerts: one change at a time shows what each costs; choose one")
+    if wanted.permute_names:
+        return permuted
+    return with_alerts_moved(wanted.move_alerts_s) if wanted.move_alerts_s else as_recorded
 
 
 def _chosen(wanted: Wanted, model: ChatModel | None) -> str:

@@ -2,6 +2,7 @@ import asyncio
 import json
 import subprocess
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
 from shutil import copytree
 
@@ -11,6 +12,7 @@ from model_store.evaluate.ablation import KINDS, only, without
 from model_store.evaluate.baselines.registry import BASELINES
 from model_store.evaluate.command import Wanted, run
 from model_store.evaluate.methods import methods
+from model_store.evaluate.move_alert import with_alerts_moved
 from model_store.evaluate.permute import permute_case, permuted
 from model_store.evaluate.results import CaseResult, summarize
 from model_store.evaluate.run import Open, as_recorded, evaluate, evaluate_case, open_case
@@ -89,6 +91,23 @@ def test_figures_of_an_earlier_run_are_compared_with_case_by_case(
     run(Wanted([cases], baselines=False, model="none", earlier=earlier), print)
     paired = capsys.readouterr().out.rpartition("Paired, all cases")[2]
     assert "| last-week           | +0.00 [+0.00, +0.00] |" in paired
+
+
+def test_alerts_can_be_moved_and_the_first_causes_are_counted_that_stay(
+    cases: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    figures = tmp_path / "figures.json"
+    run(Wanted([cases], json_file=figures, baselines=False, model="none"), print)
+    capsys.readouterr()
+    run(Wanted([cases], baselines=False, model="none", earlier=figures, move_alerts_s=30.0), print)
+    assert "statistical names the same component first as figures in " in capsys.readouterr().out
+    with with_alerts_moved(-90.0)(sorted(cases.iterdir())[0]) as source:
+        moved = json.loads((source.directory / "case.json").read_text())["alert"]["alerts"][0]["startsAt"]
+        assert not (source.directory / "truth.json").exists()
+    recorded = json.loads((sorted(cases.iterdir())[0] / "case.json").read_text())["alert"]["alerts"][0]["startsAt"]
+    assert datetime.fromisoformat(moved) == datetime.fromisoformat(recorded) - timedelta(seconds=90)
+    with pytest.raises(CallerError, match="one change at a time"):
+        run(Wanted([cases], permute_names=True, move_alerts_s=1.0), print)
 
 
 @pytest.mark.parametrize("content", ["no figures", '{"per_case": [{}]}', '{"per_case": []}', None])
