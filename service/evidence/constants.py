@@ -73,10 +73,13 @@ GONE_EFFECT = 8.0
 
 UNIT_FLOORS = {
     "millicores": 50.0, "cores": 0.05, "s/s": 0.02, "%": 2.0, "share": 0.02, "ratio": 0.02, "": 1.0, "1/s": 0.5,
-    "s": 0.002, "ms": 2.0, "us": 2000.0, "MiB": 16.0, "bytes": 16e6, "bytes/s": 1e6,
+    "s": 0.002, "ms": 2.0, "us": 2000.0, "MiB": 16.0, "bytes": 16e6,
 }  # fmt: skip
 """What a series' level may move by without costing a request anything, in its own unit: from nothing to something is
 no more than that."""
+
+FLOW_FLOOR = 1e6
+"""The same of bytes per second, in whatever unit: a page that is written now and then is no load."""
 
 FLOOR_BESIDE_PEERS = 0.1
 """The part of it that is left where peers tell what is usual."""

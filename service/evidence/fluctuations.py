@@ -13,6 +13,7 @@ from service.evidence.constants import (
     COUNTER_RISES,
     DRIFT_OF_METRIC,
     FLOOR_BESIDE_PEERS,
+    FLOW_FLOOR,
     LEAST_BASELINE,
     LEAST_REFERENCE,
     LONE_PART,
@@ -28,6 +29,7 @@ from service.evidence.metric_class import metric_class
 from service.evidence.spans import Floats, codes
 from service.evidence.stretch import Stretch
 from service.evidence.tables import Compared
+from service.evidence.units import bytes_per_second
 
 LEAST_FLOOR = 1e-9
 """No smaller level is told from none."""
@@ -165,7 +167,8 @@ def _logarithm(values: Floats, floor: float) -> Floats:
 
 def _floor(peers: Sequence[Series], usual: float) -> float:
     """What is added to all levels of a metric, in its unit."""
-    of_unit = UNIT_FLOORS.get(peers[0].unit, 0.0)
+    byte_rate = bytes_per_second(1.0, peers[0].unit)
+    of_unit = FLOW_FLOOR / byte_rate if byte_rate else UNIT_FLOORS.get(peers[0].unit, 0.0)
     if usual > 0:
         return max(USUAL_PART * usual, FLOOR_BESIDE_PEERS * of_unit, LEAST_FLOOR)
     largest = max((float(np.abs(one.before).max(initial=0.0)) for one in peers), default=0.0)

@@ -100,3 +100,18 @@ def test_peers_with_next_to_nothing_give_finite_rows(next_to_nothing: float, now
 
 def test_what_all_do_together_has_rows_whichever_way_they_go() -> None:
     assert len(rows_of_peers([10.0] * 10, [20.0] * 5)) == len(rows_of_peers([10.0] * 10, [5.0] * 5)) == 6
+
+
+@pytest.mark.parametrize(
+    ("unit", "size"), [("B/s", 1.0), ("By/s", 1.0), ("bytes/s", 1.0), ("kB/s", 1e3), ("MiB/s", 2.0**20)]
+)
+def test_a_page_written_now_and_then_is_no_load_whatever_the_unit(unit: str, size: float) -> None:
+    def shift(bytes_per_second: float) -> float:
+        before: list[Row] = [{"unit": unit, "time": at(-40 + t), "value": 0.0} for t in range(20)]
+        now: list[Row] = [{"unit": unit, "time": at(t), "value": bytes_per_second / size} for t in range(5)]
+        series = read_series(Compared(metrics(*now), metrics(*before)), round(at(10).timestamp() * 1e6))
+        (row,) = metric_evidence(series, WHOLE)
+        return row.shift
+
+    assert shift(4_100.0) < 0.01
+    assert shift(41e6) > 3
