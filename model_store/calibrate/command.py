@@ -108,7 +108,7 @@ def _of_origins(
     incidents: Sequence[Labelled], foretold: Sequence[tuple[float, bool]]
 ) -> Iterator[tuple[str, int, float, float]]:
     for origin in dict.fromkeys(one.origin for one in incidents):
-        of_it = [told for told, one in zip(foretold, incidents, strict=True) if one.origin == origin]
+        of_it = [answer for answer, one in zip(foretold, incidents, strict=True) if one.origin == origin]
         yield origin, len(of_it), float(np.mean([sure for sure, _ in of_it])), _mean([right for _, right in of_it])
 
 

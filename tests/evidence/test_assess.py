@@ -162,10 +162,10 @@ DURATIONS = st.lists(st.tuples(st.sampled_from("ab"), st.floats(0, 1e9), st.bool
 def test_effects_and_surprises_are_never_negative_for_any_requests(
     before: list[tuple[str, float, bool]], now: list[tuple[str, float, bool]]
 ) -> None:
-    def requests(told: list[tuple[str, float, bool]]) -> list[Did]:
+    def requests(calls: list[tuple[str, float, bool]]) -> list[Did]:
         return [
             Did("a", name, ms, (call(name, Did("b", "find", ms / 2)),), status="error" if failed else "ok")
-            for name, ms, failed in told
+            for name, ms, failed in calls
         ]
 
     tables = Tables(at(0.4), spans=compared(requests(now), requests(before)))
