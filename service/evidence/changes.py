@@ -10,6 +10,14 @@ from service.domain.evidence import Evidence, EvidenceKind, Signal
 from service.evidence.constants import CHANGE_HORIZON_S, EXAMPLE_LENGTH, SUBJECT_LENGTH
 from service.evidence.redaction import redact
 
+_NEAREST, _FARTHEST = 10.0, 2.0
+"""Scores of a change at the onset and an hour before."""
+
+
+def nearness(change: Evidence) -> float:
+    """How near the onset a change came, 0 (an hour before) to 1."""
+    return (change.score - _FARTHEST) / (_NEAREST - _FARTHEST)
+
 
 def change_evidence(
     changes: pa.Table, alerted_at_us: int, onset_us: int | None, nodes: Collection[str] = ()
@@ -18,6 +26,7 @@ def change_evidence(
     one of the ``nodes`` where it bears the name of one, else of a service.
 
     The score falls from 10 at the onset to 2 an hour before: when two things happen together, one may be why.
+    `nearness` reads it back.
     """
     reference = alerted_at_us if onset_us is None else onset_us
     times = np.asarray(changes["time"].cast(pa.int64()))
@@ -25,7 +34,7 @@ def change_evidence(
     rows: list[Evidence] = []
     for position in np.flatnonzero((ages_s <= CHANGE_HORIZON_S) & (ages_s >= -60)):
         name, kind, summary = (str(changes[c][int(position)].as_py()) for c in ("service", "kind", "summary"))
-        nearness = 1 - np.sqrt(max(float(ages_s[position]), 0.0) / CHANGE_HORIZON_S)
+        near = 1 - np.sqrt(max(float(ages_s[position]), 0.0) / CHANGE_HORIZON_S)
         rows.append(
             Evidence(
                 id="",
@@ -34,7 +43,7 @@ def change_evidence(
                 component=Component(ComponentKind.NODE, name) if name in nodes else service(name),
                 subject=redact(kind, SUBJECT_LENGTH),
                 example=redact(summary, EXAMPLE_LENGTH),
-                score=2 + 8 * float(nearness),
+                score=_FARTHEST + (_NEAREST - _FARTHEST) * float(near),
                 now=1.0,
                 unit="event",
                 n_now=1,

@@ -38,7 +38,8 @@ SMALL_SAMPLE = 4.0
 
 QUANTILES = {0.5: 1.0, 0.9: 2.0, 0.98: 4.0}
 """Where durations are compared: at the median, and in the tail, as a fault of one replica, of one kind of request, or
-of one packet in fifty shows only there; and how much more than a median each moves where nothing is wrong."""
+of one packet in fifty shows only there; and what a shift is divided by at each: a tail concerns few executions, and
+moves more than a median where nothing is wrong."""
 
 LEAST_FOR_MEDIAN = 2
 """Executions now without which a median says nothing; its error allows for how few they were."""
@@ -47,8 +48,8 @@ ERRORS_TAKEN_OFF = 1.0
 """Standard errors that are taken off a shift before it counts: what is left is there in five of six times."""
 
 USUAL_TIME = 0.7
-"""By how much (logarithm) a median of times moves at most between two healthy stretches, in 19 of 20 operations of the
-recorded systems; it doubles. Effects are counted in this."""
+"""The unit of effects for times (logarithm): twice as long is one. A round number, like those below; twice or half of
+any of them moves the mean accuracy of the recorded systems by a few points."""
 
 USUAL_SHARE = 0.35
 """The same for a share of executions (arcsine): from none to 3 %, or from a half to two thirds."""
@@ -57,7 +58,7 @@ USUAL_COUNT = 0.7
 """The same for how often an execution makes a call, and for rates of requests (logarithm)."""
 
 USUAL_LEVEL = {"cpu": 0.4, "memory": 0.4, "network": 1.0, "restart": 1.5, "other": 1.5}
-"""The same for the level of a series (logarithm), by its class: memory and cpu are steadier than others."""
+"""The same for the level of a series (logarithm), by its class: memory and cpu are steadier than traffic."""
 
 USUAL_OTHERWISE = 0.7
 """The same for series of all other classes."""
@@ -152,8 +153,8 @@ MOST_OF_ONE = 10.0
 """Nats that one signal may add to the onset, so that none decides alone."""
 
 MOST_OF_ALL = 6.0
-"""Nats that all signals together may add: they are symptoms of one fault, not independent witnesses. With six, the
-true onset lies within the interval in 82 to 100 % of the incidents of the recorded systems with traces."""
+"""Nats that all signals together may add: they are symptoms of one fault, not independent witnesses, and an interval
+that believed them all would be too narrow to hold the onset."""
 
 SIGNALS_ARE_ALIKE = 0.5
 """What is left of their sum where it is less."""

@@ -13,6 +13,10 @@ MUCH_TRAFFIC = 1.5
 """An effect of traffic from which on it is the reason for slowness and use of resources: about three times as much."""
 
 
+NEAR_CHANGE = 0.8
+"""The nearness (0 an hour before the onset, 1 with it) from which on a change came just before it: 144 seconds."""
+
+
 @dataclass(frozen=True, slots=True)
 class RankConstants:
     """The constants as one value, so that a refit can try others."""
@@ -47,8 +51,8 @@ class RankConstants:
     changed: float = 0.5
     """How much more a component's symptoms count when it alone was changed just before the onset."""
 
-    near_change: float = 0.8
-    """How near the onset a change has to be to have rivals: of changes that came together each counts less."""
+    near_change: float = NEAR_CHANGE
+    """The nearness from which on changes are rivals: of several that came just before the onset, each counts less."""
 
     out_of_reach: float = 0.5
     """What is left of a component's suspicion when no calls lead to it from whom the alert names; not nothing, as

@@ -2,7 +2,7 @@
 
 from service.domain.fault import Fault
 from service.rank.channels import Channel
-from service.rank.constants import MUCH_TRAFFIC, NOTICEABLE
+from service.rank.constants import MUCH_TRAFFIC, NEAR_CHANGE, NOTICEABLE
 from service.rank.features import Feature
 from service.rank.symptoms import Symptoms
 
@@ -35,8 +35,6 @@ _RESOURCES: tuple[tuple[Feature, Fault], ...] = (
     (Feature.CPU, Fault.CPU),
 )
 _OF_CHANGE = {"deploy": Fault.DEPLOY, "config": Fault.CONFIG, "restart": Fault.CRASH}
-_NEAR = 0.8
-"""How near the onset a change has to be for its kind to name the fault."""
 
 
 def guess_fault(symptoms: Symptoms) -> Fault:
@@ -72,6 +70,6 @@ def guess_fault(symptoms: Symptoms) -> Fault:
 
 def _told_by_a_change(symptoms: Symptoms) -> Fault | None:
     """The kind of a change that came just before its component went wrong."""
-    if symptoms.changed < _NEAR or max(symptoms.channels.values(), default=0.0) <= NOTICEABLE:
+    if symptoms.changed < NEAR_CHANGE or max(symptoms.channels.values(), default=0.0) <= NOTICEABLE:
         return None
     return _OF_CHANGE.get(symptoms.rows[Feature.CHANGE][0].subject)

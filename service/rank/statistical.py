@@ -13,6 +13,7 @@ from service.domain.component import Component, ComponentKind, edge_ends, servic
 from service.domain.evidence import Evidence
 from service.domain.graph import ServiceGraph
 from service.domain.localization import Suspect
+from service.evidence.changes import nearness
 from service.evidence.constants import GONE_EFFECT
 from service.rank.channels import CHANNELS, EXPLAINING, FAILURE, SLOWNESS, Channel
 from service.rank.constants import RankConstants
@@ -53,7 +54,7 @@ def component_symptoms(view: View, constants: RankConstants) -> dict[Component, 
         owner = graph.owner(row.component)
         if feature is Feature.CHANGE:
             symptoms[owner].rows[feature].append(row)
-            symptoms[owner].changed = max(symptoms[owner].changed, (row.score - 2) / 8)
+            symptoms[owner].changed = max(symptoms[owner].changed, nearness(row))
         elif row.component.kind is ComponentKind.EDGE and feature in _OF_CALLS:
             calls.append((feature, row))
         else:
