@@ -1,8 +1,15 @@
-"""What each kind of evidence is worth: the statistical rank without it, and with nothing else."""
+"""What each part of the evidence is worth: the statistical rank without it, and with one kind of rows alone."""
 
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 from service.domain.evidence import EvidenceKind
+from service.evidence.assess import assess_since, near_stretch
+from service.evidence.instances import SIBLINGS
+from service.evidence.onset import estimate_onset
+from service.evidence.reading import read
 from service.view.view import View
 
 KINDS: dict[str, frozenset[EvidenceKind]] = {
@@ -18,11 +25,41 @@ KINDS: dict[str, frozenset[EvidenceKind]] = {
 """Every kind of evidence is in exactly one of these."""
 
 
-def without(view: View, name: str) -> View:
-    """The view with that kind of evidence gone."""
-    return replace(view, evidence=tuple(e for e in view.evidence if e.kind not in KINDS[name]))
+def without(kinds: frozenset[EvidenceKind], view: View) -> View:
+    """The view with those kinds of evidence gone."""
+    return replace(view, evidence=tuple(e for e in view.evidence if e.kind not in kinds))
 
 
-def only(view: View, name: str) -> View:
-    """The view with nothing but that kind of evidence."""
-    return replace(view, evidence=tuple(e for e in view.evidence if e.kind in KINDS[name]))
+def only(kinds: frozenset[EvidenceKind], view: View) -> View:
+    """The view with nothing but those kinds of evidence."""
+    return replace(view, evidence=tuple(e for e in view.evidence if e.kind in kinds))
+
+
+def without_instances(view: View) -> View:
+    """As if no pod were compared with its siblings."""
+    return replace(view, evidence=tuple(e for e in view.evidence if e.given != SIBLINGS), new_pods={})
+
+
+def without_near_time(view: View) -> View:
+    """As if there were no time just before the onset to compare with."""
+    reading = read(view.tables, view.graph)
+    assessment = assess_since(view.tables, reading, estimate_onset(reading), None)
+    return replace(view, evidence=assessment.evidence, calls=assessment.calls)
+
+
+def without_onset(view: View) -> View:
+    """As if all of the window were after the onset."""
+    reading = read(view.tables, view.graph)
+    onset = replace(estimate_onset(reading), earliest_s=-math.inf, early_s=-math.inf)
+    assessment = assess_since(view.tables, reading, onset, near_stretch(reading, onset))
+    return replace(view, evidence=assessment.evidence, calls=assessment.calls)
+
+
+ABLATIONS: Mapping[str, Callable[[View], View]] = {
+    **{f"without {name}": partial(without, kinds) for name, kinds in KINDS.items()},
+    "without instances": without_instances,
+    "without the near time": without_near_time,
+    "without the onset": without_onset,
+    **{f"only {name}": partial(only, kinds) for name, kinds in KINDS.items()},
+}
+"""What is left of a view, by the name of its row."""

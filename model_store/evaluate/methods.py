@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
-from model_store.evaluate import ablation
+from model_store.evaluate.ablation import ABLATIONS
 from service.agent.budget import Budget
 from service.agent.localize import localize
 from service.agent.models import fusion_of, open_model
@@ -54,14 +54,9 @@ def row_name(model: str, rank: RankedBy) -> str:
 
 
 def ablations(budget: Budget) -> dict[str, Method]:
-    """The statistical rank without each kind of evidence, and with only it."""
+    """The statistical rank without each part of the evidence, and with one kind of rows alone."""
     statistical = _by(None, budget, RankedBy.STATISTICAL, Fusion())
-    rows: dict[str, Method] = {}
-    for kind in ablation.KINDS:
-        rows[f"without {kind}"] = _on(statistical, ablation.without, kind)
-    for kind in ablation.KINDS:
-        rows[f"only {kind}"] = _on(statistical, ablation.only, kind)
-    return rows
+    return {name: _on(statistical, change) for name, change in ABLATIONS.items()}
 
 
 def _by(model: ChatModel | None, budget: Budget, rank: RankedBy, fusion: Fusion) -> Method:
@@ -75,8 +70,8 @@ def _by(model: ChatModel | None, budget: Budget, rank: RankedBy, fusion: Fusion)
     return answer
 
 
-def _on(method: Method, change: Callable[[View, str], View], kind: str) -> Method:
+def _on(method: Method, change: Callable[[View], View]) -> Method:
     async def answer(view: View) -> Localization:
-        return await method(change(view, kind))
+        return await method(change(view))
 
     return answer

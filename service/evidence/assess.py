@@ -22,7 +22,7 @@ from service.evidence.constants import (
     UNMEASURED_WIDTH,
 )
 from service.evidence.metric_class import metric_class
-from service.evidence.onset import estimate_onset
+from service.evidence.onset import Onset, estimate_onset
 from service.evidence.reading import Reading, read
 from service.evidence.stretch import Stretch
 from service.evidence.tables import Tables
@@ -39,16 +39,25 @@ def assess(tables: Tables, graph: ServiceGraph) -> Assessment:
     """
     reading = read(tables, graph)
     onset = estimate_onset(reading)
+    return assess_since(tables, reading, onset, near_stretch(reading, onset))
+
+
+def near_stretch(reading: Reading, onset: Onset) -> Stretch | None:
+    """The time of the window before the onset, where it is long enough to be compared with."""
+    return Stretch(end_s=onset.earliest_s) if onset.earliest_s > reading.begin_s + LEAST_NEAR_S else None
+
+
+def assess_since(tables: Tables, reading: Reading, onset: Onset, near: Stretch | None) -> Assessment:
+    """The same with this onset, and this time before it."""
     after = Stretch(onset.early_s)
-    near = Stretch(end_s=onset.earliest_s) if onset.earliest_s > reading.begin_s + LEAST_NEAR_S else None
     rows = _weighed(reading, after, near)
     if tables.changes is not None:
         onset_us = reading.alerted_at_us + round(onset.likely_s * 1e6) if onset.seen else None
-        rows += change_evidence(tables.changes, reading.alerted_at_us, onset_us, graph.nodes())
+        rows += change_evidence(tables.changes, reading.alerted_at_us, onset_us, reading.graph.nodes())
     kept = [row for row in _worst(rows) if row.component.name]
     began = tables.alerted_at + timedelta(seconds=onset.likely_s) if onset.seen else None
     numbered = tuple(replace(row, id=f"e{number}") for number, row in enumerate(kept))
-    return Assessment(numbered, began, reading.calls(after))
+    return Assessment(numbered, began, reading.calls(after), reading.new_pods())
 
 
 def _weighed(reading: Reading, after: Stretch, near: Stretch | None) -> list[Evidence]:

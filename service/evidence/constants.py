@@ -41,6 +41,9 @@ QUANTILES = {0.5: 1.0, 0.9: 2.0, 0.98: 4.0}
 of one packet in fifty shows only there; and what a shift is divided by at each: a tail concerns few executions, and
 moves more than a median where nothing is wrong."""
 
+MEDIAN = {0.5: 1.0}
+"""The same where only the median is asked for."""
+
 LEAST_FOR_MEDIAN = 2
 """Executions now without which a median says nothing; its error allows for how few they were."""
 
@@ -68,6 +71,9 @@ LEAST_BASELINE = 3
 
 LEAST_REFERENCE = 2
 """The same for the time just before the onset, which is short."""
+
+STARTING_S = 60.0
+"""A pod that starts works harder than one that runs: so long its series say nothing about its version."""
 
 GONE_EFFECT = 8.0
 """The effect of a series that says that something is there, and now says that it is not: as large as any."""
@@ -120,6 +126,9 @@ FEW_HITS = 3
 
 USUAL_TIMES = (0.05, 0.95)
 """Between these quantiles of answered calls an unanswered one takes as long as if it had been answered."""
+
+USUALLY = 0.5
+"""What happens in more than half of all executions is what usually happens."""
 
 SILENT_BELOW = 0.5
 """A service is silent when fewer than this part of the requests that should reach it do."""

@@ -20,11 +20,13 @@ from service.evidence.constants import (
     MIN_PEERS,
     SCORE_LIMIT,
     SMALL_SAMPLE,
+    STARTING_S,
     UNIT_FLOORS,
     USUAL_LEVEL,
     USUAL_OTHERWISE,
     USUAL_PART,
 )
+from service.evidence.instances import SIBLINGS
 from service.evidence.metric_class import metric_class
 from service.evidence.spans import Floats, codes
 from service.evidence.stretch import Stretch
@@ -111,7 +113,8 @@ def _quantile(ordered: Floats, q: float) -> float:
 
 def metric_evidence(all_series: Iterable[Series], after: Stretch, reference: Stretch | None = None) -> list[Evidence]:
     """A row for each series, its level in the stretch ``after`` against its baseline (or against the stretch
-    ``reference`` of the window), less what its peers (the same metric, other components) did at the same time.
+    ``reference`` of the window), less what its peers (the same metric, other components) did at the same time. A pod
+    without a past of its own is compared with that of its siblings, less what these did.
 
     Levels are compared as logarithms, a floor added: what peers usually have, else what costs a request nothing.
     ``impact`` is the change in units of what is usual among peers.
@@ -124,9 +127,12 @@ def metric_evidence(all_series: Iterable[Series], after: Stretch, reference: Str
 
 @dataclass(frozen=True)
 class _Level:
-    """The median of a series now and before, how far it moved on the scale of logarithms, and its error."""
+    """The median of a series now and before, how far it moved on the scale of logarithms, and its error; ``own`` tells
+    whether the past is its own.
+    """
 
     series: Series
+    own: bool
     now: float
     before: float
     moved: float
@@ -135,15 +141,27 @@ class _Level:
     n_before: int
 
 
-def _level(series: Series, after: Stretch, reference: Stretch | None, floor: float) -> _Level | None:
+def _past(series: Series, reference: Stretch | None) -> Floats:
+    return series.before if reference is None else series.now[reference.of(series.now_s)]
+
+
+def _level(
+    series: Series, after: Stretch, reference: Stretch | None, floor: float, siblings: Sequence[Series]
+) -> _Level | None:
     """None without samples on both sides. A stretch that lasts until now has at least the last sample: coarse series
     have no other yet.
     """
-    now = series.now[after.of(series.now_s)]
+    running, before = after.of(series.now_s), _past(series, reference)
+    least = LEAST_BASELINE if reference is None else LEAST_REFERENCE
+    own = len(before) >= least or not siblings or bool(len(series.before))
+    if not own:
+        before = np.concatenate([_past(one, reference) for one in siblings])
+        started = running & (series.now_s >= series.now_s[0] + STARTING_S)
+        running = started if started.any() else running
+    now = series.now[running]
     if not len(now) and after.end_s == math.inf:
         now = series.now[-1:]
-    before = series.before if reference is None else series.now[reference.of(series.now_s)]
-    if not len(now) or len(before) < (LEAST_BASELINE if reference is None else LEAST_REFERENCE):
+    if not len(now) or len(before) < least:
         return None
     logs_now, logs_before = np.sort(_logarithm(now, floor)), np.sort(_logarithm(before, floor))
     centre = _quantile(logs_before, 0.5)
@@ -152,6 +170,7 @@ def _level(series: Series, after: Stretch, reference: Stretch | None, floor: flo
     scale *= 1 + SMALL_SAMPLE / len(before)
     return _Level(
         series=series,
+        own=own,
         now=_quantile(np.sort(now), 0.5),
         before=_quantile(np.sort(before), 0.5),
         moved=_quantile(logs_now, 0.5) - centre,
@@ -175,14 +194,27 @@ def _floor(peers: Sequence[Series], usual: float) -> float:
     return of_unit or max(LONE_PART * largest, LEAST_FLOOR)
 
 
+def _siblings(peers: Sequence[Series]) -> dict[str, list[Series]]:
+    """Of each service its pods that have a baseline."""
+    of_services: dict[str, list[Series]] = {}
+    for one in peers:
+        if one.kind == ComponentKind.POD and one.service and len(one.before):
+            of_services.setdefault(one.service, []).append(one)
+    return of_services
+
+
 def _peer_rows(peers: Sequence[Series], after: Stretch, reference: Stretch | None) -> Iterator[Evidence]:
     """Rows of one metric (with few peers nothing is held in common)."""
     medians = [abs(_quantile(np.sort(one.before), 0.5)) for one in peers if len(one.before)]
     usual = float(np.median(medians)) if len(medians) >= MIN_PEERS else 0.0
     floor = _floor(peers, usual)
-    levels = [level for one in peers if (level := _level(one, after, reference, floor)) is not None]
-    common = float(np.median([one.moved for one in levels])) if len(levels) >= MIN_PEERS else 0.0
+    siblings = _siblings(peers)
+    measured = (_level(one, after, reference, floor, siblings.get(one.service, ())) for one in peers)
+    levels = [level for level in measured if level is not None]
+    of_all = float(np.median([one.moved for one in levels])) if len(levels) >= MIN_PEERS else 0.0
     for one in levels:
+        theirs = [] if one.own else [x.moved for x in levels if x.own and x.series.service == one.series.service]
+        common = float(np.median(theirs)) if theirs else of_all
         moved = one.moved - float(np.clip(common, -abs(one.moved), abs(one.moved)))
         if moved * one.moved < 0:
             continue
@@ -192,6 +224,7 @@ def _peer_rows(peers: Sequence[Series], after: Stretch, reference: Stretch | Non
             kind=EvidenceKind.METRIC,
             component=_component(one.series),
             subject=one.series.metric,
+            given="" if one.own else SIBLINGS,
             score=min(abs(moved / one.error), SCORE_LIMIT),
             now=one.now,
             before=one.before,

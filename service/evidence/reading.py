@@ -11,6 +11,7 @@ from service.domain.component import Component, ComponentKind
 from service.domain.evidence import Evidence
 from service.domain.graph import ServiceGraph
 from service.evidence.fluctuations import Series, metric_evidence, read_series
+from service.evidence.instances import instance_evidence, new_pods, runs
 from service.evidence.log_lines import Lines, log_evidence, read_lines
 from service.evidence.metric_class import about_host
 from service.evidence.spans import Bools, Floats, Spans, places, read_spans
@@ -50,7 +51,7 @@ class Reading:
             place = places(np.flatnonzero(now | before), len(self.spans))
             if now.any() and before.any():
                 part = self.spans.between(now, before)
-                rows += [*timing_evidence(part), *structure_evidence(part)]
+                rows += [*timing_evidence(part), *structure_evidence(part), *instance_evidence(part)]
         if self.lines is not None:
             now, before = _split(self.lines.now, self.lines.seconds, after, reference)
             rows += log_evidence(self.lines, now, before, part, place)
@@ -62,6 +63,13 @@ class Reading:
             return frozenset()
         now, before = _split(self.spans.now, self.began_s, after, None)
         return self.spans.between(now, before).calls
+
+    def new_pods(self) -> dict[str, frozenset[str]]:
+        """The pods without a past of each service that runs others beside them: by spans, by series where none is."""
+        if self.spans is not None:
+            return new_pods(runs(self.spans))
+        pods = (one for one in self.series if one.kind == ComponentKind.POD)
+        return new_pods((one.service, one.component, now) for one in pods for now in (True, *[False] * len(one.before)))
 
 
 def _split(is_now: Bools, seconds: Floats, after: Stretch, reference: Stretch | None) -> tuple[Bools, Bools]:

@@ -51,17 +51,19 @@ def combine(*codes: Ints) -> Ints:
 class Spans:
     """All spans of one incident, a row each; every array has one entry a span.
 
-    ``service`` and ``operation`` are codes into ``services`` and ``operations``; an operation is a pair (service,
-    name). ``parent`` is the row of the parent or -1; ``entry`` the operation of the trace's root; ``now`` tells the
-    window from its baseline. ``seconds`` is how long spans were recorded, now and before.
+    ``service``, ``pod`` and ``operation`` are codes into ``services``, ``pods`` and ``operations``; an operation is a
+    pair (service, name). ``parent`` is the row of the parent or -1; ``entry`` the operation of the trace's root;
+    ``now`` tells the window from its baseline. ``seconds`` is how long spans were recorded, now and before.
     ``silent_callee`` is, for each service, the code of its only callee that writes no spans, or -1.
     """
 
     services: list[str]
+    pods: list[str]
     operations: list[tuple[int, str]]
     now: Bools
     trace: Ints
     service: Ints
+    pod: Ints
     operation: Ints
     parent: Ints
     entry: Ints
@@ -86,6 +88,7 @@ class Spans:
             now=now,
             trace=self.trace[rows],
             service=self.service[rows],
+            pod=self.pod[rows],
             operation=self.operation[rows],
             parent=places(rows, len(self))[self.parent[rows]],
             entry=self.entry[rows],
@@ -200,6 +203,11 @@ class Spans:
         return above
 
     @cached_property
+    def origins(self) -> Bools:
+        """Failed executions below which nothing failed: there the failure arose."""
+        return self.error & ~self.above_any(self.error)
+
+    @cached_property
     def asked(self) -> Bools:
         """The requests of users: spans without a recorded parent, of services that nobody calls, if there are such.
         What a service that others call begins by itself, however often and long, nobody waits for.
@@ -278,6 +286,7 @@ def read_spans(compared: Compared, graph: ServiceGraph) -> Spans:
     """The columns of a compared pair of span tables; the graph tells of callees that write no spans."""
     table = compared.together
     service, services = codes(table["service"])
+    pod, pods = codes(table["pod"])
     name, names = codes(table["operation"])
     kind, kinds = codes(table["kind"])
     status, statuses = codes(table["status"])
@@ -292,10 +301,12 @@ def read_spans(compared: Compared, graph: ServiceGraph) -> Spans:
     position = {name: len(services) + number for number, name in enumerate(unseen)}
     return Spans(
         services=[*services, *unseen],
+        pods=pods,
         operations=[(int(p // (len(names) + 1)), names[int(p % (len(names) + 1))]) for p in unique],
         now=now,
         trace=trace,
         service=service,
+        pod=pod,
         operation=operation.astype(np.int64),
         parent=parent,
         entry=operation.astype(np.int64)[_roots(parent)],

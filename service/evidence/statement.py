@@ -84,11 +84,11 @@ def statement(e: Evidence) -> str:
         case EvidenceKind.LATENCY:
             return f"{subject} takes {movement(e)}"
         case EvidenceKind.SELF_TIME:
-            return f"{subject} itself takes {movement(e)}"
+            return f"{subject} itself takes {movement(e)}{_beside(e)}"
         case EvidenceKind.GAP:
-            return f"calls wait {movement(e)} that the callee does not account for ({subject})"
+            return f"calls wait {movement(e)} that the callee does not account for ({subject}){_beside(e)}"
         case EvidenceKind.ERROR_SHARE:
-            return f"errors that begin in {subject}: {movement(e)} of its executions"
+            return f"errors that begin in {subject}: {movement(e)} of its executions{_beside(e)}"
         case EvidenceKind.LOST_CALL if not e.given:
             return f"{subject}: {movement(e)} of calls"
         case EvidenceKind.LOST_CALL | EvidenceKind.NEW_CALL:
@@ -98,7 +98,7 @@ def statement(e: Evidence) -> str:
         case EvidenceKind.TRAFFIC | EvidenceKind.SILENCE:
             return f"{subject}: {movement(e)}"
         case EvidenceKind.METRIC:
-            return f"{subject} {movement(e)}"
+            return f"{subject} {movement(e)}{_beside(e)}"
         case EvidenceKind.LOG_NEW | EvidenceKind.LOG_GONE | EvidenceKind.LOG_MORE | EvidenceKind.LOG_LESS:
             return f'{log_lines(e)}: {movement(e)} of {"executions" if e.given else "its lines"}, "{e.example}"'
         case EvidenceKind.CHANGE:
@@ -106,6 +106,11 @@ def statement(e: Evidence) -> str:
             return f"{subject}: {e.example}{when}"
         case _:
             assert_never(e.kind)
+
+
+def _beside(e: Evidence) -> str:
+    """What else than the past it was compared with."""
+    return f", beside {named(e.given)}" if e.given else ""
 
 
 def log_lines(e: Evidence) -> str:

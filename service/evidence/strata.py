@@ -5,7 +5,7 @@ A group is what a statement is made about (an operation, an edge); it has many s
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -83,15 +83,23 @@ def _baseline_quantiles(now: Bools, strata: Sequence[Ints], values: Floats, q: f
     return found, support
 
 
-def time_shift(now: Bools, group: Ints, strata: Sequence[Ints], values: Floats, floor: float) -> Shift:
-    """How the duration of each group moved, at the median or further out in the tail, wherever it moved most.
+def time_shift(
+    now: Bools,
+    group: Ints,
+    strata: Sequence[Ints],
+    values: Floats,
+    floor: float,
+    at: Mapping[float, float] = QUANTILES,
+) -> Shift:
+    """How the duration of each group moved, at the median or further out in the tail, wherever it moved most; ``at``
+    has the quantiles, and what a shift is divided by at each.
 
     It moved by the logarithm; its error is that of both quantiles and the drift between healthy stretches. ``floor``
     (same unit as the values) is added to both sides: what is small beside it counts little.
     """
     size = int(group.max(initial=-1)) + 1
-    shifts = [_quantile_shift(now, group, strata, values, floor, q, size) for q in QUANTILES]
-    return _largest(shifts, list(QUANTILES.values()))
+    shifts = [_quantile_shift(now, group, strata, values, floor, q, size) for q in at]
+    return _largest(shifts, list(at.values()))
 
 
 def _largest(shifts: Sequence[Shift], usual: Sequence[float]) -> Shift:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from service.domain.component import Component, service
+from service.domain.component import Component, edge, service
 from service.domain.evidence import Evidence, EvidenceKind, Signal
 from service.evidence.constants import (
     DRIFT_OF_COUNT,
@@ -14,8 +14,9 @@ from service.evidence.constants import (
     USUAL_COUNT,
     USUAL_SHARE,
     USUAL_TIMES,
+    USUALLY,
 )
-from service.evidence.following import followed, less_what_replaced_it
+from service.evidence.following import Followed, followed, less_what_replaced_it
 from service.evidence.rows import shift_rows
 from service.evidence.spans import Bools, Floats, Ints, Spans, combine
 from service.evidence.strata import Shift, quantiles, share_shift, sums
@@ -27,6 +28,7 @@ def structure_evidence(spans: Spans) -> Iterator[Evidence]:
     yield from _unanswered(spans)
     yield from _repeats(spans)
     yield from _errors(spans)
+    yield from _failures_after_calls(spans)
     yield from _silence(spans)
     yield from _traffic(spans)
 
@@ -123,7 +125,7 @@ def _errors(spans: Spans) -> Iterator[Evidence]:
     """Errors where they arise: a failed execution below which nothing failed; of a failed bare call, its edge."""
     if not spans.error.any():
         return
-    origin = spans.error & ~spans.above_any(spans.error)
+    origin = spans.origins
     called = spans.called
     _, first, group = np.unique(combine(spans.operation, called + 1), return_index=True, return_inverse=True)
     fine = combine(spans.entry, spans.above + 1, group)
@@ -135,6 +137,50 @@ def _errors(spans: Spans) -> Iterator[Evidence]:
         return EvidenceKind.ERROR_SHARE, component, spans.name(row), ""
 
     yield from shift_rows(shift, Signal.TRACES, describe, "share", spans.requests, USUAL_SHARE)
+
+
+def _failures_after_calls(spans: Spans) -> Iterator[Evidence]:
+    """Executions that fail, though nothing below them does, after a call after which others go on: what it brought back
+    may be why. Rows of the edge.
+    """
+    last = _last_callee(spans)
+    failing = np.flatnonzero(spans.origins & (last >= 0))
+    if not len(failing):
+        return
+    found = followed(spans, failing, last[failing])
+    usually_last = _share_of_last(spans, last, found)
+
+    def describe(pair: int, score: float) -> tuple[EvidenceKind, Component, str, str] | None:
+        if score < 0 or usually_last[pair] > USUALLY:
+            return None
+        row = int(failing[found.event[pair]])
+        calls = edge(spans.owner(row), spans.services[int(found.item[pair])])
+        return EvidenceKind.ERROR_SHARE, calls, f"{spans.name(row)} after these calls", ""
+
+    yield from shift_rows(found.shift, Signal.TRACES, describe, "share", spans.requests, USUAL_SHARE)
+
+
+def _last_callee(spans: Spans) -> Ints:
+    """Of each execution the other service (a code) that it called last; -1 where the last that it did is no call."""
+    child = np.flatnonzero(spans.parent >= 0)
+    order = child[np.lexsort((spans.start_us[child] + spans.duration_us[child], spans.parent[child]))]
+    final = order[np.diff(spans.parent[order], append=-1) != 0]
+    callee = np.where(spans.called[final] >= 0, spans.called[final], spans.service[final])
+    last = np.full(len(spans), -1, np.int64)
+    last[spans.parent[final]] = np.where(callee == spans.service[spans.parent[final]], -1, callee)
+    return last
+
+
+def _share_of_last(spans: Spans, last: Ints, found: Followed) -> Floats:
+    """Of the executions of each step in the baseline those whose last call is to that item, as a share."""
+    rows = np.flatnonzero(~spans.now)
+    width = len(spans.services) + 1
+    pairs, counts = np.unique(spans.step[rows] * width + last[rows] + 1, return_counts=True)
+    wanted = found.step * width + found.item + 1
+    place = np.minimum(np.searchsorted(pairs, wanted), max(len(pairs) - 1, 0))
+    hits = np.where(pairs[place] == wanted, counts[place], 0) if len(pairs) else np.zeros(len(wanted))
+    executions = np.bincount(spans.step[rows], minlength=int(spans.step.max(initial=0)) + 1)[found.step]
+    return hits / np.maximum(executions, 1)
 
 
 def _silence(spans: Spans) -> Iterator[Evidence]:

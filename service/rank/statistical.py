@@ -7,7 +7,7 @@ what stopped explains all above it, and a host explains that all who run on it a
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from service.domain.component import Component, ComponentKind, edge_ends, service
 from service.domain.evidence import Evidence
@@ -59,10 +59,21 @@ def component_symptoms(view: View, constants: RankConstants) -> dict[Component, 
             calls.append((feature, row))
         else:
             symptoms[owner].add(feature, _effect(row, feature, own.get(owner, 1.0), traced, constants), row)
+    for name, pods in view.new_pods.items():
+        if service(name) in symptoms:
+            symptoms[service(name)].changed *= min(1.0, _contrast(symptoms[service(name)], pods))
     for of_kind in (SLOWNESS, FAILURE):
         _blame_calls([(f, row) for f, row in calls if _OF_CALLS[f] is of_kind], view, symptoms, constants)
     _blame_hosts(graph, symptoms, constants)
     return dict(symptoms)
+
+
+def _contrast(symptoms: Symptoms, new: Collection[str]) -> float:
+    """By how much pods of a new version are worse than those of the old one that run beside them: the largest effect of
+    rows about them. A change is suspect in that measure.
+    """
+    harmful = (row for feature, rows in symptoms.rows.items() if feature in CHANNELS for row in rows)
+    return max((row.effect for row in harmful if row.component.name in new), default=0.0)
 
 
 def _effect(row: Evidence, feature: Feature, own: float, traced: bool, constants: RankConstants) -> float:

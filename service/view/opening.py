@@ -71,7 +71,7 @@ def _viewed(incident: Incident, fetched: _Fetched) -> View:
     assessment = assess(tables, graph)
     evidence = tuple(replace(row, query=fetched.query(row)) for row in assessment.evidence)
     notes = (*fetched.notes, *thinned)
-    return View(incident, tables, graph, evidence, assessment.onset, notes, assessment.calls)
+    return View(incident, tables, graph, evidence, assessment.onset, notes, assessment.calls, assessment.new_pods)
 
 
 async def _fetch(incident: Incident, telemetry: Telemetry, timeout_s: float) -> _Fetched:

@@ -1,4 +1,5 @@
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from service.domain.component import Component
@@ -14,7 +15,8 @@ class View:
 
     ``evidence`` is in the order of effect, largest first; ids are "e0", "e1", … in that order. ``notes`` are lines
     about what is missing or partial. ``onset`` is estimated from the telemetry; None if nothing tells. ``calls`` are
-    those (caller, callee) that traces show since the onset, whether they are worse or not.
+    those (caller, callee) that traces show since the onset, whether they are worse or not. ``new_pods`` are the pods
+    without a past of each service that runs others beside them, worse than those or not.
     """
 
     incident: Incident
@@ -24,6 +26,7 @@ class View:
     onset: datetime | None
     notes: tuple[str, ...] = ()
     calls: frozenset[tuple[str, str]] = frozenset()
+    new_pods: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
 
     def of(self, component: Component, signal: Signal | None = None) -> tuple[Evidence, ...]:
         """Evidence about a component (its pods and the edges into it are its own), worst first."""

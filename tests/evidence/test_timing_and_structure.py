@@ -137,3 +137,27 @@ def test_too_few_requests_say_nothing_rather_than_something_wrong(number: int) -
 def test_healthy_traffic_gives_next_to_nothing() -> None:
     spans = read(_many(200), _many(200))
     assert [row for row in (*timing_evidence(spans), *structure_evidence(spans)) if row.score > 4] == []
+
+
+def _checkout(answer: str) -> Did:
+    """One that asks `prices`, then `stock`; by a bad answer it gives up after the first, by a bad wish before it."""
+    prices, stock = call("a", Did("prices", "find", _about(5))), call("a", Did("stock", "find", _about(5)))
+    then = {"good": (prices, stock), "bad": (prices,), "never asked": (), "bad in the end": (prices, stock)}[answer]
+    failed = answer != "good"
+    return Did("a", "check out", sum(step.ms for step in then) + 2, then, status="error" if failed else "unset")
+
+
+@pytest.mark.parametrize(
+    ("answer", "accused"), [("bad", ["a->prices"]), ("never asked", []), ("bad in the end", []), ("good", [])]
+)
+def test_who_fails_after_a_call_after_which_others_go_on_names_whom_it_called(answer: str, accused: list[str]) -> None:
+    now = [_checkout(answer if i % 2 else "good") for i in range(60)]
+    rows = shown(structure_evidence(read(now, [_checkout("good") for _ in range(60)])))
+    assert [
+        r.component.name for r in rows if r.kind is EvidenceKind.ERROR_SHARE and "->" in r.component.name
+    ] == accused
+
+
+def test_who_always_fails_after_a_call_does_not_name_whom_it_called() -> None:
+    many = [_checkout("bad" if i % 2 else "good") for i in range(60)]
+    assert not [r for r in shown(structure_evidence(read(many, many))) if r.kind is EvidenceKind.ERROR_SHARE]

@@ -27,6 +27,7 @@ class Did:
     kind: str = ""
     status: str = "unset"
     after_ms: float = field(default=0)
+    pod: str = ""
 
 
 def call(service: str, callee: "Did", wait_ms: float = 1) -> Did:
@@ -41,6 +42,7 @@ def _rows(did: Did, trace: str, parent: str, start_ms: float, number: Iterator[i
         "span_id": span,
         "parent_span_id": parent,
         "service": did.service,
+        "pod": did.pod,
         "operation": did.operation,
         "kind": did.kind,
         "status": did.status,

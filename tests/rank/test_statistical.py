@@ -1,4 +1,6 @@
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, cast
 
 import pytest
@@ -39,10 +41,11 @@ def ranked(
     graph: ServiceGraph = GRAPH,
     traced: bool = False,
     calls: frozenset[tuple[str, str]] = frozenset(),
+    new_pods: Mapping[str, frozenset[str]] = MappingProxyType({}),
 ) -> tuple[Suspect, ...]:
     spans = Compared(SPANS.empty_table(), None) if traced else None
     numbered = tuple(replace(r, id=f"e{i}") for i, r in enumerate(rows))
-    return rank(View(incident(), Tables(at(10), spans), graph, numbered, None, calls=calls))
+    return rank(View(incident(), Tables(at(10), spans), graph, numbered, None, calls=calls, new_pods=new_pods))
 
 
 def names(*rows: Evidence) -> list[str]:
@@ -83,6 +86,16 @@ def test_a_caller_that_was_changed_just_before_explains_its_trouble_itself() -> 
     assert names(*trouble, change)[0] == "b"
     everywhere = [replace(change, component=service(s)) for s in "abcd"]
     assert names(*trouble, *everywhere)[0] == "d"
+
+
+@pytest.mark.parametrize(("worse_by", "first"), [(0.0, "d"), (5.0, "b")])
+def test_a_change_is_suspect_in_the_measure_in_which_its_new_pods_are_worse(worse_by: float, first: str) -> None:
+    trouble = [row(EvidenceKind.ERROR_SHARE, service(s), e, now=0.5, before=0.0) for s, e in (("b", 6), ("d", 5))]
+    change = row(EvidenceKind.CHANGE, service("b"), 0.0, score=9.9, before=None)
+    of_new = row(EvidenceKind.SELF_TIME, Component(ComponentKind.POD, "b-9"), worse_by)
+    graph = replace(GRAPH, pods={"b-1": "b", "b-9": "b"})
+    new_pods = {"b": frozenset({"b-9"})}
+    assert ranked(*trouble, change, of_new, graph=graph, new_pods=new_pods)[0].component.name == first
 
 
 def test_gaps_on_all_edges_of_one_service_are_its_own() -> None:
