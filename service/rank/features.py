@@ -51,6 +51,8 @@ _OF_CLASS = {
     series.ERROR: Feature.METRIC_ERROR,
     series.OTHER: Feature.OTHER_METRIC,
 }
+_OF_CALLS = {Feature.METRIC_LATENCY: Feature.GAP}
+"""What series of the calls between two tell else: how long the caller waits, not how long the callee takes."""
 _OF_KIND = {
     EvidenceKind.GAP: Feature.GAP,
     EvidenceKind.SELF_TIME: Feature.SELF_TIME,
@@ -71,7 +73,10 @@ def feature_of(row: Evidence, graph: ServiceGraph) -> Feature | None:
     if row.kind is EvidenceKind.METRIC:
         good = series.good_when_high(row.subject)
         feature = _OF_CLASS[series.metric_class(row.subject, row.unit)]
-        feature = Feature.CALLEES if series.about_callees(row.subject) else feature
+        if row.component.kind is ComponentKind.EDGE:
+            feature = _OF_CALLS.get(feature, feature)
+        elif series.about_callees(row.subject):
+            feature = Feature.CALLEES
         feature = Feature.DOWN if _is_down(row, graph) else feature
         bad = row.rising != good
     elif row.kind in _LOG_KINDS:

@@ -7,7 +7,7 @@ what stopped explains all above it, and a host explains that all who run on it a
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from service.domain.component import Component, ComponentKind, edge_ends, service
 from service.domain.evidence import Evidence
@@ -21,15 +21,24 @@ from service.rank.ends import Call, blamed_ends
 from service.rank.faults import guess_fault
 from service.rank.features import Feature, feature_of
 from service.rank.hosts import slow_hosts
-from service.rank.latency import own_shares
+from service.rank.latency import own_shares, tells_latency
 from service.rank.symptoms import Symptoms, of_channels, total, worst
 from service.view.view import View
 
 ROWS_OF_A_SUSPECT = 5
 
 _STANDARD = RankConstants()
-_OF_CALLS = {Feature.GAP: SLOWNESS, Feature.CALL_TIME: SLOWNESS, Feature.ERRORS: FAILURE, Feature.UNANSWERED: FAILURE}
+_OF_CALLS = {
+    Feature.GAP: SLOWNESS,
+    Feature.CALL_TIME: SLOWNESS,
+    Feature.ERRORS: FAILURE,
+    Feature.UNANSWERED: FAILURE,
+    Feature.METRIC_ERROR: FAILURE,
+}
 """Features that, shown by calls, are blamed on one of their ends; those of one kind of trouble together."""
+
+_Call = tuple[Feature, float, Evidence]
+"""What a row about calls shows, and by which effect."""
 
 
 def rank(view: View, constants: RankConstants = _STANDARD) -> tuple[Suspect, ...]:
@@ -47,7 +56,7 @@ def component_symptoms(view: View, constants: RankConstants) -> dict[Component, 
     graph, traced = view.graph, view.tables.spans is not None
     symptoms: defaultdict[Component, Symptoms] = defaultdict(Symptoms)
     own = own_shares(view.evidence, graph)
-    calls: list[tuple[Feature, Evidence]] = []
+    calls: list[_Call] = []
     for row in view.evidence:
         if (feature := feature_of(row, graph)) is None:
             continue
@@ -56,14 +65,14 @@ def component_symptoms(view: View, constants: RankConstants) -> dict[Component, 
             symptoms[owner].rows[feature].append(row)
             symptoms[owner].changed = max(symptoms[owner].changed, nearness(row))
         elif row.component.kind is ComponentKind.EDGE and feature in _OF_CALLS:
-            calls.append((feature, row))
+            calls.append((feature, _effect(row, feature, own.get(row.component, 1.0), traced, constants), row))
         else:
             symptoms[owner].add(feature, _effect(row, feature, own.get(owner, 1.0), traced, constants), row)
     for name, pods in view.new_pods.items():
         if service(name) in symptoms:
             symptoms[service(name)].changed *= min(1.0, _contrast(symptoms[service(name)], pods))
     for of_kind in (SLOWNESS, FAILURE):
-        _blame_calls([(f, row) for f, row in calls if _OF_CALLS[f] is of_kind], view, symptoms, constants)
+        _blame_calls([call for call in calls if _OF_CALLS[call[0]] is of_kind], view, symptoms, constants)
     _blame_hosts(graph, symptoms, constants)
     return dict(symptoms)
 
@@ -78,26 +87,25 @@ def _contrast(symptoms: Symptoms, new: Collection[str]) -> float:
 
 def _effect(row: Evidence, feature: Feature, own: float, traced: bool, constants: RankConstants) -> float:
     effect = GONE_EFFECT if feature is Feature.DOWN else row.effect
-    effect *= own if feature is Feature.METRIC_LATENCY else 1.0
-    inclusive = feature in (Feature.METRIC_LATENCY, Feature.METRIC_ERROR)
-    return effect * constants.beside_traces if traced and inclusive else effect
+    timed = tells_latency(row)
+    effect *= own if timed else 1.0
+    return effect * constants.beside_traces if traced and (timed or feature is Feature.METRIC_ERROR) else effect
 
 
 def _blame_calls(
-    rows: Iterable[tuple[Feature, Evidence]],
+    rows: Sequence[_Call],
     view: View,
     symptoms: defaultdict[Component, Symptoms],
     constants: RankConstants,
 ) -> None:
     """Count rows about calls against one of their ends."""
-    listed = list(rows)
     bad: dict[Call, float] = {}
-    for _, row in listed:
+    for _, effect, row in rows:
         call = edge_ends(row.component)
-        bad[call] = max(row.effect, bad.get(call, 0.0))
+        bad[call] = max(effect, bad.get(call, 0.0))
     blamed = blamed_ends(bad, view.calls or view.graph.calls, constants.edge_penalty)
-    for feature, row in listed:
-        symptoms[service(blamed[edge_ends(row.component)])].add(feature, row.effect, row)
+    for feature, effect, row in rows:
+        symptoms[service(blamed[edge_ends(row.component)])].add(feature, effect, row)
 
 
 def _blame_hosts(graph: ServiceGraph, symptoms: defaultdict[Component, Symptoms], constants: RankConstants) -> None:

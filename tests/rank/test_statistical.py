@@ -24,6 +24,7 @@ from tests.telemetry_rows import at, incident
 
 CALLS = frozenset({("a", "b"), ("a", "c"), ("b", "d"), ("c", "d"), ("a", "d")})
 GRAPH = ServiceGraph(("a", "b", "c", "d"), CALLS, pods={"d-1": "d"})
+CHAIN = ServiceGraph(("a", "b", "d"), frozenset({("a", "b"), ("b", "d")}))
 FAULTS = [fault for fault in Fault if fault is not Fault.UNKNOWN]
 
 
@@ -33,7 +34,8 @@ def row(kind: EvidenceKind, component: Component, effect: float = 5.0, **parts: 
 
 
 def series(name: str, component: Component, **parts: Any) -> Evidence:
-    return row(EvidenceKind.METRIC, component, signal=Signal.METRICS, subject=name, unit="", **parts)
+    usual: dict[str, Any] = {"signal": Signal.METRICS, "subject": name, "unit": ""}
+    return row(EvidenceKind.METRIC, component, **usual | parts)
 
 
 def ranked(
@@ -227,3 +229,38 @@ def test_where_nothing_is_wrong_nothing_stands_out(synthetic_case: CaseFactory) 
     weights = Fusion().statistical
     rankings = [fuse(rank(view), (), view, weights) for view in views]
     assert sum(unresolved(confidences(ranking, weights), weights) for ranking in rankings) >= 5
+
+
+def _call_series(caller: str, callee: str, ms: float, effect: float) -> Evidence:
+    name = "http_client_request_duration_mean"
+    return series(name, edge(caller, callee), unit="ms", before=10.0, now=10.0 + ms, effect=effect)
+
+
+def _own_series(name: str, ms: float, effect: float) -> Evidence:
+    return series("http_server_duration_mean", service(name), unit="ms", before=10.0, now=10.0 + ms, effect=effect)
+
+
+def test_calls_that_series_call_slower_are_explained_by_a_callee_that_is_as_much_slower_itself() -> None:
+    (suspect,) = ranked(_call_series("a", "b", 200, 6), _own_series("b", 200, 3))
+    assert (suspect.component.name, suspect.score, suspect.fault) == ("b", 3.0, Fault.SLOW)
+
+
+def test_calls_that_wait_though_their_callee_is_not_slower_tell_of_the_way_there() -> None:
+    (suspect,) = ranked(_call_series("a", "b", 200, 6))
+    assert (suspect.component.name, suspect.score, suspect.fault) == ("b", 6.0, Fault.NETWORK_DELAY)
+
+
+def test_a_service_is_no_slower_itself_than_what_its_calls_leave_over() -> None:
+    first, *_ = ranked(_own_series("b", 200, 6), _call_series("b", "d", 200, 5), graph=CHAIN)
+    assert first.component.name == "d"
+
+
+def test_calls_whose_callee_has_no_series_are_explained_by_those_that_it_makes() -> None:
+    first, *_ = ranked(_call_series("a", "b", 200, 6), _call_series("b", "d", 200, 5), graph=CHAIN)
+    assert first.component.name == "d"
+
+
+def test_failures_that_series_of_calls_count_are_blamed_on_one_end() -> None:
+    failing = [series("http_client_failures", edge("a", s), unit="1/s", before=0.0, now=2.0) for s in "bcd"]
+    assert [s.component.name for s in ranked(*failing)] == ["a"]
+    assert ranked(failing[0])[0].component.name == "b"
