@@ -1,9 +1,10 @@
 """When it began, as the telemetry tells, and how exactly; an alert fires after its rule has waited, so its own time is
 late.
 
-Every signal is asked where in the window it splits best into a time like the baseline and a time further from it. The
-log likelihoods that the signals gain by a split are added up (each signal and each component capped, so that none
-decides alone), and together with how late alerts usually are they say how likely each moment is.
+Every signal is asked where in the window it splits best into a time like the baseline and a time further from it: what
+it gains by two levels instead of one, less what it loses by a time before that is not like the baseline. The log
+likelihoods of a split are added up (each signal and each component capped, so that none decides alone), and together
+with how late alerts usually are they say how likely each moment is. Where all of the window is bad, that is its begin.
 """
 
 import math
@@ -43,7 +44,7 @@ def estimate_onset(reading: Reading) -> Onset:
         if reading.lines is not None:
             of_services += _of_lines(reading.spans, reading.lines, steps, size)
         gains += _at_most(of_services, c.MOST_OF_ONE).sum(axis=0)
-    most = float(gains.max())
+    most = float(np.abs(gains).max())
     evidence = gains * min(c.SIGNALS_ARE_ALIKE, c.MOST_OF_ALL / max(most, 1e-9)) + _prior(moments_s)
     likelihoods = np.exp(evidence - evidence.max())
     reached = np.cumsum(likelihoods / likelihoods.sum())
@@ -52,7 +53,7 @@ def estimate_onset(reading: Reading) -> Onset:
         return float(moments_s[min(int(np.searchsorted(reached, share)), size - 1)])
 
     earliest, early, likely = (quantile(share) for share in c.ONSET_QUANTILES)
-    return Onset(earliest - c.ONSET_MARGIN_S, early, likely, most > c.LEAST_SEEN)
+    return Onset(earliest - c.ONSET_MARGIN_S, early, likely, float(gains.max()) > c.LEAST_SEEN)
 
 
 def _moments(begin_s: float, end_s: float) -> Floats:
@@ -170,13 +171,22 @@ def _gains(hits: Ints, executions: Ints, hits_before: Ints, executions_before: I
     gain = apart - _log_likelihood(hits_after[:, :1], after[:, :1])
     share_after, share_near = hits_after / np.maximum(after, 1), hits_near / np.maximum(near, 1)
     away = (np.abs(share_after - usual) > np.abs(share_near - usual)) & (near > 0)
-    gains[split] = _capped(np.where(away, gain, 0.0), signals)
+    unusual = _log_likelihood(hits_near, near) - _log_likelihood(hits_near, near, _near(share_near, usual))
+    gains[split] = _capped(np.where(away, gain, 0.0), signals) - _capped(unusual, signals)
     return gains
 
 
-def _log_likelihood(hits: Ints, executions: Ints) -> Floats:
-    """Of that many hits at their own share."""
-    share: Floats = np.clip(hits / np.maximum(executions, 1), 1e-9, 1 - 1e-9)
+def _near(shares: Floats, usual: Floats) -> Floats:
+    """The shares, no further from what is usual than such shares move where nothing is wrong."""
+    centre = 2 * np.arcsin(np.sqrt(usual))
+    low, high = (np.sin(np.clip(centre + d, 0, np.pi) / 2) ** 2 for d in (-c.USUAL_SHARE, c.USUAL_SHARE))
+    return np.clip(shares, low, high)
+
+
+def _log_likelihood(hits: Ints, executions: Ints, share: Floats | None = None) -> Floats:
+    """Of that many hits at their own share, or at another."""
+    own: Floats = hits / np.maximum(executions, 1)
+    share = np.clip(own if share is None else share, 1e-9, 1 - 1e-9)
     hit, missed = hits.astype(np.float64), (executions - hits).astype(np.float64)
     return hit * np.log(share) + missed * np.log1p(-share)
 
@@ -189,7 +199,7 @@ def _capped(gains: Floats, signals: int) -> Floats:
 
 def _at_most(gains: Floats, limit: float) -> Floats:
     """Gains (a row each) made smaller where their largest is above the limit."""
-    return gains * np.minimum(1.0, limit / np.maximum(gains.max(axis=1, keepdims=True, initial=0.0), 1e-9))
+    return gains * np.minimum(1.0, limit / np.maximum(np.abs(gains).max(axis=1, keepdims=True, initial=0.0), 1e-9))
 
 
 def _of_series(series: Sequence[Series], moments_s: Floats) -> Floats:

@@ -144,10 +144,11 @@ def test_where_nothing_changed_none_is_seen(alerted_s: int) -> None:
     assert assess(tables, EMPTY_GRAPH).onset is None
 
 
-def test_where_all_of_the_window_is_bad_none_is_seen() -> None:
-    onset = _onset(60, spans=_slow_since(0, 120))
+@pytest.mark.parametrize("alerted_s", [60, 240, 480])
+def test_where_all_of_the_window_is_bad_none_is_seen_and_most_of_it_is_after_the_onset(alerted_s: int) -> None:
+    onset = _onset(alerted_s, spans=_slow_since(0, alerted_s + 60))
     assert not onset.seen
-    assert onset.early_s <= 0
+    assert onset.early_s <= -alerted_s / 2
 
 
 def test_one_component_with_thousands_of_new_templates_does_not_move_what_all_others_show() -> None:
