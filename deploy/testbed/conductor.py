@@ -17,13 +17,13 @@ import httpx
 import psutil
 
 from deploy.testbed import ground
-from deploy.testbed.containers import Pod, StoreWatch, postgres_watch, redis_watch
+from deploy.testbed.containers import Pod, StoreWatch, pod_name, postgres_watch, redis_watch
 from deploy.testbed.errors import StartError
 from deploy.testbed.intake import Intake
 from deploy.testbed.load import Surge
 from deploy.testbed.processes import Process, Processes, answers, wait_until
 from deploy.testbed.program.trouble import Ailment
-from deploy.testbed.program.wiring import Wiring
+from deploy.testbed.program.wiring import LOOK_S, Wiring
 from deploy.testbed.proxy import Way, Weather
 from deploy.testbed.topology import Shop, read_shop
 from model_store.ports import held_ports
@@ -35,6 +35,8 @@ MEMORY_LIMIT = 450 * 2**20
 """Bytes above which a replica is killed, as a container platform would."""
 START_LIMIT_S = 60.0
 USUAL_VERSION = "1.4.2"
+SPARE = 1
+"""Places of each service that are free, for a version that runs beside another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +51,15 @@ class Change:
 
 @dataclass(slots=True)
 class Replica:
-    """A pod and what it is to run."""
+    """A pod, the place that it holds (as plans name it), and what it is to run. ``serving``: others may call it."""
 
     pod: Pod
+    place: str
     port: int
     cpu: int
-    version: str = USUAL_VERSION
-    ailment: Ailment = field(default_factory=Ailment)
+    version: str
+    ailment: Ailment
+    serving: bool
     down_since_s: float | None = None
 
 
@@ -63,7 +67,8 @@ class Replica:
 class Conductor:
     """A running shop. Use as a context: leaving it ends every process.
 
-    With the address of a ``hypocenter``, alerts go there too, and spans there instead of into our own intake.
+    With the address of a ``hypocenter``, alerts go there too, and spans there instead of into our own intake. Of its
+    ``pods`` (every one that there ever was) the ``replicas`` run now; both are by the name of the pod.
     """
 
     shop_file: str
@@ -73,6 +78,7 @@ class Conductor:
     processes: Processes = field(init=False)
     intake: Intake = field(init=False)
     replicas: dict[str, Replica] = field(default_factory=dict[str, Replica])
+    pods: dict[str, Pod] = field(default_factory=dict[str, Pod])
     stores: dict[str, Pod] = field(default_factory=dict[str, Pod])
     changes: list[Change] = field(default_factory=list[Change])
     ports: dict[str, int] = field(default_factory=dict[str, int])
@@ -121,20 +127,29 @@ class Conductor:
         self._start_load()
 
     def _assign_ports(self, stack: contextlib.ExitStack) -> None:
-        cpus = os.cpu_count() or 1
         fixed = ["proxy", "load", "prometheus", "alertmanager", "node-exporter", *self.shop.stores]
-        pods = [(s, pod) for s in self.shop.services for pod in self.shop.pods(s)]
-        calls = [(caller, pod) for caller, callee in self.shop.calls() for pod in self.shop.pods(callee)]
-        ports = iter(stack.enter_context(held_ports(len(fixed) + len(pods) + len(calls))))
-        self.ports = {name: next(ports) for name in fixed}
-        for service, pod in pods:
-            node = self.shop.node_of(service)
-            self.replicas[pod] = Replica(Pod(pod, service, node), next(ports), self.shop.cpu(node, cpus))
+        places = {service: self.shop.places(service, SPARE) for service in self.shop.services}
+        own = [place for service in self.shop.services for place in places[service]]
+        places |= {store: self.shop.places(store) for store in self.shop.stores}
+        calls = [(caller, place) for caller, callee in self.shop.calls() for place in places[callee]]
+        ports = iter(stack.enter_context(held_ports(len(fixed) + len(own) + len(calls))))
+        self.ports = {name: next(ports) for name in (*fixed, *own)}
+        self.ports |= {places[store][0]: self.ports[store] for store in self.shop.stores}
+        self.ways = [Way(name=f"{c}>{place}", listen=next(ports), target=self.ports[place]) for c, place in calls]
+        for service in self.shop.services:
+            for place in self.shop.places(service):
+                self._add_pod(service, place, USUAL_VERSION, Ailment(), serving=True)
         for store in self.shop.stores:
             self.stores[store] = Pod(f"{store}-0", store, self.shop.node_of(store))
-        for caller, pod in calls:
-            target = self.ports[store] if (store := pod.removesuffix("-0")) in self.shop.stores else None
-            self.ways.append(Way(name=f"{caller}>{pod}", listen=next(ports), target=target or self.replicas[pod].port))
+
+    def _add_pod(self, service: str, place: str, version: str, ailment: Ailment, *, serving: bool) -> str:
+        """The name of a new pod, whose process is not started yet."""
+        node = self.shop.node_of(service)
+        pod = Pod(pod_name(service, version), service, node)
+        cpu = self.shop.cpu(node, os.cpu_count() or 1)
+        self.pods[pod.name] = pod
+        self.replicas[pod.name] = Replica(pod, place, self.ports[place], cpu, version, ailment, serving)
+        return pod.name
 
     def _start_proxy(self) -> None:
         file = self.directory / "ways.json"
@@ -142,6 +157,10 @@ class Conductor:
         port = self.ports["proxy"]
         argv = (sys.executable, "-m", "deploy.testbed.proxy", "--ways", str(file), "--port", str(port))
         wait_until(answers(port), self.processes.start("proxy", argv), START_LIMIT_S)
+        self._write_wiring()
+
+    def _write_wiring(self) -> None:
+        """Tells every service which replicas its callees have now."""
         listen = {way.name: way.listen for way in self.ways}
         calls: dict[str, dict[str, tuple[int, ...]]] = {name: {} for name in self.shop.services}
         stores: dict[str, dict[str, int]] = {name: {} for name in self.shop.services}
@@ -149,9 +168,12 @@ class Conductor:
             if callee in self.shop.stores:
                 stores[caller][self.shop.stores[callee].kind] = listen[f"{caller}>{callee}-0"]
             else:
-                calls[caller][callee] = tuple(listen[f"{caller}>{pod}"] for pod in self.shop.pods(callee))
+                serving = [r.place for r in self.replicas.values() if r.pod.service == callee and r.serving]
+                calls[caller][callee] = tuple(listen[f"{caller}>{place}"] for place in sorted(serving))
         wiring = Wiring(calls=calls, stores=stores, collector=self.hypocenter or f"http://127.0.0.1:{self.intake.port}")
-        (self.directory / "wiring.json").write_text(wiring.model_dump_json())
+        aside = self.directory / "wiring.new"
+        aside.write_text(wiring.model_dump_json())
+        aside.replace(self.directory / "wiring.json")
 
     def _launch(self, name: str) -> Process:
         replica = self.replicas[name]
@@ -163,23 +185,27 @@ class Conductor:
         return self.processes.start(name, argv, cpu=replica.cpu)
 
     def _start_watchers(self) -> None:
+        ground.start_node_exporter(self.processes, self.ports["node-exporter"])
+        hooks = [f"http://127.0.0.1:{self.intake.port}/alerts"]
+        hooks += [f"{self.hypocenter}/v1/alerts"] if self.hypocenter else []
+        ground.start_alertmanager(self.processes, self.ports["alertmanager"], hooks)
+        ground.start_prometheus(
+            self.processes, self.shop, self.ports["prometheus"], self.ports["alertmanager"], self._targets()
+        )
+
+    def _targets(self) -> list[ground.Target]:
         own = ground.Target(self.intake.port, {}, "containers")
         machine = ground.Target(self.ports["node-exporter"], {}, ground.MACHINE)
         load = ground.Target(self.ports["load"], {"service": "customers"}, "load")
         pods = [
             ground.Target(r.port, {"service": r.pod.service, "pod": r.pod.name, "node": r.pod.node}, "services")
             for r in self.replicas.values()
+            if r.serving
         ]
-        ground.start_node_exporter(self.processes, self.ports["node-exporter"])
-        hooks = [f"http://127.0.0.1:{self.intake.port}/alerts"]
-        hooks += [f"{self.hypocenter}/v1/alerts"] if self.hypocenter else []
-        ground.start_alertmanager(self.processes, self.ports["alertmanager"], hooks)
-        ground.start_prometheus(
-            self.processes, self.shop, self.ports["prometheus"], self.ports["alertmanager"], [own, machine, load, *pods]
-        )
+        return [own, machine, load, *pods]
 
     def _start_load(self) -> None:
-        entries = ",".join(str(self.replicas[pod].port) for pod in self.shop.pods(self.shop.entry))
+        entries = ",".join(str(self.ports[place]) for place in self.shop.places(self.shop.entry))
         port = self.ports["load"]
         argv = (sys.executable, "-m", "deploy.testbed.load", "--shop", self.shop_file, "--entries", entries,
                 "--port", str(port))  # fmt: skip
@@ -219,6 +245,9 @@ class Conductor:
             replica.down_since_s = None
             if replica.pod.resident > MEMORY_LIMIT:
                 self.processes.stop(name, at_once=True)
+            elif not replica.serving and answers(replica.port)():
+                replica.serving = True
+                self._replicas_changed()
         elif replica.down_since_s is None:
             replica.down_since_s = now
         elif now - replica.down_since_s > BACK_OFF_S:
@@ -230,17 +259,12 @@ class Conductor:
             self._launch(name)
 
     def _exposition(self) -> str:
-        for name, replica in self.replicas.items():
-            process = self.processes.running.get(name)
-            replica.pod.look(process.family() if process else [])
-        for name, pod in self.stores.items():
+        pods = {name: replica.pod for name, replica in list(self.replicas.items())}  # they come and go meanwhile
+        pods |= self.stores
+        for name, pod in pods.items():
             process = self.processes.running.get(name)
             pod.look(process.family() if process else [])
-        pods = itertools.chain((r.pod for r in self.replicas.values()), self.stores.values())
-        lines = itertools.chain(
-            *(pod.told() for pod in pods),
-            *(watch.lines() for watch in self._watches),
-        )
+        lines = itertools.chain(*(pod.told() for pod in pods.values()), *(watch.lines() for watch in self._watches))
         return "\n".join(lines) + "\n"
 
     # -- what can be done to it
@@ -262,11 +286,31 @@ class Conductor:
             self.processes.stop(pod, at_once=True)
 
     def replace(self, pod: str, version: str, ailment: Ailment) -> None:
-        """Stops a replica and starts another version of it; waits until that answers. Raises `StartError`."""
-        replica = self.replicas[pod]
-        replica.version, replica.ailment = version, ailment
+        """Stops a replica and starts a pod of another version in its place; waits until it answers: `StartError`."""
         self.processes.stop(pod)
-        wait_until(answers(replica.port), self._launch(pod), START_LIMIT_S)
+        old = self.replicas.pop(pod)
+        name = self._add_pod(old.pod.service, old.place, version, ailment, serving=True)
+        self._replicas_changed()
+        wait_until(answers(old.port), self._launch(name), START_LIMIT_S)
+
+    def add(self, service: str, version: str, ailment: Ailment) -> str:
+        """Starts one more replica, a pod of another version, which is called as soon as it answers; tells its name."""
+        taken = {replica.place for replica in self.replicas.values()}
+        place = next(place for place in self.shop.places(service, SPARE) if place not in taken)
+        name = self._add_pod(service, place, version, ailment, serving=False)
+        self._launch(name)
+        return name
+
+    def remove(self, pod: str) -> None:
+        """Ends a replica once nobody calls it any more."""
+        del self.replicas[pod]
+        self._replicas_changed()
+        self.run(2 * LOOK_S)
+        self.processes.stop(pod)
+
+    def _replicas_changed(self) -> None:
+        self._write_wiring()
+        ground.write_targets(self.processes, self._targets())
 
     def announce(self, service: str, kind: str, summary: str) -> None:
         """Records a change, as a pipeline would."""
@@ -288,9 +332,9 @@ class Conductor:
         url = f"http://127.0.0.1:{self.ports['load']}/objective"
         httpx.put(url, content=str(milliseconds), timeout=10).raise_for_status()
 
-    def log_files(self) -> dict[str, Path]:
-        """What each replica has written, by pod."""
-        return {name: self.directory / "logs" / f"{name}.log" for name in self.replicas}
+    def log_files(self) -> list[tuple[Pod, Path]]:
+        """What each pod has written, those that are gone too."""
+        return [(pod, self.directory / "logs" / f"{name}.log") for name, pod in self.pods.items()]
 
     def used_cpu_s(self) -> float:
         """Seconds of cpu that the testbed's processes have used."""

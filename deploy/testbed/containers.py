@@ -1,8 +1,10 @@
 """What a container platform would tell of each pod (cpu, memory, writes, restarts), and what the stores tell."""
 
 import contextlib
+import random
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -15,6 +17,14 @@ ASK_EVERY_S = 2.0
 STOP_LIMIT_S = 10.0
 STALE_S = 4.0
 """A store that has not answered for so long is told as down."""
+
+_SAFE = "bcdfghjklmnpqrstvwxz2456789"
+
+
+def pod_name(service: str, version: str) -> str:
+    """A name as Kubernetes gives to pods of a Deployment: those of one version share its hash, no two are the same."""
+    template = "".join(_SAFE[ord(digit) % len(_SAFE)] for digit in str(zlib.crc32(f"{service} {version}".encode())))
+    return f"{service}-{template}-{''.join(random.choices(_SAFE, k=5))}"
 
 
 @dataclass(slots=True)

@@ -31,7 +31,8 @@ class Injection(BaseModel):
     """One fault as a plan tells it. ``on`` is a service or store, one replica (``catalog-1``), an edge
     (``orders->payment``), a node, or, for overload, a journey; ``how`` tells ways of the same kind apart.
 
-    What ``amount`` counts is told where each way is made: milliseconds, threads, connections, times.
+    What ``amount`` counts is told where each way is made: milliseconds, threads, connections, times. While a
+    ``rolling`` deploy lasts, one replica of the new version runs beside the old ones.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -44,12 +45,15 @@ class Injection(BaseModel):
     text: str = ""
     callee: str = ""
     announced: bool = True
+    rolling: bool = False
 
     @model_validator(mode="after")
     def _known(self) -> "Injection":
         if (self.kind, self.how) not in WAYS:
             ways = ", ".join(f"{kind}/{how}" for kind, how in WAYS if kind == self.kind) or "none"
             raise ValueError(f"{self.kind}/{self.how} is no way to break anything; ways of {self.kind}: {ways}")
+        if self.rolling and self.kind is not Fault.DEPLOY:
+            raise ValueError(f"{self.kind} cannot be rolling: only a deploy can")
         return self
 
 
@@ -74,13 +78,13 @@ class _Base(Active):
 
 
 def pods_of(conductor: Conductor, on: str) -> tuple[str, ...]:
-    """The replicas that a fault hits: those of a service, or the one named."""
-    return (on,) if on in conductor.replicas else conductor.shop.pods(on)
+    """The pods that a fault hits: those of a service, or the one in the place that is named."""
+    return tuple(name for name, replica in conductor.replicas.items() if on in (replica.pod.service, replica.place))
 
 
 def service_of(conductor: Conductor, on: str) -> str:
     """The service of what a fault hits."""
-    return conductor.replicas[on].pod.service if on in conductor.replicas else on
+    return next((replica.pod.service for replica in conductor.replicas.values() if on == replica.place), on)
 
 
 @dataclass(slots=True)
@@ -122,6 +126,7 @@ INSIDE: Mapping[tuple[Fault, str], Kind] = {
     (Fault.DEPLOY, "exception"): "error",
     (Fault.DEPLOY, "wrong"): "wrong-result",
     (Fault.DEPLOY, "repeat"): "repeat",
+    (Fault.DEPLOY, "burn"): "cpu",
 }
 """What the process of a service does for each way."""
 
@@ -171,9 +176,12 @@ class _Network(_Base):
 
     def _ways(self, conductor: Conductor) -> list[str]:
         caller, _, callee = self.told.on.rpartition("->")
-        pods = pods_of(conductor, callee)
         named = ((way.name, *way.name.split(">")) for way in conductor.ways)
-        return [name for name, source, pod in named if pod in pods and caller in ("", source)]
+        return [
+            name
+            for name, source, place in named
+            if callee in (place, place.rpartition("-")[0]) and caller in ("", source)
+        ]
 
 
 @dataclass(slots=True)
@@ -196,24 +204,40 @@ class _Stopped(_Base):
 
 
 @dataclass(slots=True)
-class _Deployed(_Base):
-    """Replicas are replaced, one after the other, by a version that is bad; ended by going back."""
+class Release(Active):
+    """Another version of a service, announced; it behaves unless it has an ailment. Ended by going back.
+
+    Replicas are replaced by it, one after the other; or, ``rolling``, one replica of it runs beside the old ones, as in
+    the midst of a release that goes replica by replica.
+    """
+
+    service: str
+    rolling: bool = False
+    ailment: Ailment = field(default_factory=Ailment)
+    _added: str = ""
 
     def begin(self, conductor: Conductor) -> None:
-        deploy(conductor, self.told.on, ailment_of(self.told))
+        """Announces and starts it."""
+        pods = pods_of(conductor, self.service)
+        before = conductor.replicas[pods[0]].version
+        version = random.choice([version for version in VERSIONS if version != before])
+        conductor.announce(self.service, "deploy", f"{self.service} {before} -> {version}")
+        if self.rolling:
+            self._added = conductor.add(self.service, version, self.ailment)
+            return
+        for pod in pods:
+            conductor.replace(pod, version, self.ailment)
 
     def end(self, conductor: Conductor) -> None:
-        for pod in pods_of(conductor, self.told.on):
+        """Takes it back."""
+        if self._added:
+            conductor.remove(self._added)
+        for pod in () if self.rolling else pods_of(conductor, self.service):
             conductor.replace(pod, USUAL_VERSION, Ailment())
 
 
-def deploy(conductor: Conductor, service: str, ailment: Ailment | None = None) -> None:
-    """Another version of a service, announced; it behaves unless an ailment says otherwise."""
-    before = conductor.replicas[conductor.shop.pods(service)[0]].version
-    version = random.choice([version for version in VERSIONS if version != before])
-    conductor.announce(service, "deploy", f"{service} {before} -> {version}")
-    for pod in conductor.shop.pods(service):
-        conductor.replace(pod, version, ailment or Ailment())
+def _released(told: Injection) -> Release:
+    return Release(told.on, told.rolling, ailment_of(told))
 
 
 class FalseAlarm:
@@ -263,8 +287,8 @@ class _Surging(_Base):
         conductor.set_surge(Surge())
 
 
-WAYS: Mapping[tuple[Fault, str], type[_Base]] = {
-    **{way: _Deployed if way[0] is Fault.DEPLOY else _Ailing for way in INSIDE},
+WAYS: Mapping[tuple[Fault, str], Callable[[Injection], Active]] = {
+    **{way: _released if way[0] is Fault.DEPLOY else _Ailing for way in INSIDE},
     (Fault.CPU, "neighbour"): _Neighbour,
     (Fault.NETWORK_DELAY, ""): _Network,
     (Fault.NETWORK_LOSS, ""): _Network,
@@ -278,9 +302,8 @@ WAYS: Mapping[tuple[Fault, str], type[_Base]] = {
 
 def cause_of(conductor: Conductor, told: Injection) -> dict[str, object]:
     """What truth.json says of an injected fault. Of an overload the entry is the cause: there the surge comes in."""
-    source = " ".join(
-        filter(None, (f"{told.kind}/{told.how}".rstrip("/"), told.on, told.operation, told.callee, told.text))
-    )
+    way = f"{told.kind}/{told.how}".rstrip("/")
+    source = " ".join(filter(None, (way, "rolling" * told.rolling, told.on, told.operation, told.callee, told.text)))
     cause: dict[str, object] = {"kind": "service", "name": service_of(conductor, told.on), "fault": told.kind.value}
     if told.kind is Fault.OVERLOAD:
         cause["name"] = conductor.shop.entry
@@ -288,8 +311,8 @@ def cause_of(conductor: Conductor, told: Injection) -> dict[str, object]:
         cause["kind"] = "edge"
     elif told.on in conductor.shop.nodes:
         cause["kind"] = "node"
-    elif told.on in conductor.replicas:
-        cause["pod"] = told.on
+    elif cause["name"] != told.on:
+        cause["pod"] = pods_of(conductor, told.on)[0]
     return cause | {"fault_source": source}
 
 

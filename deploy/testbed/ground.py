@@ -7,6 +7,7 @@ import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import psycopg
 
@@ -141,8 +142,9 @@ def start_prometheus(
         "global": {"scrape_interval": f"{SCRAPE_S}s", "scrape_timeout": f"{SCRAPE_S}s", "evaluation_interval": "2s"},
         "rule_files": [str(rules)],
         "alerting": {"alertmanagers": [{"static_configs": [{"targets": [f"127.0.0.1:{alertmanager}"]}]}]},
-        "scrape_configs": [_scrape(shop, job, targets) for job in dict.fromkeys(target.job for target in targets)],
+        "scrape_configs": [_scrape(processes, shop, job) for job in dict.fromkeys(target.job for target in targets)],
     }
+    write_targets(processes, targets)
     path = processes.directory / "prometheus.yml"
     path.write_text(json.dumps(config))
     argv = (program("prometheus", "prometheus"), f"--config.file={path}",
@@ -153,12 +155,24 @@ def start_prometheus(
     return process
 
 
-def _scrape(shop: Shop, job: str, targets: Sequence[Target]) -> dict[str, object]:
-    own = [target for target in targets if target.job == job]
+def write_targets(processes: Processes, targets: Sequence[Target]) -> None:
+    """Tells Prometheus where to scrape; it learns within five seconds of what comes and goes."""
+    for job in {target.job for target in targets}:
+        groups = [{"targets": [f"127.0.0.1:{t.port}"], "labels": dict(t.labels)} for t in targets if t.job == job]
+        aside = processes.directory / f"{job}.new"
+        aside.write_text(json.dumps(groups))
+        aside.replace(_targets_file(processes, job))
+
+
+def _targets_file(processes: Processes, job: str) -> Path:
+    return processes.directory / f"targets-{job}.json"
+
+
+def _scrape(processes: Processes, shop: Shop, job: str) -> dict[str, object]:
     return {
         "job_name": job,
         "honor_labels": True,
-        "static_configs": [{"targets": [f"127.0.0.1:{t.port}"], "labels": dict(t.labels)} for t in own],
+        "file_sd_configs": [{"files": [str(_targets_file(processes, job))]}],
         "metric_relabel_configs": _cores_as_nodes(shop) if job == MACHINE else [],
     }
 

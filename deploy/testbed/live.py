@@ -12,8 +12,9 @@ from typing import Any
 import httpx
 
 from deploy.testbed.conductor import Conductor
+from deploy.testbed.containers import Pod
 from deploy.testbed.errors import RejectedError
-from deploy.testbed.faults import WAYS, Active, FalseAlarm, cause_of, deploy, injected
+from deploy.testbed.faults import cause_of, injected
 from deploy.testbed.plan import Planned
 from deploy.testbed.processes import answers, wait_until
 from deploy.testbed.telemetry_tables import log_rows
@@ -75,11 +76,11 @@ class LogShipper:
             return
         self._next_s = time.monotonic() + SHIP_S
         resources, ends = [], dict[str, int]()
-        for pod, path in self.conductor.log_files().items():
+        for pod, path in self.conductor.log_files():
             with path.open("rb") as file:
-                file.seek(self._read.get(pod, 0))
+                file.seek(self._read.get(pod.name, 0))
                 whole = file.read().rpartition(b"\n")[0]
-            ends[pod] = self._read.get(pod, 0) + len(whole) + (1 if whole else 0)
+            ends[pod.name] = self._read.get(pod.name, 0) + len(whole) + (1 if whole else 0)
             if records := [_record(*row) for row in log_rows(whole.decode(errors="replace"))]:
                 resources.append(self._resource(pod, records))
         with contextlib.suppress(httpx.HTTPError):
@@ -87,9 +88,8 @@ class LogShipper:
                 httpx.post(f"{self.url}/v1/logs", json={"resourceLogs": resources}, timeout=5).raise_for_status()
             self._read = ends
 
-    def _resource(self, pod: str, records: list[dict[str, object]]) -> dict[str, object]:
-        replica = self.conductor.replicas[pod].pod
-        told = {"service.name": replica.service, "k8s.pod.name": pod, "k8s.node.name": replica.node}
+    def _resource(self, pod: Pod, records: list[dict[str, object]]) -> dict[str, object]:
+        told = {"service.name": pod.service, "k8s.pod.name": pod.name, "k8s.node.name": pod.node}
         attributes = [{"key": key, "value": {"stringValue": value}} for key, value in told.items()]
         return {"resource": {"attributes": attributes}, "scopeLogs": [{"logRecords": records}]}
 
@@ -140,13 +140,11 @@ def play(conductor: Conductor, shipper: LogShipper, planned: Planned, pace: Pace
     """
     say(f"{planned.id}: the shop is healthy for {pace.healthy_s:.0f} s, to compare with")
     conductor.run(pace.healthy_s, each=shipper.ship)
-    active: list[Active] = [WAYS[told.kind, told.how](told) for told in planned.faults]
+    active = planned.doings()
     causes = tuple(str(cause_of(conductor, told)["name"]) for told in planned.faults)
     known = {incident["id"] for incident in _incidents(conductor)}
     begun_s, told = time.time(), len(conductor.changes)
-    for service in planned.deploys:
-        deploy(conductor, service)
-    with injected(conductor, active or [FalseAlarm()]):
+    with injected(conductor, active):
 
         def keep_up() -> None:
             nonlocal told

@@ -1,5 +1,6 @@
 """Which incidents to record: a plan file, in the order of its recordings."""
 
+import random
 import tomllib
 from pathlib import Path
 from typing import Annotated
@@ -7,18 +8,28 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from deploy.testbed.errors import ShopError
-from deploy.testbed.faults import Injection
-from deploy.testbed.topology import Name, read_shop
+from deploy.testbed.faults import WAYS, Active, FalseAlarm, Injection, Release
+from deploy.testbed.topology import Name, Shop, read_shop
 
 
 class Planned(BaseModel):
-    """One incident: its faults (none: nothing is wrong), harmless deploys before it, and the shop that it befalls."""
+    """One incident: its faults (none: nothing is wrong) and the shop that it befalls. Harmless are ``deploys``, which
+    are over before it, and ``releases``, which begin with it: one replica of the new version runs beside the old ones.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{2,60}$")]
     shop: Name
     faults: tuple[Injection, ...] = Field(default=(), max_length=3)
     deploys: tuple[Name, ...] = ()
+    releases: tuple[Name, ...] = ()
+
+    def doings(self) -> list[Active]:
+        """All that is done to the shop, in its order. Which of several releases is announced first says nothing."""
+        deploys = [Release(service) for service in self.deploys]
+        releases = [Release(service, rolling=True) for service in self.releases]
+        faults = [WAYS[fault.kind, fault.how](fault) for fault in self.faults] or [FalseAlarm()]
+        return [*deploys, *random.sample([*releases, *faults], len(releases) + len(faults))]
 
 
 class Plan(BaseModel):
@@ -69,9 +80,21 @@ def _check(path: Path, plan: Plan) -> None:
         raise ShopError(f"{path}: incident '{repeated}' is there twice")
     for planned in plan.incidents:
         shop = read_shop(planned.shop)
-        pods = {pod for service in shop.services for pod in shop.pods(service)}
-        known = {*shop.services, *shop.stores, *shop.nodes, *shop.journeys, *pods}
-        for name in (*(told.on for told in planned.faults), *planned.deploys):
+        places = {place for service in shop.services for place in shop.places(service)}
+        known = {*shop.services, *shop.stores, *shop.nodes, *shop.journeys, *places}
+        for name in (*(told.on for told in planned.faults), *planned.deploys, *planned.releases):
             for part in name.split("->"):
                 if part not in known:
                     raise ShopError(f"{path}: incident '{planned.id}': '{part}' is not in the shop {shop.name}")
+        rolling = [*planned.releases, *(told.on for told in planned.faults if told.rolling)]
+        for name in rolling:
+            if name == shop.entry or name not in shop.services or rolling.count(name) > 1:
+                raise ShopError(f"{path}: incident '{planned.id}': '{name}' cannot be released while old replicas stay")
+        for told in planned.faults:
+            _check_operation(path, planned, shop, told)
+
+
+def _check_operation(path: Path, planned: Planned, shop: Shop, told: Injection) -> None:
+    service = told.on if told.on in shop.services else told.on.rpartition("-")[0]
+    if told.operation and (service not in shop.services or told.operation not in shop.services[service].operations):
+        raise ShopError(f"{path}: incident '{planned.id}': {service} has no operation '{told.operation}'")

@@ -15,7 +15,7 @@ import psutil
 
 from deploy.testbed.conductor import Conductor
 from deploy.testbed.errors import RejectedError
-from deploy.testbed.faults import WAYS, Active, FalseAlarm, cause_of, deploy, injected
+from deploy.testbed.faults import cause_of, injected
 from deploy.testbed.plan import Plan, Planned, case_directory
 from deploy.testbed.telemetry_tables import change_table, log_table, metric_table, span_table, topology_table
 from service.domain.evidence import Signal
@@ -105,12 +105,10 @@ def _break(
     conductor: Conductor, plan: Plan, planned: Planned, saturation: Saturation
 ) -> tuple[dict[str, object], datetime, list[dict[str, object]]]:
     """The body that Alertmanager sent, when the fault began, and what truth.json says of it."""
-    active: list[Active] = [WAYS[told.kind, told.how](told) for told in planned.faults]
+    active = planned.doings()
     causes = [cause_of(conductor, told) for told in planned.faults]
     broken = _now()
-    for service in planned.deploys:
-        deploy(conductor, service)
-    with injected(conductor, active or [FalseAlarm()]):
+    with injected(conductor, active):
 
         def keep_up() -> None:
             saturation.sample()
@@ -176,9 +174,7 @@ def _write(
     prometheus = f"http://127.0.0.1:{conductor.ports['prometheus']}"
     tables = CaseTables(
         spans=span_table((body for _, body in conductor.intake.traces), whole),
-        logs=log_table(
-            {name: conductor.processes.directory / "logs" / f"{name}.log" for name in conductor.replicas}, shop, whole
-        ),
+        logs=log_table(conductor.log_files(), whole),
         metrics=metric_table(prometheus, shop, os.cpu_count() or 1, whole),
         topology=topology_table(shop),
         changes=change_table(conductor.changes, whole),

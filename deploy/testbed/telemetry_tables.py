@@ -13,6 +13,7 @@ import pyarrow as pa
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from deploy.testbed.conductor import Change
+from deploy.testbed.containers import Pod
 from deploy.testbed.errors import RejectedError
 from deploy.testbed.topology import Shop
 from service.domain.window import Window
@@ -46,15 +47,14 @@ def _spans(body: bytes, window: Window) -> Iterator[Row]:
                 yield (*ids, *owner, span.name, KINDS[span.kind], start, duration, status)
 
 
-def log_table(files: Mapping[str, Path], shop: Shop, window: Window) -> pa.Table:
+def log_table(files: Iterable[tuple[Pod, Path]], window: Window) -> pa.Table:
     """Log records (`LOGS`) in the window, from the JSON lines that pods wrote, by time.
 
     A line that is no JSON (a server's own words, what a killed process left half written) has no time and is left out.
     """
     rows: list[Row] = []
-    for pod, path in files.items():
-        service = pod.rpartition("-")[0]
-        owner = (service, pod, shop.node_of(service))
+    for pod, path in files:
+        owner = (pod.service, pod.name, pod.node)
         inside = (row for row in log_rows(path.read_text(errors="replace")) if window.start <= row[0] <= window.end)
         rows += [(_microseconds(time), *owner, *rest) for time, *rest in inside]
     return _table(sorted(rows, key=lambda row: row[0]), LOGS)  # type: ignore[arg-type, return-value]

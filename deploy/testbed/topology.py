@@ -107,10 +107,10 @@ class Shop(_Told):
         """The name of the store of that kind."""
         return next(name for name, store in self.stores.items() if store.kind == kind)
 
-    def pods(self, service: str) -> tuple[str, ...]:
-        """Names of a service's replicas; a store has one."""
+    def places(self, service: str, spare: int = 0) -> tuple[str, ...]:
+        """Where a service's replicas run, as plans name them, and so many places more; a store has one."""
         count = self.services[service].replicas if service in self.services else 1
-        return tuple(f"{service}-{number}" for number in range(count))
+        return tuple(f"{service}-{number}" for number in range(count + spare))
 
     def cpu(self, node: str, cpus: int) -> int:
         """Which of the machine's cores plays that node."""

@@ -9,7 +9,7 @@ from deploy.testbed.faults import INSIDE, WAYS, ailment_of
 from deploy.testbed.plan import Plan, case_directory, left_to_do, read_plan
 from service.domain.fault import Fault
 
-ALL = Path(plans.__file__).parent / "plans" / "all.toml"
+ALL, SECOND, FOURTH = (Path(plans.__file__).parent / "plans" / f"{name}.toml" for name in ("all", "second", "fourth"))
 
 TWO = """
 [[incidents]]
@@ -94,3 +94,30 @@ def test_every_fault_inside_a_process_has_its_ailment() -> None:
     told = [fault for planned in read_plan(ALL).incidents for fault in planned.faults]
     inside = [fault for fault in told if (fault.kind, fault.how) in INSIDE]
     assert {ailment_of(fault).kind for fault in inside} >= set(INSIDE.values()) - {"pool-size"}
+
+
+def test_our_second_plan_has_what_the_first_lacks() -> None:
+    incidents = read_plan(SECOND).incidents
+    faults = [fault for planned in incidents for fault in planned.faults]
+    bad = [planned for planned in incidents if any(fault.rolling for fault in planned.faults)]
+    good = [planned for planned in incidents if planned.releases and planned not in bad]
+    loss = [fault.on for fault in faults if fault.kind is Fault.NETWORK_LOSS]
+    assert len(incidents) >= 22
+    assert len({fault.how for planned in bad for fault in planned.faults}) >= 4  # slow, failing, wrong, burning cpu
+    assert sum(len(planned.releases) > 1 for planned in bad) >= 2
+    assert len(good) >= 3
+    assert sum(bool(fault.operation) for fault in faults) >= 3
+    assert len({fault.kind for fault in faults if fault.on[-1].isdigit()}) >= 4  # one replica is sick
+    assert {"->" in on for on in loss} == {on[-1].isdigit() for on in loss} == {True, False}
+
+
+def test_our_plans_have_no_id_in_common() -> None:
+    ids = [planned.id for path in (ALL, SECOND, FOURTH) for planned in read_plan(path).incidents]
+    assert len(set(ids)) == len(ids)
+
+
+def test_the_shop_of_the_fourth_plan_is_in_no_other() -> None:
+    shops = [{planned.shop for planned in read_plan(path).incidents} for path in (ALL, SECOND, FOURTH)]
+    assert shops[0] == shops[1]
+    assert shops[2].isdisjoint(shops[0])
+    assert 8 <= len(read_plan(FOURTH).incidents) <= 10

@@ -2,7 +2,9 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from deploy.testbed.conductor import Conductor
@@ -33,6 +35,33 @@ def test_a_shop_is_broken_and_recorded(tmp_path: Path) -> None:
     assert json.loads((place / "truth.json").read_text())["causes"][0]["name"] == "basket"
     assert any("basket" in evidence.component.name for evidence in view.evidence)
     assert not directory.exists()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.usefixtures("packages")
+def test_in_a_rolling_release_two_versions_run_at_once(tmp_path: Path) -> None:
+    bad = {"kind": "deploy", "how": "slow", "on": "pricing", "amount": 600, "rolling": True}
+    planned = Planned.model_validate({"id": "two-versions", "shop": "bookshop", "faults": [bad]})
+    plan = Plan(baseline_s=40, incidents=(planned,))
+    with Conductor("bookshop") as conductor:
+        conductor.run(25)
+        old = {name for name, replica in conductor.replicas.items() if replica.pod.service == "pricing"}
+        _record(conductor, plan, planned, tmp_path)
+        assert {name for name, replica in conductor.replicas.items() if replica.pod.service == "pricing"} == old
+    tables = {name: _rows(case_directory(tmp_path, planned) / f"{name}.parquet") for name in ("spans", "metrics")}
+    (change,) = _rows(case_directory(tmp_path, planned) / "changes.parquet")
+    pods = {row["pod"]: row["start"] for row in reversed(tables["spans"]) if row["service"] == "pricing"}
+    (new,) = pods.keys() - old
+    assert (change["service"], change["kind"]) == ("pricing", "deploy")
+    assert change["time"] < pods[new]
+    assert all(pods[pod] < change["time"] for pod in old)
+    assert old | {new} <= {row["component"] for row in tables["metrics"]}
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    parquet: Any = pq  # its stubs are partial
+    return parquet.read_table(path).to_pylist()
 
 
 def _record(conductor: Conductor, plan: Plan, planned: Planned, out: Path) -> None:

@@ -8,6 +8,7 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
 from deploy.testbed.conductor import Change
+from deploy.testbed.containers import Pod
 from deploy.testbed.telemetry_tables import change_table, log_table, span_table, topology_table
 from deploy.testbed.topology import read_shop
 from service.domain.window import Window
@@ -64,7 +65,7 @@ def test_log_lines_of_pods_become_rows_and_what_is_half_written_is_left_out(tmp_
     path = tmp_path / "orders-0.log"
     line = {"time": T0.isoformat(), "severity": "ERROR", "body": "a\nb", "trace_id": "01", "span_id": "02"}
     path.write_text(f'{json.dumps(line)}\n{{"time": "2026\nListening\n')
-    table = log_table({"orders-0": path}, read_shop("bookshop"), WINDOW)
+    table = log_table([(Pod("orders-0", "orders", "shelf-b"), path)], WINDOW)
     assert table.schema == LOGS
     assert table.to_pylist() == [line | {"time": T0, "service": "orders", "pod": "orders-0", "node": "shelf-b"}]
 

@@ -30,7 +30,7 @@ from deploy.testbed.program.telemetry import (
     stop_tracing,
 )
 from deploy.testbed.program.trouble import Ailment, Trouble
-from deploy.testbed.program.wiring import read_wiring
+from deploy.testbed.program.wiring import LOOK_S, changed_at, read_wiring
 from deploy.testbed.topology import read_shop
 
 
@@ -38,7 +38,8 @@ class _Replica:
     """One process of a service."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
-        self.shop, self.wiring = read_shop(arguments.shop), read_wiring(Path(arguments.wiring))
+        self.wiring_file = Path(arguments.wiring)
+        self.shop, self.wiring = read_shop(arguments.shop), read_wiring(self.wiring_file)
         self.service, self.pod, self.version = arguments.service, arguments.pod, arguments.version
         self.first_ailment = Ailment.model_validate_json(arguments.ailment)
         told, ports = self.shop.services[self.service], self.wiring.stores[self.service]
@@ -68,7 +69,7 @@ class _Replica:
         told = self.shop.services[self.service]
         if "postgres" in self.wiring.stores[self.service]:
             await self.database.open()
-        tasks = [asyncio.create_task(_watch_loop())]
+        tasks = [asyncio.create_task(_watch_loop()), asyncio.create_task(self.follow_wiring())]
         if told.consumes:
             tasks.append(asyncio.create_task(consume(self.operations, told.consumes, self.pod)))
         await self.operations.trouble.begin(self.first_ailment)
@@ -78,6 +79,15 @@ class _Replica:
             task.cancel()
         await self.database.close()
         stop_tracing()
+
+    async def follow_wiring(self) -> None:
+        """Notices replicas of callees that come and go."""
+        known = 0
+        while True:
+            if (now := changed_at(self.wiring_file)) != known:
+                self.operations.callees.rewire(read_wiring(self.wiring_file))
+                known = now
+            await asyncio.sleep(LOOK_S)
 
     async def operation(self, request: Request) -> Response:
         name, begun, status = request.url.path[1:], time.perf_counter(), 500

@@ -40,13 +40,21 @@ class Callees:
     http: httpx.AsyncClient = field(default_factory=lambda: httpx.AsyncClient(limits=httpx.Limits(max_connections=200)))
     _turns: dict[str, Iterator[int]] = field(default_factory=dict[str, Iterator[int]])
 
+    def rewire(self, wiring: Wiring) -> None:
+        """From now on these are the replicas of its callees."""
+        self.wiring = wiring
+        self._turns.clear()
+
+    def turn(self, callee: str) -> int:
+        """The port of the replica whose turn it is."""
+        return next(self._turns.setdefault(callee, itertools.cycle(self.wiring.calls[self.service][callee])))
+
     async def ask(self, target: str, timeout_s: float) -> dict[str, int]:
         """The answer of ``service/operation``. Raises `CalleeError`."""
         callee, _, operation = target.partition("/")
-        turn = self._turns.setdefault(callee, itertools.cycle(self.wiring.calls[self.service][callee]))
         begun = time.perf_counter()
         try:
-            answer = await self.http.get(f"http://127.0.0.1:{next(turn)}/{operation}", timeout=timeout_s)
+            answer = await self.http.get(f"http://127.0.0.1:{self.turn(callee)}/{operation}", timeout=timeout_s)
         except httpx.TimeoutException:
             CALL_FAILURES.labels(callee).inc()
             raise CalleeError(f"{target}: no answer within {timeout_s * 1000:.0f} ms", 504) from None

@@ -1,9 +1,12 @@
-"""Where a service finds its callees: the conductor writes it, each process reads it when it starts."""
+"""Where a service finds its callees: the conductor writes it, each process reads it, and again when it has changed."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
+
+LOOK_S = 0.5
+"""How often a process looks whether it has changed."""
 
 
 class Wiring(BaseModel):
@@ -21,3 +24,8 @@ class Wiring(BaseModel):
 def read_wiring(path: Path) -> Wiring:
     """The wiring in a file."""
     return Wiring.model_validate_json(path.read_bytes())
+
+
+def changed_at(path: Path) -> int:
+    """When the wiring in a file was written: nanoseconds, to compare only."""
+    return path.stat().st_mtime_ns
