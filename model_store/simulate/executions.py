@@ -27,9 +27,9 @@ class Executions:
 
     T requests, K calls. ``arrived_us`` (T,) counts from the period's start. (T, K): the pod that serves, its own time,
     the wait on either side of it, whether the call is made, whether it fails of itself, after how many of its children
-    it returns, whether nobody answers it (the caller waits until it gives up), whether it is refused at once,
-    ``limit_us`` when the caller gives up. (K,): ``tolerated`` says that the caller lives with a failure, ``message``
-    that it only leaves a message.
+    it returns, whether it leaves out what it logs each time, whether nobody answers it (the caller waits until it gives
+    up), whether it is refused at once, ``limit_us`` when the caller gives up. (K,): ``tolerated`` says that the caller
+    lives with a failure, ``message`` that it only leaves a message.
     """
 
     system: System
@@ -41,6 +41,7 @@ class Executions:
     made: Bools
     fails: Bools
     returns_after: Ints
+    quiet: Bools
     unanswered: Bools
     refused: Bools
     limit_us: Floats
@@ -101,6 +102,7 @@ def random_executions(rng: np.random.Generator, system: System, journey: Journey
         made=rng.random(shape) < journey.follows,
         fails=np.zeros(shape, bool),
         returns_after=np.full(shape, ALL_CHILDREN),
+        quiet=np.zeros(shape, bool),
         unanswered=np.zeros(shape, bool),
         refused=np.zeros(shape, bool),
         limit_us=np.tile([manner.limit_us for manner in journey.manners], (shape[0], 1)),

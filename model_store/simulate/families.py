@@ -1,4 +1,6 @@
-"""Families of incidents. Training draws from one; each of the others holds back something that training never sees."""
+"""Families of incidents. Training draws from one, and from `FIELD` as much as a recipe says; each of the others holds
+back something that training never sees.
+"""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,16 +21,19 @@ class Shape(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Family:
     """What incidents of a family are drawn from. ``unseen_ways`` are mechanisms of faults, ``unseen_nuisances``
-    disturbances that belong to no other family.
+    disturbances that belong to no other family. ``field`` adds what real installations have: baselines that drift, lie
+    hours away or are a minute long, coarse metrics, rolling releases, rare paths, sick replicas, lost statements.
     """
 
     name: str
     shapes: tuple[Shape, ...] = (Shape.TREE, Shape.TIERS)
     unseen_ways: bool = False
     unseen_nuisances: bool = False
+    field: bool = False
 
 
 TRAINING = Family("train")
+FIELD = Family("field", field=True)
 HELD_OUT = (
     Family("chain", (Shape.CHAIN,)),
     Family("hub", (Shape.HUB,)),
@@ -40,7 +45,7 @@ HELD_OUT = (
 
 def families() -> tuple[Family, ...]:
     """All of them, the one for training first."""
-    return (TRAINING, *HELD_OUT)
+    return (TRAINING, *HELD_OUT, FIELD)
 
 
 def family_of(name: str) -> Family:

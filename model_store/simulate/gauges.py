@@ -1,6 +1,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from model_store.simulate.system import LEAVES, System
 from model_store.simulate.workload import Floats
@@ -14,13 +15,15 @@ class Gauges:
     place.
 
     ``times_us`` counts from the window's start, so it is negative before it; samples that are NaN were never taken.
-    What is changed stays so until ``until_us``, the end of the window.
+    What is changed stays so until ``until_us``, the end of the window. ``running`` (pods, times) says when there is a
+    pod at all: else nothing is measured of it.
     """
 
     system: System
     times_us: Floats
     values: dict[str, Floats]
     until_us: float
+    running: npt.NDArray[np.bool_]
 
     def scale(self, measure: str, rows: tuple[int, ...], factor: float, since_us: float, ramp_us: float = 0.0) -> None:
         """Multiplies from a moment on until the window ends, at once or growing linearly over ``ramp_us``."""
@@ -71,7 +74,7 @@ def random_gauges(rng: np.random.Generator, system: System, times_us: Floats, un
         "store_clients": np.round(_series(rng, 14.0, 0.05, services)),
         "store_locks": np.zeros(services),
     }
-    return Gauges(system, times_us, values, until_us)
+    return Gauges(system, times_us, values, until_us, np.ones(shape, bool))
 
 
 def _series(

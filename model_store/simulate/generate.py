@@ -6,14 +6,15 @@ import numpy as np
 
 from model_store.simulate.executions import Executions, random_executions
 from model_store.simulate.families import TRAINING, Family, family_of
-from model_store.simulate.faults import KINDS, choose_target, choose_way
+from model_store.simulate.faults import FIELD_WEIGHTS, KINDS, choose_target, choose_way
 from model_store.simulate.gauges import random_gauges
 from model_store.simulate.nuisances import disturb
 from model_store.simulate.record import record
-from model_store.simulate.scene import Scene, Target
+from model_store.simulate.releases import roll_out, with_releases, with_versions
+from model_store.simulate.scene import Release, Scene, Target
 from model_store.simulate.system import System, random_system
-from model_store.simulate.times import Times, random_times
-from model_store.simulate.workload import Floats, arrivals, random_workload
+from model_store.simulate.times import Times, field_times, random_times
+from model_store.simulate.workload import Floats, arrivals, random_workload, with_moved_mix, with_rare_path
 from service.domain.alert import Alert
 from service.domain.component import ComponentKind
 from service.domain.evidence import Signal
@@ -83,8 +84,12 @@ def generate(
     rng = np.random.default_rng(seed)
     system = random_system(rng, services, kin.shapes[int(rng.integers(len(kin.shapes)))])
     times = random_times(rng)
-    fault = None if healthy else fault or Fault(str(rng.choice([kind.value for kind in KINDS])))
-    scene = _set_the_scene(rng, system, times, _requests(rng, traces), fault)
+    # A stream of its own: what the other families draw stays as it was, whatever is added to this one.
+    field_rng = rng.spawn(1)[0] if kin.field else None
+    if field_rng is not None:
+        system, times = with_versions(field_rng, system), field_times(field_rng)
+    fault = None if healthy else fault or _any_fault(rng, kin)
+    scene = set_the_scene(rng, system, times, _requests(rng, traces), fault, field_rng)
     disturb(scene, fault, times.onset_us, kin)
     struck = () if fault is None else _strike(scene, fault, kin, times.onset_us)
     incident, group = _tell(seed, scene, times)
@@ -92,14 +97,33 @@ def generate(
     return SyntheticCase(incident, alert_body(group), record(scene, times), truth, kin.name)
 
 
+def _any_fault(rng: np.random.Generator, family: Family) -> Fault:
+    weights = np.array([FIELD_WEIGHTS.get(kind, 1) if family.field else 1 for kind in KINDS])
+    chances = weights / weights.sum() if family.field else None  # None draws as it always did
+    return Fault(str(rng.choice([kind.value for kind in KINDS], p=chances)))
+
+
 def _requests(rng: np.random.Generator, traces: int) -> int:
     return round(traces * float(rng.uniform(0.15, 0.4))) if rng.random() < LOW_TRAFFIC else traces
 
 
-def _set_the_scene(rng: np.random.Generator, system: System, times: Times, traces: int, fault: Fault | None) -> Scene:
-    workload = random_workload(rng, system)
+def set_the_scene(
+    rng: np.random.Generator,
+    system: System,
+    times: Times,
+    traces: int,
+    fault: Fault | None,
+    field_rng: np.random.Generator | None = None,
+) -> Scene:
+    """A system at work, nothing wrong yet, in the baseline and with ``traces`` requests in the window. ``field_rng``
+    draws what belongs to the field family: another mix, a rare path, releases.
+    """
+    workload, rare = random_workload(rng, system), None
     surge = (times.onset_us, float(np.exp(rng.uniform(np.log(2.5), np.log(8))))) if fault is Fault.OVERLOAD else None
     rate_before = traces / times.window_us * float(np.exp(rng.normal(0, 0.1)))
+    if field_rng is not None:
+        system, workload, rare = with_rare_path(field_rng, system, with_moved_mix(field_rng, workload))
+        rate_before *= float(np.exp(field_rng.normal(0, 0.3)))
 
     def executions(length_us: int, count: float, mix: Floats, more: tuple[int, float] | None) -> list[Executions]:
         return [
@@ -110,8 +134,17 @@ def _set_the_scene(rng: np.random.Generator, system: System, times: Times, trace
     now = executions(times.window_us, traces, workload.mix_now, surge)
     length_us = times.before_length_us
     before = executions(length_us, rate_before * length_us, workload.mix_before, None)
+    releases: tuple[Release, ...] = ()
+    if field_rng is not None:
+        bad = fault is Fault.DEPLOY
+        system, releases = with_releases(field_rng, system, now, times.window_us, times.onset_us, bad)
     gauges = random_gauges(rng, system, times.samples(rng), times.window_us)
-    return Scene(rng, system, now, before, gauges, float(times.window_us), float(length_us))
+    scene = Scene(rng, system, now, before, gauges, float(times.window_us), float(length_us))
+    scene.begin_us, scene.rare, scene.releases = float(times.before_us), rare, releases
+    if field_rng is not None:
+        roll_out(scene)
+        scene.done += [*times.conditions(), *(f"release of {system.names[r.service]}" for r in releases)]
+    return scene
 
 
 def _strike(scene: Scene, fault: Fault, family: Family, onset_us: int) -> tuple[_Struck, ...]:
@@ -121,7 +154,7 @@ def _strike(scene: Scene, fault: Fault, family: Family, onset_us: int) -> tuple[
         kinds.append(Fault(str(scene.rng.choice([k.value for k in KINDS if k not in (fault, Fault.OVERLOAD)]))))
     struck: list[_Struck] = []
     for kind in kinds:
-        way = choose_way(scene, kind, family.unseen_ways)
+        way = choose_way(scene, kind, family, onset_us)
         target = choose_target(scene, kind, way, onset_us, frozenset(s.target.service for s in struck))
         way.strike(scene, target)
         struck.append(_Struck(kind, way.name, target))

@@ -8,6 +8,7 @@ from model_store.simulate import texts
 from model_store.simulate.families import Family
 from model_store.simulate.scene import Scene, Target
 from model_store.simulate.system import LEAVES
+from model_store.simulate.workload import Floats
 from service.domain.fault import Fault
 
 BY_CHANGE = frozenset({Fault.CONFIG, Fault.DEPLOY})
@@ -29,6 +30,11 @@ def disturb(scene: Scene, fault: Fault | None, onset_us: int, family: Family) ->
         for name in scene.rng.permutation(names)[: int(scene.rng.integers(1, len(names) + 1))]:
             UNSEEN[str(name)](scene, onset_us)
             scene.done.append(str(name))
+    if family.field:
+        for name, (chance, disturbance) in FIELD.items():
+            if scene.rng.random() < chance:
+                disturbance(scene, onset_us)
+                scene.done.append(name)
     _lose_modalities(scene, fault, family)
 
 
@@ -149,6 +155,35 @@ def gaps_in_series(scene: Scene, onset_us: int) -> None:
         series[scene.rng.random(series.shape) < 0.3] = np.nan
 
 
+def drifting_levels(scene: Scene, onset_us: int) -> None:
+    """What operations take and what pods use moves slowly, each for itself, from the baseline to the window's end."""
+    rng, spread = scene.rng, scene.between(0.05, 0.4)
+    _drift(scene, rng.normal(0, spread, len(scene.system.operations)))
+    for measure in ("cpu", "memory", "disk", "network"):
+        moved = rng.normal(0, spread, (len(scene.system.pod_names), 1))
+        scene.gauges.values[measure] *= np.exp(moved * _risen(scene, scene.gauges.times_us))
+
+
+def grown_tables(scene: Scene, onset_us: int) -> None:
+    """Stores hold more than they did: they answer ever later."""
+    stores = np.array([scene.system.roles[op.service] in LEAVES for op in scene.system.operations])
+    grown = stores & (scene.rng.random(len(stores)) < 0.6)
+    _drift(scene, np.where(grown, scene.rng.uniform(0.2, 0.8, len(stores)), 0.0))
+
+
+def _drift(scene: Scene, moved: Floats) -> None:
+    """Moves the own time of each operation by so much (natural logarithm) until the window ends."""
+    for played, offset_us in ((scene.before, scene.begin_us), (scene.now, 0.0)):
+        for x in played:
+            risen = _risen(scene, x.arrived_us.astype(np.float64) + offset_us)
+            x.self_us *= np.exp(moved[x.journey.operations][None, :] * risen[:, None])
+
+
+def _risen(scene: Scene, at_us: Floats) -> Floats:
+    """How far a drift has come at each moment: 0 where the baseline begins, 1 where the window ends."""
+    return np.clip((at_us - scene.begin_us) / (scene.window_us - scene.begin_us), 0, 1)
+
+
 USUAL: dict[str, tuple[float, Callable[[Scene, int], None]]] = {
     "harmless change": (0.3, harmless_change),
     "metric spikes": (0.5, metric_spikes),
@@ -167,6 +202,12 @@ UNSEEN: dict[str, Callable[[Scene, int], None]] = {
     "gaps in series": gaps_in_series,
 }
 """Those that training never sees."""
+
+FIELD: dict[str, tuple[float, Callable[[Scene, int], None]]] = {
+    "drifting levels": (0.6, drifting_levels),
+    "grown tables": (0.4, grown_tables),
+}
+"""Those of real installations, with their chance."""
 
 
 def _anybody(scene: Scene) -> Target:

@@ -231,8 +231,7 @@ class _Seen:
 
 def _routine_lines(executions: Executions) -> list[Line]:
     operations = [executions.system.operations[op] for op in executions.journey.operations]
-    everyone = np.ones(len(executions.arrived_us), bool)
-    return [Line(call, everyone, "INFO", op.line) for call, op in enumerate(operations) if op.line]
+    return [Line(call, ~executions.quiet[:, call], "INFO", op.line) for call, op in enumerate(operations) if op.line]
 
 
 def _complaints(executions: Executions, timeline: Timeline) -> list[Line]:

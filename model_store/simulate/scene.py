@@ -22,7 +22,8 @@ class Change:
 @dataclass(frozen=True, slots=True)
 class Target:
     """Where a fault strikes, and from when on (µs in the window): a service, those of its pods that it strikes; and
-    where it strikes more or less than a service, the node (then ``pods`` are all that run there) or the one caller.
+    where it strikes more or less than a service, the node (then ``pods`` are all that run there), the one caller or
+    the one operation.
     """
 
     service: int
@@ -30,6 +31,7 @@ class Target:
     onset_us: int
     node: int | None = None
     caller: int | None = None
+    operation: int | None = None
 
     def component(self, system: System) -> Component:
         """What is to be found."""
@@ -40,13 +42,26 @@ class Target:
         return service(system.names[self.service])
 
 
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A new version of a service: each of the ``new`` pods takes over from one of the ``old``, from its moment in
+    ``since_us`` (µs in the window) on.
+    """
+
+    service: int
+    old: tuple[int, ...]
+    new: tuple[int, ...]
+    since_us: tuple[int, ...]
+
+
 @dataclass(slots=True)
 class Scene:
     """Everything of one incident that a fault or a nuisance may touch.
 
     ``now`` and ``before`` hold one `Executions` a journey; ``missing`` names tables that were not recorded;
     ``traced`` is the share of requests of which spans are kept; ``skew_us`` how far the clock of each node is off.
-    ``done`` names the nuisances that are there.
+    ``done`` names the nuisances that are there. ``begin_us`` is when the baseline begins, counted from the window's
+    start; ``rare`` an operation that few requests come to.
     """
 
     rng: np.random.Generator
@@ -62,6 +77,9 @@ class Scene:
     skew_us: Floats | None = None
     untold: set[int] = field(default_factory=set)
     done: list[str] = field(default_factory=list)
+    begin_us: float = 0.0
+    rare: int | None = None
+    releases: tuple[Release, ...] = ()
 
     def hits(self, target: Target) -> list[tuple[Executions, Bools]]:
         """Executions (T, K) that the target serves after the onset."""
@@ -70,7 +88,8 @@ class Scene:
     def _hit(self, x: Executions, target: Target) -> Bools:
         if target.node is not None:
             return x.on_pods(target.pods, target.onset_us)
-        return x.served_by(target.service, target.pods, target.onset_us)
+        hit = x.served_by(target.service, target.pods, target.onset_us)
+        return hit if target.operation is None else hit & (x.journey.operations == target.operation)[None, :]
 
     def traffic(self, target: Target, both_ways: bool = True) -> list[tuple[Executions, Bools]]:
         """Calls (T, K) into the target's pods and out of them; only those of one caller where the target is an edge."""

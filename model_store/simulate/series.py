@@ -43,6 +43,7 @@ def _measured(rng: np.random.Generator, gauges: Gauges, counted: Traffic) -> Ite
     by_pod |= {"latency_mean": counted.latency_mean, "latency_high": counted.latency_high}
     in_use, waiting = _pool(rng, gauges, counted)
     by_pod |= {"pool_used": in_use, "pool_waiting": waiting, "lag": counted.lag}
+    by_pod = {measure: np.where(gauges.running, series, np.nan) for measure, series in by_pod.items()}
     rows = _rows(system)
     names, owners = list(system.pod_names), [system.names[s] for s in system.pod_service]
     for measure, series in by_pod.items():

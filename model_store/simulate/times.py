@@ -41,16 +41,59 @@ class Times:
         before = self.metrics_before_us + phase + np.arange(0, self.metrics_length_us - phase, self.step_us)
         return np.sort(np.concatenate([before, phase + np.arange(0, self.window_us - phase, self.step_us)]))
 
+    def conditions(self) -> list[str]:
+        """Where the baseline lies and how far apart samples are, in words."""
+        hours = -self.before_us - self.before_length_us >= 60 * MINUTE_US
+        place = "hours before" if hours else "close by"
+        place = "of one minute" if self.before_length_us == MINUTE_US else place
+        return [f"baseline {place}", f"a sample in {self.step_us // SECOND_US} s"]
+
 
 def random_times(rng: np.random.Generator) -> Times:
     """Short, usual or long: seconds on a testbed, minutes and an hour in a live system, an hour and a day where
     samples are rare.
     """
-    zero = datetime(2025, 1, 1, tzinfo=UTC) + timedelta(milliseconds=int(rng.integers(300 * 86_400_000)))
+    zero_us = _zero_us(rng)
     kind = str(rng.choice(["short", "usual", "long", "rare"], p=[0.5, 0.3, 0.14, 0.06]))
-    return {"short": _short, "usual": _usual, "long": _long, "rare": _rare}[kind](
-        rng, int(zero.timestamp()) * SECOND_US
+    return {"short": _short, "usual": _usual, "long": _long, "rare": _rare}[kind](rng, zero_us)
+
+
+_MINUTES = {1: (1.5, 4.0), 5: (2.0, 5.0), 15: (4.0, 10.0), 60: (8.0, 15.0), 300: (25.0, 60.0)}
+"""How long a window is where samples lie so many seconds apart."""
+_AWAY_US = {"close": (1.0, 2.0), "hours": (60.0 * MINUTE_US, 1_800.0 * MINUTE_US), "minute": (1.0, 10.0 * MINUTE_US)}
+"""How far before the window a baseline ends."""
+
+
+def field_times(rng: np.random.Generator) -> Times:
+    """As installations have it: a sample a second, a minute or five minutes; a baseline that ends where the window
+    begins, one that ends hours before, or one of a single minute.
+    """
+    zero_us = _zero_us(rng)
+    place = str(rng.choice(list(_AWAY_US), p=[0.4, 0.35, 0.25]))
+    # A minute has to hold a few samples to be a baseline of series at all.
+    step_s = int(rng.choice([1, 5, 15] if place == "minute" else [1, 15, 60, 300]))
+    window_us = int(rng.uniform(*_MINUTES[step_s]) * MINUTE_US)
+    alert_us = int(window_us * rng.uniform(0.75, 0.95))
+    length_us = MINUTE_US if place == "minute" else int(window_us * rng.uniform(0.8, 1.4))
+    series_us = MINUTE_US if place == "minute" else max(length_us, min(60 * step_s * SECOND_US, 240 * MINUTE_US))
+    end_us = -int(rng.uniform(*_AWAY_US[place]))
+    return Times(
+        zero_us=zero_us,
+        window_us=window_us,
+        onset_us=alert_us - int(window_us * rng.uniform(0.25, 0.45)),
+        alert_us=alert_us,
+        before_us=end_us - length_us,
+        before_length_us=length_us,
+        metrics_before_us=end_us - series_us,
+        metrics_length_us=series_us,
+        step_us=step_s * SECOND_US,
     )
+
+
+def _zero_us(rng: np.random.Generator) -> int:
+    """A second of some day, counted from the epoch."""
+    zero = datetime(2025, 1, 1, tzinfo=UTC) + timedelta(milliseconds=int(rng.integers(300 * 86_400_000)))
+    return int(zero.timestamp()) * SECOND_US
 
 
 def _short(rng: np.random.Generator, zero_us: int) -> Times:

@@ -30,6 +30,9 @@ class Strikes(StrEnum):
 
     SERVICE = "service"  # all its pods: it is in the program, its data or its load
     PODS = "pods"  # one of its pods, or all of them
+    REPLICA = "replica"  # one of its pods while the others are well
+    VERSION = "version"  # the pods of a new version
+    OPERATION = "operation"  # one operation, which few requests come to
     NODE = "node"
     EDGE = "edge"
 
@@ -168,6 +171,28 @@ def bad_answer(scene: Scene, target: Target) -> None:
                 broken[:, caller] = wrong[:, call] & x.made[:, call]
                 x.fails |= broken
                 scene.say(x, broken, "ERROR", f"{scene.system.names[target.service]}: {text}")
+
+
+def lost_statements(scene: Scene, target: Target) -> None:
+    """It returns early, and nobody fails: what it used to call afterwards and to write at the end is missing."""
+    its = [op for op in scene.system.operations if op.service == target.service]
+    shows = "logs" not in scene.missing and all(op.line for op in its)
+    place = int(scene.rng.integers(0, 3)) if shows else 0
+    share = float(scene.rng.uniform(0.5, 1.0))
+    for x, hit in scene.hits(target):
+        lost = scene.sometimes(hit, share)
+        x.returns_after[lost] = place
+        x.quiet |= lost
+
+
+def stuck(scene: Scene, target: Target) -> None:
+    """Every execution waits very long."""
+    waits(scene, target, scene.felt(10.0, 60.0))
+
+
+def always_throws(scene: Scene, target: Target) -> None:
+    """Hardly any execution succeeds."""
+    throws(scene, target, float(scene.rng.uniform(0.8, 1.0)), texts.one_of(scene.rng, texts.EXCEPTIONS))
 
 
 def row_lock(scene: Scene, target: Target) -> None:

@@ -1,10 +1,10 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from model_store.simulate.system import Call, System
+from model_store.simulate.system import LEAVES, Call, System
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -91,6 +91,44 @@ def random_journey(rng: np.random.Generator, system: System, goals: frozenset[in
         if manners[call].again and len(operations) < MOST_CALLS + MOST_SECOND_TRIES:
             _try_again(call, operations, parents, follows, again_of, manners)
     return Journey(np.array(operations), np.array(parents), np.array(follows), np.array(again_of), tuple(manners))
+
+
+RARE_VERBS = ("export", "refund", "archive", "merge", "audit")
+"""What few requests ask for."""
+
+
+def with_moved_mix(rng: np.random.Generator, workload: Workload) -> Workload:
+    """The same journeys, whose mix has moved further since the baseline."""
+    moved = workload.mix_now * np.exp(rng.normal(0, rng.uniform(0.2, 0.8), len(workload.journeys)))
+    return replace(workload, mix_now=moved / moved.sum())
+
+
+def with_rare_path(rng: np.random.Generator, system: System, workload: Workload) -> tuple[System, Workload, int | None]:
+    """One more operation, and the journey in which few requests come to it: else it is as another journey. None where
+    the journey that is taken as its pattern meets no service but the entry and stores.
+    """
+    like = workload.journeys[int(rng.integers(len(workload.journeys)))]
+    owners = [system.operations[op].service for op in like.operations]
+    inner = [c for c in range(1, len(like)) if system.roles[owners[c]] not in LEAVES and like.again_of[c] < 0]
+    if not inner:
+        return system, workload, None
+    # A call that calls others shows more of what goes wrong in it.
+    call = int(rng.choice([c for c in inner if like.children(c)] or inner))
+    old, new, service = int(like.operations[call]), len(system.operations), owners[call]
+    verb = str(rng.choice(RARE_VERBS))
+    named = replace(
+        system.operations[old], name=f"/{system.names[service]}/{verb}", line=f"{verb} finished for id {{}}"
+    )
+    asked = tuple((*its, new) if s == service else its for s, its in enumerate(system.asked))
+    follows = like.follows.copy()
+    while call >= 0:
+        follows[call] = 1.0
+        call = int(like.parents[call])
+    rare = replace(like, operations=np.where(like.operations == old, new, like.operations), follows=follows)
+    share = rng.uniform(0.04, 0.1)
+    mixes = [np.append(mix * (1 - share), share) for mix in (workload.mix_before, workload.mix_now)]
+    system = replace(system, operations=(*system.operations, named), asked=asked)
+    return system, Workload((*workload.journeys, rare), *mixes), new
 
 
 def _try_again(

@@ -12,7 +12,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
 from model_store.cases import read_truth
-from model_store.simulate.families import TRAINING
+from model_store.simulate.families import FIELD, TRAINING
 from model_store.simulate.generate import SyntheticCase, generate
 from model_store.train.incidents import PooledIncident, stripped
 from model_store.train.pool import Pool, claim, shard_file, write_shard
@@ -48,6 +48,7 @@ class PoolPlan(BaseModel):
     most_traces: int = Field(default=500, ge=10)
     healthy: float = Field(default=0.08, ge=0, le=1)
     families: tuple[str, ...] = Field(default=(TRAINING.name,), min_length=1)  # of systems and faults, in turn
+    field_share: float = Field(default=0.0, ge=0, le=1)  # of incidents, drawn from the family `field` instead
     shard: int = Field(default=64, ge=1)  # incidents in one file
 
 
@@ -83,7 +84,7 @@ def fill_with_recorded(directory: Path, cases: Iterable[Path]) -> Pool:
 def simulated(plan: PoolPlan, number: int) -> PooledIncident:
     """The plan's incident of that number."""
     rng = np.random.default_rng([plan.seed, number])
-    family = plan.families[number % len(plan.families)]
+    family = _family(plan, number)
     case = generate(
         int(rng.integers(2**53)),
         services=_services(plan, rng),
@@ -107,6 +108,12 @@ def truth_of(case: SyntheticCase) -> Truth:
     causes = case.truth["causes"]
     assert isinstance(causes, list)
     return Truth(tuple(TrueCause(Component(ComponentKind(c["kind"]), c["name"]), Fault(c["fault"])) for c in causes))
+
+
+def _family(plan: PoolPlan, number: int) -> str:
+    """A stream of its own decides it: without a share of the field, an incident is what it was before there was one."""
+    field = np.random.default_rng([plan.seed, number, 1]).random() < plan.field_share
+    return FIELD.name if field else plan.families[number % len(plan.families)]
 
 
 def _services(plan: PoolPlan, rng: np.random.Generator) -> int:

@@ -32,6 +32,16 @@ def test_what_is_played_on_a_stripped_view_is_what_was_played_on_the_whole_one()
         assert statistical.rank(stripped(view)) == statistical.rank(view)
 
 
+def test_a_share_of_a_pool_is_of_the_field_and_leaves_the_others_as_they_are() -> None:
+    mixed = PLAN.model_copy(update={"count": 8, "field_share": 0.4})
+    incidents = [simulated(mixed, number) for number in range(mixed.count)]
+    assert {incident.family for incident in incidents} == {"train", "field"}
+    for number, incident in enumerate(incidents):
+        alone = simulated(PLAN, number)
+        assert alone.family == "train"
+        assert (to_bytes(incident) == to_bytes(alone)) == (incident.family == "train")
+
+
 def test_a_signal_without_baseline_and_one_that_was_not_recorded_still_say_so(synthetic_case: CaseFactory) -> None:
     view = view_of(1)
     for name in ("spans", "logs", "metrics"):
