@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
-from service.domain.evidence import EvidenceKind
+from service.domain.component import ComponentKind
+from service.domain.evidence import LOG_KINDS, Evidence, EvidenceKind, Signal
 from service.evidence.assess import assess_since, near_stretch
 from service.evidence.instances import SIBLINGS
 from service.evidence.onset import estimate_onset
@@ -19,7 +20,7 @@ KINDS: dict[str, frozenset[EvidenceKind]] = {
     "errors": frozenset({EvidenceKind.ERROR_SHARE}),
     "traffic": frozenset({EvidenceKind.TRAFFIC, EvidenceKind.SILENCE}),
     "metrics": frozenset({EvidenceKind.METRIC}),
-    "logs": frozenset({EvidenceKind.LOG_NEW, EvidenceKind.LOG_GONE, EvidenceKind.LOG_MORE, EvidenceKind.LOG_LESS}),
+    "logs": LOG_KINDS,
     "changes": frozenset({EvidenceKind.CHANGE}),
 }
 """Every kind of evidence is in exactly one of these."""
@@ -36,8 +37,12 @@ def only(kinds: frozenset[EvidenceKind], view: View) -> View:
 
 
 def without_instances(view: View) -> View:
-    """As if no pod were compared with its siblings."""
-    return replace(view, evidence=tuple(e for e in view.evidence if e.given != SIBLINGS), new_pods={})
+    """As if no pod were compared with its siblings; series of pods with a past are compared with that."""
+
+    def kept(e: Evidence) -> bool:
+        return e.given != SIBLINGS and (e.component.kind is not ComponentKind.POD or e.signal is Signal.METRICS)
+
+    return replace(view, evidence=tuple(e for e in view.evidence if kept(e)), new_pods={})
 
 
 def without_near_time(view: View) -> View:

@@ -33,6 +33,9 @@ class EvidenceKind(StrEnum):
     CHANGE = "change"  # a deployment, configuration or scaling event near the onset
 
 
+LOG_KINDS = frozenset({EvidenceKind.LOG_NEW, EvidenceKind.LOG_GONE, EvidenceKind.LOG_MORE, EvidenceKind.LOG_LESS})
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """One comparison of now with the baseline, computed from telemetry; every number of an answer comes from such rows.

@@ -57,7 +57,7 @@ def assess_since(tables: Tables, reading: Reading, onset: Onset, near: Stretch |
     kept = [row for row in _worst(rows) if row.component.name]
     began = tables.alerted_at + timedelta(seconds=onset.likely_s) if onset.seen else None
     numbered = tuple(replace(row, id=f"e{number}") for number, row in enumerate(kept))
-    return Assessment(numbered, began, reading.calls(after), reading.new_pods())
+    return Assessment(numbered, began, reading.calls(after), reading.new_pods)
 
 
 def _weighed(reading: Reading, after: Stretch, near: Stretch | None) -> list[Evidence]:

@@ -5,13 +5,13 @@ own is compared with the past of its service, and its siblings are those that ha
 is known by that alone, never by their names.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from service.domain.component import Component, ComponentKind
-from service.domain.evidence import Evidence, EvidenceKind, Signal
+from service.domain.evidence import LOG_KINDS, Evidence, EvidenceKind, Signal
 from service.evidence.constants import MEDIAN, USUAL_SHARE, USUAL_TIME
 from service.evidence.rows import shift_rows
 from service.evidence.spans import Bools, Ints, Spans, combine
@@ -52,6 +52,26 @@ def new_pods(seen: Iterable[tuple[str, str, bool]]) -> dict[str, frozenset[str]]
         elif pod:
             past.add(pod)
     return {owner: frozenset(pods - past) for owner, pods in now.items() if pods & past and pods - past}
+
+
+def of_new_pods(spans: Spans, new: Mapping[str, frozenset[str]]) -> Bools:
+    """Of each span whether it ran in one of these pods."""
+    names = frozenset[str]().union(*new.values())
+    return np.array([name in names for name in spans.pods], bool)[spans.pod]
+
+
+def version_rows(rows: Iterable[Evidence], new: Mapping[str, frozenset[str]], spans: Spans) -> Iterator[Evidence]:
+    """Of the rows that compare new pods with others those that say what executions no longer do, or do now, in
+    the new ones of a service; told of the pod that was seen first.
+    """
+    first = {owner: next(name for name in spans.pods if name in pods) for owner, pods in new.items()}
+    for row in rows:
+        if row.kind in _FOLLOWING and row.component.kind is ComponentKind.SERVICE and row.component.name in first:
+            yield replace(row, component=Component(ComponentKind.POD, first[row.component.name]))
+
+
+_FOLLOWING = frozenset({EvidenceKind.LOST_CALL, EvidenceKind.NEW_CALL, EvidenceKind.CALLS}) | LOG_KINDS
+"""Times and errors are compared pod by pod."""
 
 
 def _single(spans: Spans) -> Bools:

@@ -11,7 +11,7 @@ from service.domain.component import Component, ComponentKind
 from service.domain.evidence import Evidence
 from service.domain.graph import ServiceGraph
 from service.evidence.fluctuations import Series, metric_evidence, read_series
-from service.evidence.instances import instance_evidence, new_pods, runs
+from service.evidence.instances import instance_evidence, new_pods, of_new_pods, runs, version_rows
 from service.evidence.log_lines import Lines, log_evidence, read_lines
 from service.evidence.metric_class import about_host
 from service.evidence.spans import Bools, Floats, Spans, places, read_spans
@@ -55,7 +55,23 @@ class Reading:
         if self.lines is not None:
             now, before = _split(self.lines.now, self.lines.seconds, after, reference)
             rows += log_evidence(self.lines, now, before, part, place)
-        return rows
+        return rows if reference is not None or self.spans is None else rows + self._versions(self.spans, after)
+
+    def _versions(self, spans: Spans, after: Stretch) -> list[Evidence]:
+        """What executions in new pods no longer do, or do now, that those in pods with a past do at the same time."""
+        if not (new := self.new_pods):
+            return []
+        now, is_new = spans.now & after.of(self.began_s), of_new_pods(spans, new)
+        if not (now & is_new).any():
+            return []
+        part = spans.between(now & is_new, now & ~is_new)
+        rows = list(structure_evidence(part))
+        if self.lines is not None:
+            owner = self.lines.owner
+            written = (owner >= 0) & self.lines.now & now[owner]
+            place = places(np.flatnonzero(now), len(spans))
+            rows += log_evidence(self.lines, written & is_new[owner], written & ~is_new[owner], part, place)
+        return list(version_rows(rows, new, spans))
 
     def calls(self, after: Stretch) -> frozenset[tuple[str, str]]:
         """Who is seen to call whom in that stretch, as far as traces tell."""
@@ -64,6 +80,7 @@ class Reading:
         now, before = _split(self.spans.now, self.began_s, after, None)
         return self.spans.between(now, before).calls
 
+    @cached_property
     def new_pods(self) -> dict[str, frozenset[str]]:
         """The pods without a past of each service that runs others beside them: by spans, by series where none is."""
         if self.spans is not None:

@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 from service.domain.component import ComponentKind
-from service.domain.evidence import Evidence, EvidenceKind
+from service.domain.evidence import LOG_KINDS, Evidence, EvidenceKind
 from service.domain.graph import ServiceGraph
 from service.evidence import metric_class as series
 
@@ -65,7 +65,6 @@ _OF_KIND = {
     EvidenceKind.CHANGE: Feature.CHANGE,
 }
 _EITHER_WAY = frozenset({Feature.LOST_CALL, Feature.SILENCE, Feature.CHANGE, Feature.OTHER_METRIC})
-_LOG_KINDS = frozenset({EvidenceKind.LOG_NEW, EvidenceKind.LOG_MORE, EvidenceKind.LOG_GONE, EvidenceKind.LOG_LESS})
 
 
 def feature_of(row: Evidence, graph: ServiceGraph) -> Feature | None:
@@ -79,7 +78,7 @@ def feature_of(row: Evidence, graph: ServiceGraph) -> Feature | None:
             feature = Feature.CALLEES
         feature = Feature.DOWN if _is_down(row, graph) else feature
         bad = row.rising != good
-    elif row.kind in _LOG_KINDS:
+    elif row.kind in LOG_KINDS:
         trouble = row.severity in ("error", "warn")
         feature, bad = (Feature.LOG_TROUBLE if trouble else Feature.LOG_OTHER), row.rising
         feature, bad = (Feature.LOST_LINE, True) if not trouble and not row.rising else (feature, bad)

@@ -5,11 +5,12 @@ import pytest
 
 from service.domain.component import ComponentKind
 from service.domain.evidence import Evidence, EvidenceKind
+from service.evidence import reading
 from service.evidence.fluctuations import metric_evidence, read_series
 from service.evidence.instances import instance_evidence, new_pods, runs
 from service.evidence.stretch import WHOLE
-from service.evidence.tables import Compared
-from tests.evidence.traces import Did, call, read, shown
+from service.evidence.tables import Compared, Tables
+from tests.evidence.traces import EMPTY_GRAPH, Did, call, read, shown, traces
 from tests.telemetry_rows import Row, at, metrics
 
 ALERT_US = round(at(10).timestamp() * 1e6)
@@ -137,3 +138,29 @@ def test_a_starting_pod_that_works_hard_for_a_minute_is_no_worse_than_others() -
     now = [row for pod in OLD for row in _samples(pod, range(11), 10.0)]
     started = [*_samples("b-9", range(9, 10), 900.0), *_samples("b-9", range(10, 11), 10.0)]
     assert _of_metrics([*now, *started], before) == []
+
+
+def _asking(pod: str, asks: bool) -> Did:
+    step = (call("b", Did("c", "check", 4)),) if asks else ()
+    return Did("b", "find", 20, step, pod=pod)
+
+
+def _pods_of_rows(pods: tuple[str, ...], silent: str, kind: EvidenceKind) -> set[str]:
+    """Pods that rows of that kind are about, of requests that all but one pod pass on to another service."""
+    now = traces("now", [_asking(pod, pod != silent) for pod in pods * 20])
+    before = traces("before", [_asking(pod, True) for pod in OLD * 30])
+    tables = Tables(at(0), spans=Compared(now, before))
+    rows = shown(reading.read(tables, EMPTY_GRAPH).compare(WHOLE))
+    return {row.component.name for row in rows if row.kind is kind and row.component.kind is ComponentKind.POD}
+
+
+def test_a_new_version_that_no_longer_does_what_the_old_one_does_beside_it_is_told_apart() -> None:
+    assert _pods_of_rows((*OLD, "b-9"), "b-9", EvidenceKind.LOST_CALL) == {"b-9"}
+
+
+def test_a_new_version_that_does_what_the_old_one_does_is_not() -> None:
+    assert _pods_of_rows((*OLD, "b-9"), "", EvidenceKind.LOST_CALL) == set()
+
+
+def test_where_no_pod_is_new_no_versions_are_compared() -> None:
+    assert _pods_of_rows(OLD, "b-2", EvidenceKind.LOST_CALL) == set()
