@@ -59,7 +59,7 @@ class Fusion:
     four origins (`calibrate --model promoted --wrong 0.12`), each of which the others foretold.
     """
 
-    statistical: Weights = Weights(sharpness=2.5, place=0.0, support=0.0, nothing=0.9, resolved_from=0.45)
+    statistical: Weights = Weights(sharpness=2.6, place=0.0, support=0.0, nothing=0.6, resolved_from=0.45)
     model: Weights = Weights(sharpness=0.0, place=1.2, support=7.0, nothing=1.1, resolved_from=0.48)
     fused: Weights = Weights(sharpness=1.7, place=0.35, support=1.2, nothing=0.9, resolved_from=0.44)
 
