@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from model_store.simulate import ways
-from model_store.simulate.executions import Executions
+from model_store.simulate.executions import Executions, play
 from model_store.simulate.families import Family
 from model_store.simulate.impairments import fills_pool
 from model_store.simulate.scene import Scene, Target
@@ -17,7 +17,7 @@ from service.domain.fault import Fault
 FEWEST_HITS = 10
 """A fault strikes where at least so many executions would feel it: else nothing could be seen, and no alert come."""
 FEWEST_RARE = 6
-"""The same on a path that few requests come to: there it is severe."""
+"""The same on a path that few requests come to: there it is severe; half as many show what is usual."""
 
 
 def _announced(kind: str, said: str, *parts: Way) -> tuple[Way, ...]:
@@ -222,8 +222,10 @@ def _special_targets(scene: Scene, fault: Fault, way: Way, onset_us: int) -> lis
         case Strikes.OPERATION if scene.rare is not None and "spans" not in scene.missing:
             service = system.operations[scene.rare].service
             target = Target(service, system.pods[service], onset_us, operation=scene.rare)
-            felt = sum(int((hit & x.made).sum()) for x, hit in scene.hits(target))
-            return [target] if felt >= FEWEST_RARE and service in fitting else []
+            felt = sum(int((hit & play(x).served).sum()) for x, hit in scene.hits(target))
+            usual = sum(int(play(x).served[:, x.journey.operations == scene.rare].sum()) for x in scene.before)
+            seen = min(felt, 2 * usual) * scene.traced
+            return [target] if seen >= FEWEST_RARE and service in fitting else []
         case _:
             return []
 

@@ -56,6 +56,7 @@ def with_releases(
 def roll_out(scene: Scene) -> None:
     """Lets new pods take over: each is slower while it warms up, and announced by a change."""
     rng, gauges = scene.rng, scene.gauges
+    _share_levels(scene)
     for release in scene.releases:
         warm_us, cold = scene.between(1e6, 2e7), scene.between(1.0, 3.0)
         for old, new, since_us in zip(release.old, release.new, release.since_us, strict=True):
@@ -69,6 +70,17 @@ def roll_out(scene: Scene) -> None:
         name, version = scene.system.names[release.service], int(rng.integers(10, 99))
         summary = DEPLOYED.format(name=name, new=version, old=version - 1)
         scene.change(release.since_us[0] - scene.between(2e6, 3e7), release.service, "deploy", summary)
+
+
+def _share_levels(scene: Scene) -> None:
+    """Pods of a service use about as much as each other, new ones as much as old ones."""
+    owner = np.array(scene.system.pod_service)
+    for measure in ("cpu", "memory", "network", "disk", "loop"):
+        series = scene.gauges.values[measure]
+        usual = np.median(series, axis=1)
+        first = usual[[int(np.argmax(owner == s)) for s in owner]]
+        ratio = np.where((first > 0) & (usual > 0), first / np.maximum(usual, 1e-9), 1.0)
+        series *= (ratio * np.exp(scene.rng.normal(0, 0.12, len(owner))))[:, None]
 
 
 def _released(
