@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from model_store.bench_gateway.command import bench_gateway
+from model_store.fit_rank.command import fit_rank
 from service.__main__ import FAILED, run
 from service.domain.localization import RankedBy
 from service.errors import CallerError, CaseError, SettingsError
@@ -22,6 +23,7 @@ app = typer.Typer(
 
 
 app.command()(bench_gateway)
+app.command()(fit_rank)
 
 
 @app.callback()
@@ -64,7 +66,7 @@ def simulate(
     count: Annotated[int, typer.Option(min=1, help="How many cases.")] = 10,
     seed: Annotated[int, typer.Option(min=0, help="The same seed makes the same cases.")] = 1,
     services: Annotated[int, typer.Option(min=1, help="About how many services each system has.")] = 12,
-    family: Annotated[str, typer.Option(help='"train", or one of those that training never sees.')] = "train",
+    family: Annotated[str, typer.Option(help='"train", "field", or one that training never sees.')] = "train",
 ) -> None:
     """Make synthetic cases, labelled as such."""
     from model_store.simulate.batch import simulate as simulate_batch
@@ -249,9 +251,7 @@ def bench_engines(
 @app.command()
 def refit(
     cases: Roots,
-    leave_one_system_out: Annotated[
-        bool, typer.Option("--leave-one-system-out", help="The way it is done; there is no other.")
-    ] = True,
+    leave_one_system_out: Annotated[bool, typer.Option("--leave-one-system-out", help="There is no other way.")] = True,
 ) -> None:
     """What each constant of the statistical rank would become without one system's cases, and what that costs there."""
     from model_store.refit import leave_one_system_out as leave_out

@@ -44,11 +44,17 @@ _Call = tuple[Feature, float, Evidence]
 def rank(view: View, constants: RankConstants = _STANDARD) -> tuple[Suspect, ...]:
     """Services and nodes with anything against them, most suspect first; ties in the graph's order."""
     symptoms = component_symptoms(view, constants)
-    scores = _suspicions(view.graph, symptoms, constants)
-    scores = _within_reach(view, scores, constants)
+    scores = suspicions(view, symptoms, constants)
     order = {service(name): position for position, name in enumerate(view.graph.services)}
     ranked = sorted(scores.items(), key=lambda item: (-item[1], order.get(item[0], len(order))))
     return tuple(_suspect(component, score, symptoms[component]) for component, score in ranked if score > 0)
+
+
+def suspicions(
+    view: View, symptoms: Mapping[Component, Symptoms], constants: RankConstants = _STANDARD
+) -> dict[Component, float]:
+    """How suspect each component is by its symptoms, less what others explain of them."""
+    return _within_reach(view, _suspicions(view.graph, symptoms, constants), constants)
 
 
 def component_symptoms(view: View, constants: RankConstants) -> dict[Component, Symptoms]:

@@ -1,0 +1,87 @@
+"""Labelled incidents as the fit needs them: what speaks against each component, computed once, and which are true."""
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from model_store.cases import find_cases, read_truth
+from service.domain.component import Component
+from service.errors import CallerError
+from service.evidence.assess import assess
+from service.evidence.tables import Compared, Tables
+from service.grader.truth import collapse, true_components
+from service.ports import SPANS
+from service.rank.constants import RankConstants
+from service.rank.statistical import component_symptoms
+from service.rank.symptoms import Symptoms
+from service.stores.recorded import RecordedCase
+from service.view.opening import open_view
+from service.view.view import View
+
+PATIENCE_S = 120.0
+"""How long a table may take to be read."""
+
+SIGNALS = ("spans", "logs", "metrics")
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """One incident with a cause, or a variant of it: from which origin, and what was recorded (``traced``, else not).
+    ``true`` are the components that count as its cause.
+    """
+
+    origin: str
+    variant: str
+    traced: bool
+    view: View
+    symptoms: Mapping[Component, Symptoms]
+    true: frozenset[Component]
+
+
+def load(origin: str, directory: Path, variants: bool) -> Iterator[Incident]:
+    """All incidents with a cause below a directory, as recorded and, if ``variants`` are wanted, without each of their
+    signals. Raises `CallerError` where there is none.
+    """
+    cases = find_cases([directory])
+    if not cases:
+        raise CallerError(f"{directory}: no cases below it; expected directories with case.json and truth.json")
+    for case in cases:
+        yield from _incidents(origin, case, variants)
+
+
+def _incidents(origin: str, directory: Path, variants: bool) -> Iterator[Incident]:
+    truth = read_truth(directory)
+    if not truth.causes:
+        return
+    case = RecordedCase.open(directory)
+    view = asyncio.run(open_view(case.incident, case.telemetry, PATIENCE_S))
+    wanted = true_components(truth, view.graph)
+    for variant, seen in _variants(view, variants):
+        symptoms = component_symptoms(seen, RankConstants())
+        true = frozenset(c for c in symptoms if collapse(c, truth, seen.graph) in wanted)
+        yield Incident(origin, variant, seen.tables.spans is not None, _bare(seen), symptoms, true)
+
+
+def _variants(view: View, wanted: bool) -> Iterable[tuple[str, View]]:
+    yield "as recorded", view
+    there = [signal for signal in SIGNALS if getattr(view.tables, signal) is not None]
+    for signal in there if wanted and len(there) > 1 else ():
+        tables = replace(view.tables, **{signal: None})
+        assessment = assess(tables, view.graph)
+        fresh = {"evidence": assessment.evidence, "calls": assessment.calls, "new_pods": assessment.new_pods}
+        yield f"without {signal}", replace(view, tables=tables, onset=assessment.onset, **fresh)
+
+
+def _bare(view: View) -> View:
+    """The view without its rows, which many would not fit into memory; whether there are traces is told."""
+    traced = None if view.tables.spans is None else Compared(SPANS.empty_table(), None)
+    return replace(view, tables=Tables(view.tables.alerted_at, traced), evidence=())
+
+
+def origins_of(directories: Iterable[Path]) -> list[tuple[str, Path]]:
+    """A name for each directory. Raises `CallerError` for two of the same name."""
+    named = [(directory.name, directory) for directory in directories]
+    if len({name for name, _ in named}) < len(named):
+        raise CallerError(f"{', '.join(name for name, _ in named)}: origins need different names; rename a directory")
+    return named
