@@ -236,8 +236,8 @@ class Release(Active):
             conductor.replace(pod, USUAL_VERSION, Ailment())
 
 
-def _released(told: Injection) -> Release:
-    return Release(told.on, told.rolling, ailment_of(told))
+def _released(injection: Injection) -> Release:
+    return Release(injection.on, injection.rolling, ailment_of(injection))
 
 
 class FalseAlarm:

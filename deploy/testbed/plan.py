@@ -82,19 +82,19 @@ def _check(path: Path, plan: Plan) -> None:
         shop = read_shop(planned.shop)
         places = {place for service in shop.services for place in shop.places(service)}
         known = {*shop.services, *shop.stores, *shop.nodes, *shop.journeys, *places}
-        for name in (*(told.on for told in planned.faults), *planned.deploys, *planned.releases):
+        for name in (*(fault.on for fault in planned.faults), *planned.deploys, *planned.releases):
             for part in name.split("->"):
                 if part not in known:
                     raise ShopError(f"{path}: incident '{planned.id}': '{part}' is not in the shop {shop.name}")
-        rolling = [*planned.releases, *(told.on for told in planned.faults if told.rolling)]
+        rolling = [*planned.releases, *(fault.on for fault in planned.faults if fault.rolling)]
         for name in rolling:
             if name == shop.entry or name not in shop.services or rolling.count(name) > 1:
                 raise ShopError(f"{path}: incident '{planned.id}': '{name}' cannot be released while old replicas stay")
-        for told in planned.faults:
-            _check_operation(path, planned, shop, told)
+        for fault in planned.faults:
+            _check_operation(path, planned, shop, fault)
 
 
-def _check_operation(path: Path, planned: Planned, shop: Shop, told: Injection) -> None:
-    service = told.on if told.on in shop.services else told.on.rpartition("-")[0]
-    if told.operation and (service not in shop.services or told.operation not in shop.services[service].operations):
-        raise ShopError(f"{path}: incident '{planned.id}': {service} has no operation '{told.operation}'")
+def _check_operation(path: Path, planned: Planned, shop: Shop, fault: Injection) -> None:
+    service = fault.on if fault.on in shop.services else fault.on.rpartition("-")[0]
+    if fault.operation and (service not in shop.services or fault.operation not in shop.services[service].operations):
+        raise ShopError(f"{path}: incident '{planned.id}': {service} has no operation '{fault.operation}'")

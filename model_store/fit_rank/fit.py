@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from math import exp, log
 
 from model_store.fit_rank.incidents import Incident
+from service.domain.component import Component
 from service.rank.channels import Channel
 from service.rank.fusion import Fusion
 from service.rank.statistical import suspicions
@@ -39,7 +40,7 @@ Weights = Mapping[tuple[bool, Channel], float]
 """The logarithm of the weight of each channel, where there are traces and where not; 0 where nothing is learned."""
 
 
-def weighed(incident: Incident, weights: Weights) -> dict[object, float]:
+def weighed(incident: Incident, weights: Weights) -> dict[Component, float]:
     """The suspicion of each component of an incident."""
     symptoms = {
         component: replace(
