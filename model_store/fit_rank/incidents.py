@@ -13,7 +13,8 @@ from service.evidence.tables import Compared, Tables
 from service.grader.truth import collapse, true_components
 from service.ports import SPANS
 from service.rank.constants import RankConstants
-from service.rank.statistical import component_symptoms
+from service.rank.naming import named
+from service.rank.statistical import component_symptoms, rank
 from service.rank.symptoms import Symptoms
 from service.stores.recorded import RecordedCase
 from service.view.opening import open_view
@@ -59,7 +60,9 @@ def _incidents(origin: str, directory: Path, variants: bool) -> Iterator[Inciden
     wanted = true_components(truth, view.graph)
     for variant, seen in _variants(view, variants):
         symptoms = component_symptoms(seen, RankConstants())
-        true = frozenset(c for c in symptoms if collapse(c, truth, seen.graph) in wanted)
+        # As an answer calls them: a suspect may be named by the calls to it, which count as one of their ends.
+        suspects = rank(seen)
+        true = frozenset(s.component for s in suspects if collapse(named(seen, s), truth, seen.graph) in wanted)
         yield Incident(origin, variant, seen.tables.spans is not None, _bare(seen), symptoms, true)
 
 

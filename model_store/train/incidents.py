@@ -1,10 +1,10 @@
 """An incident as it is trained on: what a localization reads of its view, and the truth; no telemetry."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from service.domain.evidence import Evidence
 from service.domain.graph import ServiceGraph
@@ -42,7 +42,7 @@ def stripped(view: View) -> View:
         topology=None if tables.topology is None else TOPOLOGY.empty_table(),
         alerting=tables.alerting,
     )
-    return View(view.incident, empty, view.graph, view.evidence, view.onset, view.notes)
+    return replace(view, tables=empty)
 
 
 def to_bytes(incident: PooledIncident) -> bytes:
@@ -61,6 +61,8 @@ def to_bytes(incident: PooledIncident) -> bytes:
         evidence=view.evidence,
         onset=view.onset,
         notes=view.notes,
+        called=sorted(view.calls),
+        new_pods={name: sorted(pods) for name, pods in view.new_pods.items()},
         alerted_at=view.tables.alerted_at,
         baseline={name: table.before is not None for name, table in there.items() if table is not None},
         changes=view.tables.changes is not None,
@@ -82,7 +84,9 @@ def from_bytes(stored: bytes) -> PooledIncident:
         alerting=s.alerting,
     )
     graph = ServiceGraph(s.services, frozenset(s.calls), s.pods, s.hosts)
-    return PooledIncident(s.key, s.family, View(s.incident, tables, graph, s.evidence, s.onset, s.notes), s.truth)
+    new_pods = {name: frozenset(pods) for name, pods in s.new_pods.items()}
+    view = View(s.incident, tables, graph, s.evidence, s.onset, s.notes, frozenset(s.called), new_pods)
+    return PooledIncident(s.key, s.family, view, s.truth)
 
 
 class _Stored(BaseModel):
@@ -98,6 +102,8 @@ class _Stored(BaseModel):
     evidence: tuple[Evidence, ...]
     onset: datetime | None
     notes: tuple[str, ...]
+    called: list[tuple[str, str]] = Field(default_factory=list[tuple[str, str]])  # older pools have neither
+    new_pods: dict[str, list[str]] = Field(default_factory=dict[str, list[str]])
     alerted_at: datetime
     baseline: dict[str, bool]  # of each signal that was recorded: is there a baseline
     changes: bool

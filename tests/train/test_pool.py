@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,8 @@ def test_what_is_played_on_a_stripped_view_is_what_was_played_on_the_whole_one()
         assert bare.localization.causes == whole.localization.causes
         assert bare.localization.ranked_by is RankedBy.MODEL
         assert statistical.rank(stripped(view)) == statistical.rank(view)
+        seen = replace(view, new_pods={"shop": frozenset({"shop-1"})}, calls=frozenset({("shop", "store")}))
+        assert (stripped(seen).calls, stripped(seen).new_pods) == (seen.calls, seen.new_pods)
 
 
 def test_a_share_of_a_pool_is_of_the_field_and_leaves_the_others_as_they_are() -> None:
@@ -52,8 +55,10 @@ def test_a_signal_without_baseline_and_one_that_was_not_recorded_still_say_so(sy
 
 def test_a_stripped_view_comes_back_from_bytes_as_it_was() -> None:
     for number, view in enumerate(views()):
-        incident = PooledIncident(f"i{number}", "any", stripped(view), Truth(()))
+        seen = replace(view, new_pods={"shop": frozenset({"shop-1"})})
+        incident = PooledIncident(f"i{number}", "any", stripped(seen), Truth(()))
         back = from_bytes(to_bytes(incident))
+        assert (back.view.calls, back.view.new_pods) == (view.calls, seen.new_pods)
         assert back.view.evidence == view.evidence
         assert back.view.graph == view.graph
         assert back.view.incident == view.incident
