@@ -6,22 +6,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from model_store.cases import find_cases, read_truth
+from model_store.evaluate.run import open_case
+from model_store.train.incidents import stripped
 from service.domain.component import Component
 from service.errors import CallerError
 from service.evidence.assess import assess
-from service.evidence.tables import Compared, Tables
 from service.grader.truth import collapse, true_components
-from service.ports import SPANS
 from service.rank.constants import RankConstants
 from service.rank.naming import named
 from service.rank.statistical import component_symptoms, rank
 from service.rank.symptoms import Symptoms
-from service.stores.recorded import RecordedCase
-from service.view.opening import open_view
 from service.view.view import View
-
-PATIENCE_S = 120.0
-"""How long a table may take to be read."""
 
 SIGNALS = ("spans", "logs", "metrics")
 
@@ -55,15 +50,16 @@ def _incidents(origin: str, directory: Path, variants: bool) -> Iterator[Inciden
     truth = read_truth(directory)
     if not truth.causes:
         return
-    case = RecordedCase.open(directory)
-    view = asyncio.run(open_view(case.incident, case.telemetry, PATIENCE_S))
+    view = asyncio.run(open_case(directory)).view
     wanted = true_components(truth, view.graph)
     for variant, seen in _variants(view, variants):
         symptoms = component_symptoms(seen, RankConstants())
         # As an answer calls them: a suspect may be named by the calls to it, which count as one of their ends.
         suspects = rank(seen)
         true = frozenset(s.component for s in suspects if collapse(named(seen, s), truth, seen.graph) in wanted)
-        yield Incident(origin, variant, seen.tables.spans is not None, _bare(seen), symptoms, true)
+        yield Incident(
+            origin, variant, seen.tables.spans is not None, replace(stripped(seen), evidence=()), symptoms, true
+        )
 
 
 def _variants(view: View, wanted: bool) -> Iterable[tuple[str, View]]:
@@ -74,12 +70,6 @@ def _variants(view: View, wanted: bool) -> Iterable[tuple[str, View]]:
         assessment = assess(tables, view.graph)
         fresh = {"evidence": assessment.evidence, "calls": assessment.calls, "new_pods": assessment.new_pods}
         yield f"without {signal}", replace(view, tables=tables, onset=assessment.onset, **fresh)
-
-
-def _bare(view: View) -> View:
-    """The view without its rows, which many would not fit into memory; whether there are traces is told."""
-    traced = None if view.tables.spans is None else Compared(SPANS.empty_table(), None)
-    return replace(view, tables=Tables(view.tables.alerted_at, traced), evidence=())
 
 
 def origins_of(directories: Iterable[Path]) -> list[tuple[str, Path]]:

@@ -51,7 +51,7 @@ _OF_CLASS = {
     series.ERROR: Feature.METRIC_ERROR,
     series.OTHER: Feature.OTHER_METRIC,
 }
-_OF_CALLS = {Feature.METRIC_LATENCY: Feature.GAP}
+_OF_EDGE = {Feature.METRIC_LATENCY: Feature.GAP}
 """What series of the calls between two tell else: how long the caller waits, not how long the callee takes."""
 _OF_KIND = {
     EvidenceKind.GAP: Feature.GAP,
@@ -73,7 +73,7 @@ def feature_of(row: Evidence, graph: ServiceGraph) -> Feature | None:
         good = series.good_when_high(row.subject)
         feature = _OF_CLASS[series.metric_class(row.subject, row.unit)]
         if row.component.kind is ComponentKind.EDGE:
-            feature = _OF_CALLS.get(feature, feature)
+            feature = _OF_EDGE.get(feature, feature)
         elif series.about_callees(row.subject):
             feature = Feature.CALLEES
         feature = Feature.DOWN if _is_down(row, graph) else feature

@@ -37,7 +37,7 @@ _OF_CALLS = {
 }
 """Features that, shown by calls, are blamed on one of their ends; those of one kind of trouble together."""
 
-_Call = tuple[Feature, float, Evidence]
+_CallRow = tuple[Feature, float, Evidence]
 """What a row about calls shows, and by which effect."""
 
 
@@ -62,7 +62,7 @@ def component_symptoms(view: View, constants: RankConstants) -> dict[Component, 
     graph, traced = view.graph, view.tables.spans is not None
     symptoms: defaultdict[Component, Symptoms] = defaultdict(Symptoms)
     own = own_shares(view.evidence, graph)
-    calls: list[_Call] = []
+    calls: list[_CallRow] = []
     for row in view.evidence:
         if (feature := feature_of(row, graph)) is None:
             continue
@@ -99,7 +99,7 @@ def _effect(row: Evidence, feature: Feature, own: float, traced: bool, constants
 
 
 def _blame_calls(
-    rows: Sequence[_Call],
+    rows: Sequence[_CallRow],
     view: View,
     symptoms: defaultdict[Component, Symptoms],
     constants: RankConstants,

@@ -1,3 +1,4 @@
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 
@@ -5,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model_store.evaluate.run import open_case
 from model_store.fit_rank.fit import FORMS, fit, share_of_true, weighed
 from model_store.fit_rank.incidents import Incident, load
 from model_store.fit_rank.protocol import Outcome, accuracy, is_better, leave_origins_out
@@ -46,14 +48,8 @@ def test_without_weights_it_is_the_rank_in_use(synthetic_case: CaseFactory, tmp_
 
 def _view_of(directory: Path, wanted: Incident) -> View:
     """The view of the incident with its evidence, which the fit throws away."""
-    import asyncio
-
-    from service.stores.recorded import RecordedCase
-    from service.view.opening import open_view
-
-    cases = [RecordedCase.open(case) for case in sorted(directory.iterdir())]
-    case = next(case for case in cases if case.incident.id == wanted.view.incident.id)
-    return asyncio.run(open_view(case.incident, case.telemetry, 120))
+    views = (asyncio.run(open_case(case)).view for case in sorted(directory.iterdir()))
+    return next(view for view in views if view.incident.id == wanted.view.incident.id)
 
 
 def test_a_channel_that_lies_is_learned_to_count_less() -> None:
