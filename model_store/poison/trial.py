@@ -38,6 +38,12 @@ class Seen:
     seconds: float
 
 
+LIKELY_FROM = 0.02
+"""The confidence from which on nobody may pass a cause. A model may name the emitter for the emitter's own rows, which
+moves whom it names after it down a place: causes of less than that, which nearly tie, may swap places by it.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Trial:
     """One incident, its clean answers, and who is who in it."""
@@ -86,12 +92,13 @@ class Trial:
     def _added(self, name: str, answered: Answered, changed: Recording) -> Sequence[str]:
         clean, emitter = self.clean.answers[name], self.roles.emitter
         before, now = statistical_order(clean.view), statistical_order(answered.view)
-        causes = [[cause.component for cause in a.outcome.localization.causes] for a in (clean, answered)]
+        causes = [a.outcome.localization.causes for a in (clean, answered)]
+        likely = [cause.component for cause in causes[0] if cause.confidence >= LIKELY_FROM]
         wrong = [
             "evidence of others changed"
             * (others_evidence(answered.view, emitter) != others_evidence(clean.view, emitter)),
             overtaken(before, now, clean.view, emitter),
-            overtaken(causes[0], causes[1], clean.view, emitter),
+            overtaken(likely, [cause.component for cause in causes[1]], clean.view, emitter),
         ]
         return [what for what in wrong if what]
 

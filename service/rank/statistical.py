@@ -54,7 +54,7 @@ def suspicions(
     view: View, symptoms: Mapping[Component, Symptoms], constants: RankConstants = _STANDARD
 ) -> dict[Component, float]:
     """How suspect each component is by its symptoms, less what others explain of them."""
-    return _within_reach(view, _suspicions(view.graph, symptoms, constants), constants)
+    return _within_reach(view, _suspicions(view, symptoms, constants), constants)
 
 
 def component_symptoms(view: View, constants: RankConstants) -> dict[Component, Symptoms]:
@@ -126,15 +126,16 @@ def _blame_hosts(graph: ServiceGraph, symptoms: defaultdict[Component, Symptoms]
             host.rows[Feature.LATENCY] += worst(theirs, ROWS_OF_A_SUSPECT)
 
 
-def _suspicions(
-    graph: ServiceGraph, symptoms: Mapping[Component, Symptoms], constants: RankConstants
-) -> dict[Component, float]:
-    """Of each component the effects of its channels as one, less what others explain."""
+def _suspicions(view: View, symptoms: Mapping[Component, Symptoms], constants: RankConstants) -> dict[Component, float]:
+    """Of each component the effects of its channels as one, less what others explain. A change whose new pods are
+    measured beside old ones has been weighed by itself: that others were changed too takes nothing from it.
+    """
+    graph = view.graph
     stopped = {c.name for c, s in symptoms.items() if s.channels.get(Channel.STOPPED, 0.0) >= constants.down}
     rivals = max(1, sum(s.changed > constants.near_change for s in symptoms.values()))
     suspicions: dict[Component, float] = {}
     for component, own in symptoms.items():
-        changed = own.changed / rivals
+        changed = own.changed if component.name in view.new_pods else own.changed / rivals
         explained = constants.explained * (1 - constants.changed_explained * changed)
         waits_for_stopped = component.name not in stopped and bool(stopped & graph.reach((component.name,)))
         left = _left(graph, component, symptoms, explained, waits_for_stopped, constants)
