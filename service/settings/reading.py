@@ -1,6 +1,7 @@
 """From a TOML file, the environment and the command line to settings."""
 
 import difflib
+import re
 import tomllib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,19 @@ CONFIG = f"{PREFIX}CONFIG"
 
 NOT_OURS = frozenset({CONFIG, f"{PREFIX}CASES"})
 """Variables with our prefix that are no settings: the file itself, and where tests find recorded cases."""
+
+SERVICE_LINK = re.compile(
+    rf"""{PREFIX}(\w+_)?(
+      (SERVICE_HOST|PORT_\d+_(TCP|UDP|SCTP)_ADDR) = [\d.]+
+    | (SERVICE_HOST|PORT_\d+_(TCP|UDP|SCTP)_ADDR) = [\da-f:]*:[\da-f:.]*
+    | (SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)_PORT) = \d+
+    | PORT_\d+_(TCP|UDP|SCTP)_PROTO = (tcp|udp|sctp)
+    | PORT(_\d+_(TCP|UDP|SCTP))? = (tcp|udp|sctp)://\S+
+    )""",
+    re.ASCII | re.IGNORECASE | re.VERBOSE,
+)
+"""What Kubernetes sets in every pod for a Service of the namespace whose name begins with ours, ``NAME=value``: its
+address and its ports. The value decides as well: ``tcp://10.0.0.7:8080`` is no port that a person sets."""
 
 Options = Mapping[str, tuple[str, object]]
 """Settings of a command line: by dotted name, how the option is written and its value, None where it was not given."""
@@ -62,7 +76,9 @@ def _in_file(path: Path) -> Iterator[_Said]:
 
 def _in_environment(environ: Mapping[str, str]) -> Iterator[_Said]:
     for variable in sorted(environ):
-        if variable.startswith(PREFIX) and variable not in NOT_OURS and environ[variable]:
+        if not variable.startswith(PREFIX) or variable in NOT_OURS:
+            continue
+        if environ[variable] and not SERVICE_LINK.fullmatch(f"{variable}={environ[variable]}"):
             name = variable.removeprefix(PREFIX).lower().replace(DELIMITER, ".")
             yield _Said(name, environ[variable], variable, "environment")
 

@@ -34,12 +34,42 @@ def test_other_programs_variables_and_empty_ones_are_nothing_to_us() -> None:
     assert read_settings(environ) == Settings()
 
 
+def service_links(name: str, host: str, **ports: int) -> dict[str, str]:
+    """The variables that Kubernetes derives from a Service: its own names, and those of Docker's links."""
+    first = next(iter(ports.values()))
+    url = f"[{host}]" if ":" in host else host
+    links = {f"{name}_SERVICE_HOST": host, f"{name}_SERVICE_PORT": str(first), f"{name}_PORT": f"tcp://{url}:{first}"}
+    for port_name, port in ports.items():
+        links[f"{name}_SERVICE_PORT_{port_name.upper()}"] = str(port)
+        for protocol in ("tcp", "udp", "sctp"):
+            link = f"{name}_PORT_{port}_{protocol.upper()}"
+            links |= {link: f"{protocol}://{url}:{port}", f"{link}_PROTO": protocol, f"{link}_PORT": str(port)}
+            links[f"{link}_ADDR"] = host
+    return links
+
+
+@pytest.mark.parametrize("service", ["HYPOCENTER", "HYPOCENTER_REDIS", "HYPOCENTER_MODEL_2", "HYPOCENTER__WORKER"])
+@pytest.mark.parametrize("host", ["10.96.0.17", "fd00:10:96::1f"])
+def test_variables_of_a_kubernetes_service_with_our_name_are_no_settings(service: str, host: str) -> None:
+    assert read_settings(service_links(service, host, http=8080, metrics=9090)) == Settings()
+
+
+def test_a_port_that_somebody_set_stands_beside_variables_of_a_service() -> None:
+    links = service_links("HYPOCENTER", "10.96.0.17", http=8080)
+    assert read_settings({**links, "HYPOCENTER_PORT": "9000"}).port == 9000
+
+
 WRONG: list[tuple[dict[str, str], str, str]] = [
     ({"HYPOCENTER_PROT": "1"}, "", "HYPOCENTER_PROT is no setting; the nearest is HYPOCENTER_PORT"),
     ({"HYPOCENTER_MODEL__NMAE": "x"}, "", "the nearest is HYPOCENTER_MODEL__NAME"),
     ({"HYPOCENTER_MODEL": "x"}, "", "HYPOCENTER_MODEL is no setting"),
     ({"HYPOCENTER_PORT": "many"}, "", "environment: HYPOCENTER_PORT: "),
     ({"HYPOCENTER_WORKER__LEASE_S": "nan"}, "", "environment: HYPOCENTER_WORKER__LEASE_S: "),
+    ({"HYPOCENTER_PORTS": "tcp://10.0.0.7:80"}, "", "HYPOCENTER_PORTS is no setting; the nearest is HYPOCENTER_PORT"),
+    ({"HYPOCENTER_SERVICE_HOST": "0.0.0.0/0"}, "", "HYPOCENTER_SERVICE_HOST is no setting"),
+    ({"HYPOCENTER_WORKER_PORT": "8080"}, "", "HYPOCENTER_WORKER_PORT is no setting"),
+    ({"HYPOCENTER_SERVICE_PORT": "http"}, "", "HYPOCENTER_SERVICE_PORT is no setting"),
+    ({"HYPOCENTER_PORT": "http://10.0.0.7:80"}, "", "environment: HYPOCENTER_PORT: "),
     ({}, "prot = 1", "prot is no setting; the nearest is port"),
     ({}, "[modle]\nname = 'x'", "modle.name is no setting; the nearest is model.name"),
     ({}, "port = 70000", "hypocenter.toml: port: "),
