@@ -109,6 +109,37 @@ async def test_rejected_records_are_told_as_a_partial_success(client: httpx.Asyn
     assert 'hypocenter_telemetry_rejected_total{kind="traces"} 1.0' in text
 
 
+LATER = str(int(at(0).timestamp()) * 10**9)
+TELEMETRY = {
+    "traces": ("resourceSpans", "scopeSpans", "spans", {"traceId": "0a" * 16, "startTimeUnixNano": LATER}),
+    "logs": ("resourceLogs", "scopeLogs", "logRecords", {"timeUnixNano": LATER}),
+    "metrics": ("resourceMetrics", "scopeMetrics", "metrics", {"name": "m"}),
+}
+REJECTED = {"traces": "rejectedSpans", "logs": "rejectedLogRecords", "metrics": "rejectedDataPoints"}
+
+
+@pytest.mark.parametrize("kind", TELEMETRY)
+async def test_a_record_that_cannot_be_read_costs_itself(client: httpx.AsyncClient, tmp_path: Path, kind: str) -> None:
+    outer, inner, records, usual = TELEMETRY[kind]
+    odd = {"key": "k", "value": {"intValue": 1.5}}
+    sent: list[dict[str, Any]] = [
+        {**usual, "spanId": "0b" * 8, "attributes": [odd]},
+        {**usual, "spanId": "0c" * 8, "attributes": []},
+    ]
+    if kind == "metrics":
+        points = [{"timeUnixNano": LATER, "asInt": n, "attributes": [odd][n:]} for n in range(2)]
+        sent = [{**usual, "gauge": {"dataPoints": points}}]
+    response = await client.post(f"/v1/{kind}", json={outer: [{inner: [{records: sent}]}]})
+    assert response.status_code == 200
+    partial = response.json()["partialSuccess"]
+    assert partial[REJECTED[kind]] == "1"
+    assert "cannot be read" in partial["errorMessage"]
+    store = EmbeddedTelemetry(tmp_path / "telemetry")
+    read = {"traces": store.spans, "logs": store.logs, "metrics": store.metrics}[kind]
+    assert (await read(HOUR)).num_rows == 1
+    assert f'hypocenter_telemetry_rejected_total{{kind="{kind}"}} 1.0' in (await client.get("/metrics")).text
+
+
 async def test_an_empty_request_is_a_success(client: httpx.AsyncClient) -> None:
     assert (await client.post("/v1/metrics", content=b"", headers=PROTOBUF)).status_code == 200
     assert (await client.post("/v1/logs", json={})).json() == {}

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from service.ports import TIME
+from service.stores.embedded.records import Refused
 
 Bools = npt.NDArray[np.bool_]
 Microseconds = npt.NDArray[np.int64]
@@ -25,6 +26,10 @@ class Decoded:
     table: pa.Table
     rejected: int = 0
     why: str = ""
+
+    def with_refused(self, refused: Refused) -> "Decoded":
+        """The same beside what could not even be read."""
+        return Decoded(self.table, self.rejected + refused.count, refused.why or self.why)
 
 
 @dataclass(frozen=True, slots=True)

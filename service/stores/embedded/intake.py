@@ -133,11 +133,14 @@ class Intake:
         times = Acceptable.at(self._clock(), self._retention.max_age)
         match sent.kind:
             case Kind.TRACES:
-                return decode_spans(message(ExportTraceServiceRequest, body, as_json=sent.as_json), times)
+                spans, refused = message(ExportTraceServiceRequest, body, as_json=sent.as_json)
+                return decode_spans(spans, times).with_refused(refused)
             case Kind.LOGS:
-                return decode_logs(message(ExportLogsServiceRequest, body, as_json=sent.as_json), times)
+                logs, refused = message(ExportLogsServiceRequest, body, as_json=sent.as_json)
+                return decode_logs(logs, times).with_refused(refused)
             case Kind.METRICS:
-                return self._metrics.decode(message(ExportMetricsServiceRequest, body, as_json=sent.as_json), times)
+                metrics, refused = message(ExportMetricsServiceRequest, body, as_json=sent.as_json)
+                return self._metrics.decode(metrics, times).with_refused(refused)
             case _:
                 assert_never(sent.kind)
 

@@ -200,6 +200,6 @@ def _failed(attributes: Iterable[KeyValue]) -> bool | None:
     """
     told = {pair.key: text_of(pair.value) for pair in attributes if pair.key in (*STATUS_CODES, ERROR_TYPE)}
     for key in STATUS_CODES:
-        if (code := told.get(key, "")).isdecimal():
+        if (code := told.get(key, "")).isdecimal() and len(code) <= 3:
             return int(code) >= 500 if key.startswith("http") else int(code) != 0
     return True if told.get(ERROR_TYPE) else None

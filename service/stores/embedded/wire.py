@@ -1,22 +1,30 @@
 """OTLP/HTTP bodies: protobuf or JSON, plain or gzip, to messages; and the answers in the encoding of the request."""
 
-import base64
+import contextlib
 import json
 import zlib
-from collections.abc import Iterator
-from typing import Any, TypeVar, cast
+from typing import TypeVar
 
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError, Message
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTracePartialSuccess
-from pydantic_core import from_json
 
+from service.stores.embedded.records import (
+    UNREADABLE,
+    WHY_LENGTH,
+    BinaryEncoding,
+    Encoding,
+    JsonEncoding,
+    Refused,
+    fill,
+)
 from service.stores.embedded.refusals import MalformedError, OversizeError
 
 M = TypeVar("M", bound=Message)
 
 GZIP_BITS = 31
-_IDS = ("traceId", "spanId", "parentSpanId")
+LONGEST_NUMBER = 100
+"""Digits of an integer in JSON; Python refuses to read very long ones, and none of OTLP's has more than twenty."""
 
 
 def unpacked(body: bytes, limit_bytes: int) -> bytes:
@@ -35,13 +43,21 @@ def unpacked(body: bytes, limit_bytes: int) -> bytes:
     return found
 
 
-def message(kind: type[M], body: bytes, *, as_json: bool) -> M:
-    """The body as that message. Unknown fields are ignored. Raises `MalformedError`."""
+def message(kind: type[M], body: bytes, *, as_json: bool) -> tuple[M, Refused]:
+    """The body as that message, and the records that could not be read. Unknown fields are ignored.
+
+    Raises `MalformedError` where the body as such cannot be read.
+    """
+    refused = Refused()
     try:
-        return _of_json(kind, body) if as_json else kind.FromString(body)
-    except (DecodeError, json_format.ParseError, ValueError, RecursionError, TypeError) as error:
+        if as_json:
+            return _filled(kind, _json_of(body), JsonEncoding(), refused), refused
+        with contextlib.suppress(DecodeError):
+            return kind.FromString(body), refused  # all in one step: most bodies have nothing odd
+        return _filled(kind, body, BinaryEncoding(), refused), refused
+    except UNREADABLE as error:
         form = "JSON" if as_json else "protobuf"
-        raise MalformedError(f"the body is no {kind.DESCRIPTOR.name} in {form}: {str(error)[:200]}") from None
+        raise MalformedError(f"the body is no {kind.DESCRIPTOR.name} in {form}: {str(error)[:WHY_LENGTH]}") from None
 
 
 def answer_bytes(answer: Message, *, as_json: bool) -> bytes:
@@ -61,39 +77,18 @@ def refusal_bytes(why: str, *, as_json: bool) -> bytes:
     return ExportTracePartialSuccess(error_message=why).SerializeToString()
 
 
-def _of_json(kind: type[M], body: bytes) -> M:
-    told: object = from_json(body)  # refuses lone surrogates, over which protobuf stumbles
-    if not isinstance(told, dict):
-        raise MalformedError("the body should be a JSON object")
-    for record in _records(cast("dict[str, object]", told)):
-        for key in _IDS:
-            if key in record:
-                record[key] = _base64_of_hex(record[key])
-    return json_format.ParseDict(cast("dict[str, Any]", told), kind(), ignore_unknown_fields=True)
+def _filled(kind: type[M], body: object, encoding: Encoding, refused: Refused) -> M:
+    read = kind()
+    fill(read, body, encoding, refused)
+    return read
 
 
-def _records(told: dict[str, object]) -> Iterator[dict[str, object]]:
-    """Spans (with their links) and log records: in OTLP's JSON their ids are hexadecimal, which protobuf's is not."""
-    for outer, scope, inner in (("resourceSpans", "scopeSpans", "spans"), ("resourceLogs", "scopeLogs", "logRecords")):
-        for resource in _objects(told.get(outer)):
-            for scoped in _objects(resource.get(scope)):
-                for record in _objects(scoped.get(inner)):
-                    yield record
-                    yield from _objects(record.get("links"))
+def _json_of(body: bytes) -> object:
+    """What cannot be meant stays what it is where it stands, for its own record to be refused: bytes that are no text,
+    half a surrogate pair, and numbers longer than any of OTLP's.
+    """
+    return json.loads(body.decode(errors="surrogateescape"), parse_int=_number_of)
 
 
-def _objects(told: object) -> Iterator[dict[str, object]]:
-    if isinstance(told, list):
-        for item in cast("list[object]", told):
-            if isinstance(item, dict):
-                yield cast("dict[str, object]", item)
-
-
-def _base64_of_hex(told: object) -> object:
-    """An id that is no hexadecimal number becomes an empty one: its record will be rejected, not the whole request."""
-    if not isinstance(told, str):
-        return told
-    try:
-        return base64.b64encode(bytes.fromhex(told)).decode()
-    except ValueError:
-        return ""
+def _number_of(digits: str) -> int | str:
+    return int(digits) if len(digits) <= LONGEST_NUMBER else digits

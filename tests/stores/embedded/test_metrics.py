@@ -255,3 +255,8 @@ def test_what_is_no_number_or_says_that_there_is_none_is_no_row() -> None:
 
 def test_metrics_of_hypocenter_itself_are_not_kept() -> None:
     assert Sender(service_name="hypocenter").rows(gauge(x=1)) == []
+
+
+def test_a_status_code_that_is_none_says_nothing_of_failures() -> None:
+    sent = counter(5, 0, -10, of={"http.response.status_code": "9" * 5000})
+    assert Sender().values(sent) == {"requests.rate": 0.5}

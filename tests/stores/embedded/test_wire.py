@@ -8,11 +8,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Gauge, Metric, NumberDataPoint
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from service.stores.embedded.records import Refused
 from service.stores.embedded.refusals import MalformedError, OversizeError
 from service.stores.embedded.wire import answer_bytes, message, refusal_bytes, unpacked
 from service.text import is_printable
@@ -46,7 +50,9 @@ SPECIFIED = {
 
 
 def of_json(told: Any) -> ExportTraceServiceRequest:
-    return message(ExportTraceServiceRequest, json.dumps(told).encode(), as_json=True)
+    read, refused = message(ExportTraceServiceRequest, json.dumps(told).encode(), as_json=True)
+    assert refused == Refused()
+    return read
 
 
 def test_ids_are_hexadecimal_in_json() -> None:
@@ -58,7 +64,7 @@ def test_ids_are_hexadecimal_in_json() -> None:
 
 def test_ids_of_log_records_are_too() -> None:
     told = {"resourceLogs": [{"scopeLogs": [{"logRecords": [{"traceId": "0a" * 16, "body": {"intValue": "3"}}]}]}]}
-    read = message(ExportLogsServiceRequest, json.dumps(told).encode(), as_json=True)
+    read, _ = message(ExportLogsServiceRequest, json.dumps(told).encode(), as_json=True)
     assert read.resource_logs[0].scope_logs[0].log_records[0].trace_id == b"\n" * 16
 
 
@@ -74,11 +80,6 @@ MALFORMED = [
     b"null",
     b"{",
     b'{"resourceSpans": 7}',
-    b'{"resourceSpans": [7]}',
-    b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"traceId": 7}]}]}]}',
-    b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"name": "\\ud800"}]}]}]}',
-    b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"startTimeUnixNano": 1e400}]}]}]}',
-    b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"startTimeUnixNano": ' + b"9" * 5000 + b"}]}]}]}",
     b"\xff\xfe",
     DEEP,
 ]
@@ -103,10 +104,103 @@ def test_what_is_no_protobuf_is_told(body: bytes) -> None:
 def test_any_bytes_are_read_or_refused_in_one_printable_line(body: bytes, as_json: bool) -> None:
     complaint = ""
     try:
-        assert message(ExportTraceServiceRequest, body, as_json=as_json).ByteSize() >= 0
+        read, refused = message(ExportTraceServiceRequest, body, as_json=as_json)
+        assert read.ByteSize() >= 0
+        complaint = refused.why
     except MalformedError as error:
         complaint = str(error)
     assert is_printable(complaint)
+
+
+ODD_IN_JSON = [
+    "7",
+    "null",
+    '"span"',
+    '{"traceId": 7}',
+    '{"name": "cut \\ud83e"}',
+    '{"\\ud83e": 1}',
+    '{"attributes": [{"key": "k", "value": {"intValue": 1.5}}]}',
+    '{"attributes": [{"key": "k", "value": {"stringValue": "cut \\ud83e"}}]}',
+    '{"attributes": [{"\\ud83e": "k"}]}',
+    '{"attributes": [{"key": "k", "value": ' + '{"arrayValue": {"values": [' * 60 + "]}}" * 60 + "}]}",
+    '{"attributes": 7}',
+    '{"links": [7]}',
+    '{"events": [{"timeUnixNano": "soon"}]}',
+    '{"startTimeUnixNano": 1e400}',
+    '{"startTimeUnixNano": -1}',
+    '{"startTimeUnixNano": ' + "9" * 5000 + "}",
+    '{"name": "\udcf0\udc9f"}',  # bytes that are no UTF-8
+]
+ODD_IN_PROTOBUF = [
+    b"\x2a\x02\xf0\x9f",  # a name (field 5) cut within a character
+    b"\x4a\x05\x0a\x03k\xf0\x9f",  # an attribute (field 9) cut within a character of its key
+    b"\x2a\x7fshort",
+    b"\xff",
+]
+WHOLE = Span(trace_id=b"t" * 16, span_id=b"s" * 8, name="whole")
+
+
+def field(number: int, *values: bytes) -> bytes:
+    """Fields of protobuf's wire format that hold messages of less than 16 KB."""
+    return b"".join(bytes([number << 3 | 2, len(v) & 0x7F | 0x80, len(v) >> 7]) + v for v in values)
+
+
+@pytest.mark.parametrize("odd", ODD_IN_JSON)
+def test_an_odd_record_in_json_costs_itself(odd: str) -> None:
+    whole = json.dumps({"traceId": (b"t" * 16).hex(), "spanId": (b"s" * 8).hex(), "name": "whole"})
+    body = f'{{"resourceSpans": [{{"scopeSpans": [{{"spans": [{whole}, {odd}, {whole}]}}]}}]}}'
+    read, refused = message(ExportTraceServiceRequest, body.encode(errors="surrogateescape"), as_json=True)
+    assert list(read.resource_spans[0].scope_spans[0].spans) == [WHOLE, WHOLE]
+    assert refused.count == 1
+    assert refused.why.startswith("a Span cannot be read: ")
+    assert is_printable(refused.why)
+
+
+@pytest.mark.parametrize("odd", ODD_IN_PROTOBUF)
+def test_an_odd_record_in_protobuf_costs_itself(odd: bytes) -> None:
+    whole = WHOLE.SerializeToString()
+    body = field(1, field(2, field(2, whole, odd, whole)), field(2, field(2, whole)))
+    read, refused = message(ExportTraceServiceRequest, body, as_json=False)
+    spans = [span for sent in read.resource_spans for scope in sent.scope_spans for span in scope.spans]
+    assert spans == [WHOLE] * 3
+    assert refused.count == 1
+    assert refused.why.startswith("a Span cannot be read: ")
+
+
+def test_an_odd_sender_costs_its_records() -> None:
+    odd = '{"resource": 7, "scopeSpans": [{"spans": [{}, {}]}]}'
+    body = f'{{"resourceSpans": [{json.dumps(SPECIFIED["resourceSpans"][0])}, {odd}]}}'
+    read, refused = message(ExportTraceServiceRequest, body.encode(), as_json=True)
+    assert len(read.resource_spans) == 1
+    assert refused.count == 2
+    assert refused.why.startswith("a ResourceSpans cannot be read: ")
+
+
+@pytest.mark.parametrize("kind", ["gauge", "sum", "histogram", "exponentialHistogram", "summary"])
+def test_an_odd_point_costs_itself_and_an_odd_metric_its_points(kind: str) -> None:
+    points = [{"timeUnixNano": "5"}, {"timeUnixNano": "soon"}, {"timeUnixNano": 7}]
+    metrics = [{"name": "m", "unit": "s", kind: {"dataPoints": points}}, {"name": 7, kind: {"dataPoints": points}}]
+    told = {"resourceMetrics": [{"scopeMetrics": [{"metrics": metrics}]}]}
+    read, refused = message(ExportMetricsServiceRequest, json.dumps(told).encode(), as_json=True)
+    (metric,) = read.resource_metrics[0].scope_metrics[0].metrics
+    assert (metric.name, metric.unit) == ("m", "s")
+    assert refused.count == 1 + 3
+    as_sent = read.SerializeToString()
+    spoiled_name = as_sent.replace(b"\x0a\x01m", b"\x0a\x01\xf0")
+    assert message(ExportMetricsServiceRequest, as_sent, as_json=False) == (read, Refused())
+    read, refused = message(ExportMetricsServiceRequest, spoiled_name, as_json=False)
+    assert not read.resource_metrics[0].scope_metrics[0].metrics
+    assert refused.count == 2
+
+
+def test_an_odd_point_in_protobuf_costs_itself() -> None:
+    gauge = field(1, NumberDataPoint(as_int=1).SerializeToString(), b"\x3a\x03\x0a\x01\xf0")
+    metric = Metric(name="m", unit="s").SerializeToString() + field(5, gauge)
+    body = field(1, field(2, field(2, metric)))
+    read, refused = message(ExportMetricsServiceRequest, body, as_json=False)
+    (metric,) = read.resource_metrics[0].scope_metrics[0].metrics
+    assert metric == Metric(name="m", unit="s", gauge=Gauge(data_points=[NumberDataPoint(as_int=1)]))
+    assert refused.count == 1
 
 
 def test_what_was_packed_is_unpacked() -> None:
