@@ -114,7 +114,7 @@ class FamilySettings(Group):
 
 
 class MetricsSettings(BackendSettings):
-    """Where metrics come from. ``step_s`` is how far apart samples should be: not below the interval of the scrapes."""
+    """Where metrics come from. ``step_s`` is how far apart samples should be, where no scrapes are further apart."""
 
     kinds: ClassVar[tuple[str, ...]] = ("prometheus", "victoriametrics", "thanos", "mimir")
     step_s: Annotated[int, Field(ge=1, le=3600)] = 15

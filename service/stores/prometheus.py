@@ -6,10 +6,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, FiniteFloat
 
 from service.concurrency import gather
 from service.domain.alert import Alert
@@ -22,7 +21,10 @@ from service.stores.backend import Backend
 from service.stores.case_tables import within
 from service.stores.partial import with_notes, with_queries
 from service.stores.prometheus_alert import AlertQuestion, alert_questions
-from service.stores.prometheus_series import FAMILIES, Family, Labels, Question, questions, workload_of
+from service.stores.prometheus_intervals import Intervals, counting_query, intervals_of
+from service.stores.prometheus_questions import Question, counted_selectors, questions, recorded_questions
+from service.stores.prometheus_series import FAMILIES, Family, Labels, workload_of
+from service.stores.prometheus_wire import Envelope, Matrix, Series, Vector
 from service.telemetry import logger, ours
 
 MOST_POINTS = 240
@@ -32,24 +34,26 @@ SAMPLES = 400_000
 """What one window should come to, about 12 MB."""
 MOST_SAMPLES = 2_000_000
 MOST_ALERT_SERIES = 500
+COUNT_SHARE = 0.25
+"""The part of a call's time after which series are asked for without having been counted."""
 ALERT_SHARE = 0.25
 """The part of a call's time that the expression of an alert may take: others are not kept waiting for what a stranger
 asks."""
 MOST_WARNINGS = 3
 LONGEST_WARNING = 200
-SHORTEST_RATE_STEPS = 3
-"""A rate over fewer steps than this would show gaps where a scrape came late."""
+SLOW_STEP_S = 100
+"""The step, and a third of a rate's range, where a usual rate finds nothing and nobody knows the interval of scrapes: a
+Prometheus itself looks back no longer than five minutes.
+"""
+MOST_NAMES = 6
 
 T = TypeVar("T")
-
-Samples = list[tuple[float, float]]
-"""Seconds since the epoch and values, which come as text: "NaN" and "+Inf" among them."""
 
 
 class PrometheusMetrics:
     """Answers for metrics.
 
-    ``step_s`` is how far apart samples should be: not below the scrape interval. A question that the server refuses
+    ``step_s`` is how far apart samples should be; of a job that is scraped more seldom, as far as its scrapes are. A question that the server refuses
     costs its own series, which the table's notes say; a server that answers nothing at all is a `BackendError`.
     What the rules of alerts look at comes beside, each series under the text of its expression.
     """
@@ -70,17 +74,19 @@ class PrometheusMetrics:
     async def metrics(self, window: Window, alerts: Sequence[Alert] = ()) -> pa.Table:
         """Samples of the window. Raises `BackendError` if the server cannot say what it has."""
         there = frozenset(await self._told(list[str], "GET", "/api/v1/label/__name__/values", _ends(window)))
-        most = await self._points(window, self._asked(there, self._step_s))
+        most, intervals = await gather(self._points(window, there), self._intervals(window, there))
         step_s = max(self._step_s, math.ceil(window.length.total_seconds() / most))
-        asked = self._asked(there, step_s)
+        asked = self._asked(there, step_s, intervals)
         of_alerts, answers = await gather(  # in this order: what may wait only briefly is first in line
-            self._of_alerts(alerts, asked, window, step_s), self._answers(asked, window, step_s)
+            self._of_alerts(alerts, asked, window, step_s), self._answers(asked, window)
         )
         if asked and all(isinstance(answer, BackendError) for answer in answers):
             raise next(answer for answer in answers if isinstance(answer, BackendError))
-        told = [(q, a) for q, a in zip(asked, answers, strict=True) if not isinstance(a, BackendError)]
-        series = [_Answered(question, answer.told.result) for question, answer in told] + of_alerts.series
-        notes = [*_failures(answers), *_warnings(answer for _, answer in told), *of_alerts.notes]
+        pairs = [(q, a) for q, a in zip(asked, answers, strict=True) if not isinstance(a, BackendError)]
+        pairs += await self._slower(there, intervals, pairs, window)
+        series = [_Answered(question, answer.content.result) for question, answer in pairs] + of_alerts.series
+        notes = [*_failures(answers), *_warnings(answer for _, answer in pairs), *of_alerts.notes]
+        notes += [*_silent([(q, a.content.result) for q, a in pairs], intervals), *_lacking(series, there)]
         return await aside(partial(self._read, series, notes, window))
 
     async def found(self) -> str:
@@ -90,12 +96,12 @@ class PrometheusMetrics:
         now = datetime.now(UTC)
         hour = _ends(Window(now - timedelta(hours=1), now))
         told, names, labels = await gather(
-            self._told(_Vector, "POST", "/api/v1/query", {"query": "count(up)"}),
+            self._told(Vector, "POST", "/api/v1/query", {"query": "count(up)"}),
             self._told(list[str], "GET", "/api/v1/label/__name__/values", hour),
             self._told(list[str], "GET", "/api/v1/labels", hour),
         )
         targets = f"{told.result[0].value[1]:g}" if told.result else "no"
-        known = sum(1 for _ in questions(self._families, frozenset(names), self._labels, 60))
+        known = len(self._asked(frozenset(names), self._step_s))
         guessed = {kind: _first_of(getattr(self._labels, kind), labels) for kind in ("service", "pod", "node", "peer")}
         by = (
             ", ".join(f"{kind} by {label}" for kind, label in guessed.items() if label)
@@ -109,34 +115,59 @@ class PrometheusMetrics:
         queries = {one.question.metric: one.question.query for one in answered if one.series}
         return with_queries(with_notes(within(_table(rows), window), [*notes, *_cut(rows)]), queries)
 
-    def _asked(self, there: Collection[str], step_s: int) -> list[Question]:
-        return list(questions(self._families, there, self._labels, SHORTEST_RATE_STEPS * step_s))
+    def _asked(self, there: Collection[str], step_s: int, intervals: Intervals | None = None) -> list[Question]:
+        recorded = recorded_questions(self._families, there, self._labels, step_s)
+        return [*questions(self._families, there, self._labels, step_s, intervals), *recorded]
 
-    async def _points(self, window: Window, asked: Sequence[Question]) -> int:
+    async def _points(self, window: Window, there: Collection[str]) -> int:
         """How many points of a series to ask for: as many as are good, but fewer where there are very many series."""
-        if not asked:
+        if not (asked := self._asked(there, SLOW_STEP_S)):
             return MOST_POINTS
         counts = (f'label_replace(count({q.query}), "question", "{n}", "", "")' for n, q in enumerate(asked))
-        parameters = {"query": f"sum({' or '.join(counts)})", "time": _ends(window)["end"]}
-        try:
-            told = await self._told(_Vector, "POST", "/api/v1/query", parameters)
-        except BackendError:  # it is asked all the same, if need be for too much
-            return MOST_POINTS
-        series = told.result[0].value[1] if told.result else 1.0
+        counted = await self._instant(f"sum({' or '.join(counts)})", window)
+        series = counted.result[0].value[1] if counted and counted.result else 1.0
         return max(FEWEST_POINTS, min(MOST_POINTS, int(SAMPLES / max(series, 1.0))))
 
-    async def _answers(
-        self, asked: Sequence[Question], window: Window, step_s: int
-    ) -> "Sequence[_Envelope[_Matrix] | BackendError]":
-        return await gather(*(self._series(question, window, step_s) for question in asked))
+    async def _intervals(self, window: Window, there: Collection[str]) -> Intervals:
+        """How far apart the samples of each job are; nothing where the server does not say it in time."""
+        selectors = counted_selectors(self._families, there)
+        counted = await self._instant(counting_query(selectors), window) if selectors else None
+        return {} if counted is None else intervals_of(counted, selectors)
 
-    async def _series(self, question: Question, window: Window, step_s: int) -> "_Envelope[_Matrix] | BackendError":
-        parameters = _range(question, window, step_s)
+    async def _instant(self, query: str, window: Window) -> Vector | None:
+        """The values at the window's end; None where the server does not answer soon: it is done without."""
+        parameters = {"query": query, "time": _ends(window)["end"]}
         try:
-            return await self._answer(_Matrix, "POST", "/api/v1/query_range", parameters)
+            async with asyncio.timeout(COUNT_SHARE * self._backend.patience_s):
+                return await self._told(Vector, "POST", "/api/v1/query", parameters)
+        except (BackendError, TimeoutError):
+            return None
+
+    async def _answers(self, asked: Sequence[Question], window: Window) -> "Sequence[Envelope[Matrix] | BackendError]":
+        return await gather(*(self._series(question, window) for question in asked))
+
+    async def _series(self, question: Question, window: Window) -> "Envelope[Matrix] | BackendError":
+        parameters = _range(question, window)
+        try:
+            return await self._answer(Matrix, "POST", "/api/v1/query_range", parameters)
         except BackendError as error:
             logger("prometheus").warning("%s is left out: %s", question.metric, error)
             return error
+
+    async def _slower(
+        self,
+        there: Collection[str],
+        intervals: Intervals,
+        pairs: "Sequence[tuple[Question, Envelope[Matrix]]]",
+        window: Window,
+    ) -> "list[tuple[Question, Envelope[Matrix]]]":
+        """Rates over a long range, of what has none over a short one and of which no interval is known."""
+        empty = {q.metric: q for q, answer in pairs if q.rated and not answer.content.result}
+        families = {q.counted for q in empty.values() if not q.rare and q.counted not in intervals}
+        again = [q for q in self._asked(there, SLOW_STEP_S) if q.counted in families and q.metric in empty]
+        again = [q for q in again if q.step_s > empty[q.metric].step_s]
+        answers = await self._answers(again, window)
+        return [(q, a) for q, a in zip(again, answers, strict=True) if not isinstance(a, BackendError)]
 
     async def _of_alerts(
         self, alerts: Sequence[Alert], asked: Sequence[Question], window: Window, step_s: int
@@ -145,7 +176,8 @@ class PrometheusMetrics:
         questions, notes = alert_questions(alerts, self._labels)
         known = {question.metric for question in asked}
         new = [one for one in questions if one.question.metric not in known]
-        answers = await gather(*(self._alert_series(one.question, window, step_s) for one in new))
+        paced = [replace(one.question, step_s=step_s) for one in new]
+        answers = await gather(*(self._alert_series(question, window) for question in paced))
         told = _OfAlerts([], notes)
         for one, answer in zip(new, answers, strict=True):
             if isinstance(answer, BackendError):
@@ -157,14 +189,12 @@ class PrometheusMetrics:
                 told.notes.append(f"{MOST_ALERT_SERIES} of {len(answer):,} series of an alert's expression looked at")
         return told
 
-    async def _alert_series(
-        self, question: Question, window: Window, step_s: int
-    ) -> "Sequence[_Series] | BackendError":
+    async def _alert_series(self, question: Question, window: Window) -> "Sequence[Series] | BackendError":
         limit_s = ALERT_SHARE * self._backend.access.total_s
-        parameters = _range(question, window, step_s) | {"timeout": f"{limit_s:g}s"}
+        parameters = _range(question, window) | {"timeout": f"{limit_s:g}s"}
         try:
             async with asyncio.timeout(limit_s):
-                return (await self._told(_Matrix, "POST", "/api/v1/query_range", parameters, retry=False)).result
+                return (await self._told(Matrix, "POST", "/api/v1/query_range", parameters, retry=False)).result
         except TimeoutError:
             return self._backend.failure(f"did not answer within {limit_s:g} s")
         except BackendError as error:
@@ -174,20 +204,20 @@ class PrometheusMetrics:
         self, model: type[T], method: str, path: str, parameters: Mapping[str, str], *, retry: bool = True
     ) -> T:
         """What is in the envelope."""
-        return (await self._answer(model, method, path, parameters, retry=retry)).told
+        return (await self._answer(model, method, path, parameters, retry=retry)).content
 
     async def _answer(
         self, model: type[T], method: str, path: str, parameters: Mapping[str, str], *, retry: bool = True
-    ) -> "_Envelope[T]":
+    ) -> "Envelope[T]":
         """Long queries go by POST, which every call but the list of names takes."""
         params, data = (parameters, None) if method == "GET" else (None, parameters)
-        envelope = await self._backend.told(_Envelope[model], method, path, params=params, data=data, retry=retry)
+        envelope = await self._backend.told(Envelope[model], method, path, params=params, data=data, retry=retry)
         if envelope.status != "success" or envelope.data is None:
             raise self._backend.failure(f"answered {path} with an error: {envelope.error or envelope.status}")
         return envelope
 
     def _rows(
-        self, question: Question, series: "Sequence[_Series]", whose_of: "_WhoseOf | None" = None
+        self, question: Question, series: "Sequence[Series]", whose_of: "_WhoseOf | None" = None
     ) -> Iterator["_Row"]:
         for one in series:
             whose = self._whose(question, one.metric) if whose_of is None else whose_of(one.metric)
@@ -232,46 +262,11 @@ _Whose = tuple[str, str, str]
 _WhoseOf = Callable[[Mapping[str, str]], _Whose | None]
 
 
-class _Told(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-
-class _Envelope(_Told, Generic[T]):
-    status: str
-    data: T | None = None
-    error: str = ""
-    warnings: list[str] = []
-
-    @property
-    def told(self) -> T:
-        """What is in it, of one that is no error."""
-        assert self.data is not None
-        return self.data
-
-
-class _Series(_Told):
-    metric: dict[str, str]
-    values: Samples = []
-
-
-class _Matrix(_Told):
-    result: list[_Series]
-
-
-class _Instant(_Told):
-    value: tuple[float, FiniteFloat]
-    """It comes as text, as in a series."""
-
-
-class _Vector(_Told):
-    result: list[_Instant]
-
-
 class _Answered(NamedTuple):
     """Series, and how to see whose they are, where that is not as ever."""
 
     question: Question
-    series: Sequence[_Series]
+    series: Sequence[Series]
     whose: _WhoseOf | None = None
 
 
@@ -292,18 +287,36 @@ def _ends(window: Window) -> dict[str, str]:
     return {"start": f"{window.start.timestamp():.3f}", "end": f"{window.end.timestamp():.3f}"}
 
 
-def _range(question: Question, window: Window, step_s: int) -> dict[str, str]:
+def _range(question: Question, window: Window) -> dict[str, str]:
     """A VictoriaMetrics that may use its cache moves the window to multiples of the step, and its end is lost."""
-    return {"query": question.query, **_ends(window), "step": str(step_s), "nocache": "1"}
+    return {"query": question.query, **_ends(window), "step": str(question.step_s), "nocache": "1"}
 
 
-def _failures(answers: "Sequence[_Envelope[_Matrix] | BackendError]") -> Iterator[str]:
+def _failures(answers: "Sequence[Envelope[Matrix] | BackendError]") -> Iterator[str]:
     failed = [answer for answer in answers if isinstance(answer, BackendError)]
     if failed:
         yield f"{len(failed)} of {len(answers)} questions got no answer: {failed[0]}"
 
 
-def _warnings(envelopes: "Iterable[_Envelope[_Matrix]]") -> list[str]:
+def _silent(pairs: Sequence[tuple[Question, Sequence[Series]]], intervals: Intervals) -> Iterator[str]:
+    """What came back empty although there are series, which is how a question that does not fit them looks."""
+    answered = {question.metric for question, series in pairs if series}
+    there = [q.metric for q, _ in pairs if not q.rare and (not intervals or q.counted in intervals)]
+    silent = [metric for metric in dict.fromkeys(there) if metric not in answered]
+    if silent:
+        more = f" and {len(silent) - MOST_NAMES} more" if len(silent) > MOST_NAMES else ""
+        yield f"no sample came back of {', '.join(silent[:MOST_NAMES])}{more}, although there are such series"
+
+
+def _lacking(asked: "Sequence[_Answered]", there: Collection[str]) -> Iterator[str]:
+    """What exporters that are not there would have told."""
+    if there and not asked:
+        yield f"none of {len(there):,} names is one that is known: name yours in [metrics] families"
+    if any(name.startswith("container_") for name in there) and not any(name.startswith("kube_") for name in there):
+        yield "there is no kube-state-metrics: restarts of containers are not seen"
+
+
+def _warnings(envelopes: "Iterable[Envelope[Matrix]]") -> list[str]:
     """What the server says of its own answers: a Thanos that did not reach all of its stores, say."""
     told = dict.fromkeys(warning for envelope in envelopes for warning in envelope.warnings)
     return [warning[:LONGEST_WARNING] for warning in told][:MOST_WARNINGS]

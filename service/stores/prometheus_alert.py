@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from service.domain.alert import Alert
-from service.stores.prometheus_series import About, Labels, Question
+from service.stores.prometheus_questions import Question
+from service.stores.prometheus_series import About, Labels
 from service.stores.validation import name_of
 
 LONGEST_EXPRESSION: Final = 4_000

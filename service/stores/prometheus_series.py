@@ -3,7 +3,6 @@ the common exporters give them. A name that is not there costs nothing: it is ne
 """
 
 import re
-from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -99,61 +98,6 @@ FAMILIES: tuple[Family, ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """One range query, and what its answers are called."""
-
-    metric: str
-    unit: str
-    about: About
-    query: str
-    scale: float = 1.0
-    of_pods: bool = False
-
-
-def questions(families: Collection[Family], there: Collection[str], labels: Labels, rate_s: int) -> Iterator[Question]:
-    """What to ask, given the names that are there; rates are over ``rate_s`` seconds."""
-    for family in families:
-        first = f"{family.name}_count" if family.form == "histogram" else family.name
-        if first in there:
-            yield from _of_family(family, there, labels, f"[{rate_s}s]")
-
-
-def _of_family(family: Family, there: Collection[str], labels: Labels, over: str) -> Iterator[Question]:
-    by = ", ".join(dict.fromkeys((*labels.owners, *(labels.peer if family.about == "edge" else ()))))
-    name, about = family.name, family.about
-    if family.of_pods:
-        yield _of_pods(family, labels, over)
-        return
-    match family.form:
-        case "gauge":
-            yield Question(name, family.unit, about, f"max by ({by}) ({name})", family.scale)
-        case "rate" | "increase":
-            query = f"sum by ({by}) ({family.form}({name}{over}))"
-            yield Question(name.removesuffix("_total"), family.unit, about, query, family.scale)
-        case "idle":
-            query = f'1 - avg by ({by}) (rate({name}{{mode="idle"}}{over}))'
-            yield Question("node_cpu_utilization", family.unit, about, query)
-        case "histogram":
-            yield from _of_histogram(family, there, labels, by, over)
-
-
-def _of_pods(family: Family, labels: Labels, over: str) -> Question:
-    """The sum of a pod's containers. What is told of the pod as a whole (its network, or all containers once more) has
-    no container or "POD", and counts where nothing else is told; a container may also stand alone.
-    """
-    counts, name = family.form in ("rate", "increase"), family.name
-    by = ", ".join(label for label in dict.fromkeys(labels.owners) if label != "container")
-
-    def summed(selector: str, also: str = "") -> str:
-        series = f"{family.form}({name}{{{selector}}}{over})" if counts else f"{name}{{{selector}}}"
-        return f"sum by ({by}{also}) ({series})"
-
-    parts = (summed('pod!="", container!~"|POD"'), summed('pod!=""'), summed('pod=""', ", container"))
-    metric = name.removesuffix("_total") if counts else name
-    return Question(metric, family.unit, family.about, " or ".join(parts), family.scale, of_pods=True)
-
-
 def workload_of(pod: str) -> str:
     """The Deployment, StatefulSet or DaemonSet that made a pod, by how they name pods; "" for any other name."""
     workload = _MADE.sub("", pod)
@@ -163,17 +107,3 @@ def workload_of(pod: str) -> str:
 _SAFE = "[bcdfghjklmnpqrstvwxz2456789]"
 """What Kubernetes makes names of, so that they never spell a word."""
 _MADE = re.compile(rf"((-{_SAFE}{{6,10}})?-{_SAFE}{{5}}|-\d+)$")
-
-
-def _of_histogram(family: Family, there: Collection[str], labels: Labels, by: str, over: str) -> Iterator[Question]:
-    name, about = family.name, family.about
-    count, total = f"sum by ({by}) (rate({name}_count{over}))", f"sum by ({by}) (rate({name}_sum{over}))"
-    base = name.removesuffix("_seconds").removesuffix("_milliseconds")
-    yield Question(f"{base}_requests", "1/s", about, count)
-    if f"{name}_sum" in there:
-        yield Question(f"{base}_mean", family.unit, about, f"{total} / ({count} > 0)", family.scale)
-    if f"{name}_bucket" in there:
-        query = f"histogram_quantile(0.9, sum by (le, {by}) (rate({name}_bucket{over})))"
-        yield Question(f"{base}_p90", family.unit, about, query, family.scale)
-    failed = " or ".join(f'rate({name}_count{{{label}=~"5.."}}{over})' for label in labels.status)
-    yield Question(f"{base}_errors", "1/s", about, f"sum by ({by}) ({failed})")

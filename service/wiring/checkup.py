@@ -13,7 +13,7 @@ from service.concurrency import gather
 from service.domain.window import Window
 from service.errors import BackendError
 from service.ports import Telemetry
-from service.stores.partial import notes_of
+from service.stores.partial import notes_of, queries_of
 from service.view.windows import RecordedWindows
 from service.wiring.sources import Source
 
@@ -117,11 +117,14 @@ def _told(signal: str, found: tuple[str, ...], table: pa.Table, now: datetime) -
     if not table.num_rows:
         where = f"nothing of the last hour; do {PLACES.get(signal, '')} of [{signal}] say where ours is?"
         none = (f"{signal}: {where}",) if signal in PLACES else ()
-        return Finding(signal, (*found, f"no {ROWS[signal]} of the last hour"), none)
+        notes = tuple(f"({note})" for note in notes_of(table))
+        return Finding(signal, (*found, f"no {ROWS[signal]} of the last hour", *notes), none)
     services = _names(table, "source" if signal == "topology" else "service")
     of = f" of {len(services)} services: {_listed(sorted(services))}" if services else ", none of which names a service"
     line = f"{table.num_rows:,} {ROWS[signal]}{of}"
-    notes = tuple(f"({note})" for note in notes_of(table))
+    answered = sorted(queries_of(table)) if signal == "metrics" else []
+    by_query = (f"answers to {len(answered)} queries: {', '.join(answered)}",) if answered else ()
+    notes = (*by_query, *(f"({note})" for note in notes_of(table)))
     missing = tuple(_lacking(signal, table, services, now))
     return Finding(signal, (*found, line, *notes), missing, services=frozenset(services))
 

@@ -17,7 +17,7 @@ from service.domain.window import Window
 from service.errors import BackendError
 from service.ports import LOGS, METRICS, SPANS, TOPOLOGY, Telemetry
 from service.stores.backend import Access, Backend
-from service.stores.partial import with_notes
+from service.stores.partial import with_notes, with_queries
 from service.stores.prometheus import PrometheusMetrics
 from service.text import is_printable
 from service.view.windows import LiveWindows
@@ -198,6 +198,15 @@ def test_a_prometheus_tells_which_labels_are_taken_for_what() -> None:
     assert (
         told == "Prometheus http://p: 4 targets, 2 questions of 2 names; service by job, pod by pod, node by instance"
     )
+
+
+def test_it_tells_which_queries_about_metrics_had_answers() -> None:
+    table = with_queries(
+        with_notes(rows(METRICS, SAMPLE).table, ["no sample came back of b"]), {"m": "max(m)", "a": "max(a)"}
+    )
+    lines = report(whole(metrics=Store(table))).lines
+    assert any("answers to 2 queries: a, m" in line for line in lines)
+    assert any("(no sample came back of b)" in line for line in lines)
 
 
 def _prometheus(answer: Callable[[httpx.Request], httpx.Response]) -> PrometheusMetrics:

@@ -1,5 +1,6 @@
 import asyncio
 import math
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs
@@ -14,7 +15,8 @@ from service.ports import METRICS
 from service.stores.backend import Backend
 from service.stores.partial import notes_of
 from service.stores.prometheus import FEWEST_POINTS, MOST_POINTS, PrometheusMetrics
-from service.stores.prometheus_series import FAMILIES, Labels, questions
+from service.stores.prometheus_questions import questions
+from service.stores.prometheus_series import FAMILIES, Labels
 from tests.patience import patient
 
 T0 = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -215,3 +217,38 @@ def test_every_family_asks_something_and_no_two_answers_share_a_name() -> None:
         asked = list(questions([family], names, Labels(), 45))
         assert asked
         assert len({question.metric for question in asked}) == len(asked)
+
+
+class Scraped(Server):
+    """Of what it scrapes every minute a rate over less than two minutes has nothing; it counts no samples for us."""
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        over = re.search(rb"%5B(\d+)s%5D", request.content)
+        if request.url.path == "/api/v1/query_range" and over is not None and int(over[1]) < 120:
+            self.asked.append({"query": "short"})
+            return httpx.Response(200, json={"status": "success", "data": {"result": []}})
+        return super().__call__(request)
+
+
+def test_a_rate_that_finds_nothing_is_asked_for_over_a_longer_range() -> None:
+    server = Scraped({"process_cpu_seconds_total": [one({"job": "cart"}, "1")]})
+    table = ask(server.store())
+    assert table.column("metric").to_pylist() == ["process_cpu_seconds"]
+    assert [asked["query"] == "short" for asked in server.asked] == [True, False]
+    assert "[300s]" in server.asked[1]["query"]
+
+
+def test_what_stays_empty_although_its_name_is_there_is_a_note() -> None:
+    server = Server({"process_cpu_seconds_total": [], "up": [one({"job": "cart"}, "1")]})
+    assert notes_of(ask(server.store())) == (
+        "no sample came back of process_cpu_seconds, although there are such series",
+    )
+
+
+def test_names_that_nobody_knows_and_exporters_that_are_missing_are_notes() -> None:
+    assert notes_of(ask(Server({"a_b_c": []}).store())) == (
+        "none of 1 names is one that is known: name yours in [metrics] families",
+    )
+    server = Server({"container_memory_working_set_bytes": [one({"pod": "cart-0"}, "1")]})
+    (note,) = notes_of(ask(server.store()))
+    assert "no kube-state-metrics" in note
