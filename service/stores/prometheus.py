@@ -53,8 +53,9 @@ T = TypeVar("T")
 class PrometheusMetrics:
     """Answers for metrics.
 
-    ``step_s`` is how far apart samples should be; of a job that is scraped more seldom, as far as its scrapes are. A question that the server refuses
-    costs its own series, which the table's notes say; a server that answers nothing at all is a `BackendError`.
+    ``step_s`` is how far apart samples should be; of a job that is scraped more seldom, as far as its scrapes are.
+    A question that the server refuses costs its own series, which the table's notes say; a server that answers nothing
+    at all is a `BackendError`.
     What the rules of alerts look at comes beside, each series under the text of its expression.
     """
 
