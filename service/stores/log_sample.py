@@ -29,6 +29,10 @@ FILL: Final = 0.8
 """How full a page should be: lines are not spread evenly."""
 LOUD_SEVERITIES: Final = ("error", "warn")
 """Whose lines were asked for as those of trouble (`service.domain.evidence`)."""
+LOUD_PATIENCE: Final = 0.7
+"""The part of the time after which lines of trouble are not waited for, or there would be no others."""
+SHORTER: Final = 4
+"""How many times the questions become more where a backend gives pages shorter than those asked for."""
 COUNT_PATIENCE: Final = 0.4
 """The part of the time after which the lines are asked for without their number."""
 
@@ -102,12 +106,14 @@ class Counted:
 @dataclass(frozen=True, slots=True)
 class Page:
     """The first lines of a stretch in the order of time (`LOGS`); ``notes`` where the backend itself says that it did
-    not look everywhere; ``query`` is how a person would ask the same, the time aside.
+    not look everywhere; ``query`` is how a person would ask the same, the time aside; ``more`` where there may be
+    more lines after these, although they are fewer than were asked for.
     """
 
     rows: pa.Table
     notes: tuple[str, ...] = ()
     query: str = ""
+    more: bool = False
 
 
 class LogSource(Protocol):
@@ -123,7 +129,7 @@ class LogSource(Protocol):
         ...
 
     async def page(self, stretch: Stretch, part: Part, limit: int) -> Page:
-        """The first ``limit`` lines of a stretch."""
+        """The first ``limit`` lines of a stretch, or fewer where the backend gives no more at once."""
         ...
 
 
@@ -141,24 +147,15 @@ async def sampled_logs(source: LogSource, window: Window, patience_s: float, pla
     plan = plan or LogPlan()
     ends_at_s = asyncio.get_running_loop().time() + patience_s
     whole = Stretch.of(window)
-    counted = await _counted(source, whole, patience_s)
-    notes = () if counted is None else counted.notes
+    sample = _Sample(source, plan)
+    counted = await sample.count(whole, patience_s)
     if counted is not None and counted.lines <= plan.page:
         page = await source.page(whole, Part.ALL, plan.page) if counted.lines else Page(LOGS.empty_table())
-        told = with_notes(page.rows, tuple(dict.fromkeys((*notes, *page.notes))))
-        return with_queries(told, {ANY: page.query})
-    sample = _Sample(source, plan, notes=dict.fromkeys(notes))
+        if not page.more or page.rows.num_rows >= counted.lines:
+            told = with_notes(page.rows, tuple(dict.fromkeys((*counted.notes, *page.notes))))
+            return with_queries(told, {ANY: page.query})
     await sample.take(whole, counted, ends_at_s)
     return sample.table(counted)
-
-
-async def _counted(source: LogSource, whole: Stretch, patience_s: float) -> Counted | None:
-    """The number of lines; None where counting takes too long, which must not cost the lines."""
-    try:
-        async with asyncio.timeout(patience_s * COUNT_PATIENCE):
-            return await source.count(whole)
-    except TimeoutError:
-        return None
 
 
 @dataclass(slots=True)
@@ -170,38 +167,72 @@ class _Sample:
     queries: dict[Part, str] = field(default_factory=dict[Part, str])
     failed: list[BackendError] = field(default_factory=list[BackendError])
     asked: int = 0
+    answered: int = 0
     late: int = 0
+    uncounted: BackendError | None = None
+
+    async def count(self, whole: Stretch, patience_s: float) -> Counted | None:
+        """The number of lines; None where it takes too long, or is refused, which must not cost the lines."""
+        try:
+            async with asyncio.timeout(patience_s * COUNT_PATIENCE):
+                counted = await self.source.count(whole)
+        except TimeoutError:
+            return None
+        except BackendError as error:
+            self.uncounted = error
+            return None
+        self.notes |= dict.fromkeys(counted.notes)
+        return counted
 
     async def take(self, whole: Stretch, counted: Counted | None, ends_at_s: float) -> None:
-        """Ask for everything at once; what has not come in time is not waited for."""
+        """Ask for lines of trouble, for those that failed again, before the rest and after it. What has not come in time
+        is not waited for.
+        """
         loud, quiet = (None, None) if counted is None else (counted.loud, counted.quiet)
         share = 1.0 if not quiet else min(1.0, FILL * self.plan.moments * self.plan.moment_page / quiet)
-        asks: list[Callable[[], Awaitable[None]]] = []
-        if loud != 0:
-            most = self.plan.stretches
-            pages = most if loud is None else min(most, math.ceil(loud / (self.plan.page * FILL)))
-            asks += [lambda s=stretch: self._whole(s) for stretch in whole.cut(pages)]
-        if quiet != 0:
-            asks += [lambda s=stretch: self._moment(s) for stretch in whole.cut(self.plan.moments, share)]
-        self.asked = len(asks)
+        most = self.plan.stretches
+        pages = most if loud is None else min(most, math.ceil(loud / (self.plan.page * FILL)))
+        of_trouble: list[_Ask] = [lambda s=stretch: self._whole(s) for stretch in whole.cut(pages)] if pages else []
+        others = whole.cut(self.plan.moments, share) if quiet != 0 else []
+        self.asked = len(of_trouble) + len(others)
+        now_s = asyncio.get_running_loop().time()
+        first_ends_at_s = now_s + (LOUD_PATIENCE if others else 1.0) * (ends_at_s - now_s)
+        failed = await self._round(of_trouble, first_ends_at_s)
+        if failed and self.uncounted is not None and not self.answered:
+            raise self.uncounted  # nothing was answered so far: it will not be better
+        failed = await self._round(failed, first_ends_at_s)
+        await self._round([lambda s=stretch: self._moment(s) for stretch in others], ends_at_s, last=True)
+        await self._round(failed, ends_at_s, last=True)  # whoever was too busy for them may have time now
+
+    async def _round(self, asks: "Sequence[_Ask]", ends_at_s: float, *, last: bool = False) -> "list[_Ask]":
+        """Ask for all of these at once. Those that failed, which count as that if it was the ``last`` time."""
+        if not asks:
+            return []
         tasks = [asyncio.ensure_future(ask()) for ask in asks]
         await _wait(tasks, ends_at_s - asyncio.get_running_loop().time())
-        self._collect(tasks)
-
-    def _collect(self, tasks: "Sequence[asyncio.Future[None]]") -> None:
-        for task in tasks:
+        failed: list[_Ask] = []
+        for ask, task in zip(asks, tasks, strict=True):
             if task.cancelled():
                 self.late += 1
             elif isinstance(error := task.exception(), BackendError):
-                self.failed.append(error)
+                failed.append(ask)
+                self.failed += [error] if last else []
             elif error is not None:
                 raise error
+            else:
+                self.answered += 1
+        return failed
 
     async def _whole(self, stretch: Stretch) -> None:
-        """Every line of trouble, from page to page."""
-        for _ in range(self.plan.pages):
-            rows = await self._page(stretch, Part.LOUD, self.plan.page)
-            if rows.num_rows < self.plan.page:
+        """Every line of trouble, from page to page: more of them where they are shorter than they should be."""
+        taken = 0
+        for _ in range(self.plan.pages * SHORTER):
+            if taken >= self.plan.pages * self.plan.page:
+                return
+            page = await self._page(stretch, Part.LOUD, self.plan.page)
+            rows = page.rows
+            taken += rows.num_rows
+            if not rows.num_rows or (rows.num_rows < self.plan.page and not page.more):
                 self._keep(Part.LOUD, rows)
                 return
             times_us = _times_us(rows)
@@ -213,13 +244,13 @@ class _Sample:
                 return
 
     async def _moment(self, stretch: Stretch) -> None:
-        self._keep(Part.QUIET, await self._page(stretch, Part.QUIET, self.plan.moment_page))
+        self._keep(Part.QUIET, (await self._page(stretch, Part.QUIET, self.plan.moment_page)).rows)
 
-    async def _page(self, stretch: Stretch, part: Part, limit: int) -> pa.Table:
+    async def _page(self, stretch: Stretch, part: Part, limit: int) -> Page:
         page = await self.source.page(stretch, part, limit)
         self.notes |= dict.fromkeys(page.notes)
         self.queries[part] = page.query
-        return page.rows
+        return page
 
     def _keep(self, part: Part, rows: pa.Table) -> None:
         self.pages.setdefault(part, []).append(rows)
@@ -243,7 +274,8 @@ class _Sample:
         notes: list[str] = []
         if counted is None:
             there = found[Part.LOUD] + found[Part.QUIET]
-            notes.append(f"too many lines to be counted in time; {there:,} of them looked at")
+            why = "too many lines to be counted in time" if self.uncounted is None else f"not counted: {self.uncounted}"
+            notes.append(f"{why}; {there:,} of them looked at")
         elif any(share < 1.0 for share in shares.values()):
             loud, quiet = f"{found[Part.LOUD]:,} of {counted.loud:,}", f"{found[Part.QUIET]:,} of {counted.quiet:,}"
             notes.append(f"{loud} lines of warnings and errors looked at, {quiet} others")
@@ -252,6 +284,9 @@ class _Sample:
         if self.late:
             notes.append(f"{self.late} of {self.asked} questions were not answered in time")
         return notes
+
+
+_Ask = Callable[[], Awaitable[None]]
 
 
 def _whole_ms(moment_us: int) -> int:

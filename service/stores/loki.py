@@ -1,6 +1,5 @@
 """Loki: log lines of a window (LogQL)."""
 
-import asyncio
 import time
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -10,17 +9,23 @@ from typing import Annotated, Literal
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.concurrency import gather
 from service.domain.window import Window
+from service.errors import BackendError
+from service.ports import LOGS
 from service.stores.aside import read
 from service.stores.backend import Backend
 from service.stores.log_fields import LOUD_LEVEL, LOUD_TEXT, UNKNOWN_LEVEL, USUAL, LogFields, LogRows
 from service.stores.log_sample import Counted, LogPlan, Page, Part, Stretch, sampled_logs
+from service.stores.loki_limits import MOST_PIECES, USUAL_LINES, LokiLimits
 
 _LABELS = USUAL.as_labels()
 FIELDS = _LABELS.preferring(service=("service_name",)).followed_by(severity=("detected_level",))
 """Labels and structured metadata, which Loki writes with underscores alone; it reads the last level from the line."""
 SAID = "said"
 """The label that says by which word a line tells of trouble."""
+PLAN = LogPlan(page=USUAL_LINES, stretches=8, moment_page=USUAL_LINES)
+"""What a Loki gives at once is bounded in bytes: shorter pages than others give, and more of them."""
 
 
 class LokiLogs:
@@ -36,7 +41,8 @@ class LokiLogs:
         self._backend = backend
         self._selector = selector.strip()
         self._fields = fields.as_labels()
-        self._plan = plan
+        self._plan = plan or PLAN
+        self._limits = LokiLimits()
 
     async def logs(self, window: Window) -> pa.Table:
         """Records of the window, a sample of them where they are many. Raises `BackendError`."""
@@ -44,7 +50,7 @@ class LokiLogs:
         selector = self._selector or await self._guessed(Stretch.of(window))
         if not selector:
             return LogRows(self._fields).table()
-        streams = _Streams(self._backend, selector, self._fields)
+        streams = _Streams(self._backend, selector, self._fields, self._limits)
         return await sampled_logs(streams, window, ends_at_s - time.monotonic(), self._plan)
 
     async def found(self) -> str:
@@ -72,9 +78,10 @@ class LokiLogs:
 class _Streams:
     """Streams of a Loki, as a source of samples."""
 
-    def __init__(self, backend: Backend, selector: str, fields: LogFields) -> None:
+    def __init__(self, backend: Backend, selector: str, fields: LogFields, limits: LokiLimits) -> None:
         self._backend = backend
         self._fields = fields
+        self._limits = limits
         self._queries = {part: f"{selector}{_filter(part, fields.severity)}" for part in Part}
 
     @property
@@ -83,18 +90,49 @@ class _Streams:
 
     async def count(self, stretch: Stretch) -> Counted:
         """Every line, and those that tell of trouble, side by side."""
-        asked = (self._number(Part.ALL, stretch), self._number(Part.LOUD, stretch))
-        numbers = await asyncio.gather(*asked, return_exceptions=True)  # or one would go on after the other has failed
-        for number in numbers:
-            if isinstance(number, BaseException):
-                raise number
-        lines, loud = (number for number in numbers if isinstance(number, int))
-        return Counted(lines, loud)
+        pieces = self._limits.pieces(stretch)[:MOST_PIECES]
+        try:
+            numbers = await gather(*(self._number(part, one) for part in (Part.ALL, Part.LOUD) for one in pieces))
+        except BackendError as error:
+            if not self._limits.learn(error, pieces[0]):
+                raise
+            return await self.count(stretch)
+        return Counted(sum(numbers[: len(pieces)]), sum(numbers[len(pieces) :]), self._left_out(stretch))
 
     async def page(self, stretch: Stretch, part: Part, limit: int) -> Page:
-        """The first lines of a stretch."""
-        asked = {"query": self._queries[part], **_ends(stretch), "limit": str(limit), "direction": "forward"}
-        body = await self._backend.ask("GET", "/loki/api/v1/query_range", params=asked)
+        """The first lines of a stretch, piece by piece where it is too long for one question."""
+        pieces, found, more, warnings = self._limits.pieces(stretch), [LOGS.empty_table()], False, dict[str, None]()
+        for piece in pieces[:MOST_PIECES]:
+            ask, wanted = partial(self._asked, piece, part), limit - sum(table.num_rows for table in found)
+            try:
+                page = await self._limits.page(ask, wanted, self._backend.patience_s)
+            except BackendError as error:
+                if not self._limits.learn(error, piece):
+                    raise
+                return await self.page(stretch, part, limit)
+            found.append(page.rows)
+            warnings |= dict.fromkeys(page.notes)
+            if more := page.more:
+                break
+        notes = (*warnings, *self._left_out(stretch))
+        return Page(pa.concat_tables(found), notes, self._queries[part], more)
+
+    def _left_out(self, stretch: Stretch) -> tuple[str, ...]:
+        """What is not looked at because so many pieces would be too many questions."""
+        count = len(self._limits.pieces(stretch))
+        if count <= MOST_PIECES:
+            return ()
+        minutes = self._limits.longest_us * MOST_PIECES / 60e6
+        return (f"only the first {minutes:.0f} min looked at: the server answers for no longer time at once",)
+
+    async def _asked(self, stretch: Stretch, part: Part, limit: int) -> Page:
+        parameters = {
+            "query": self._queries[part],
+            **_ends(stretch),
+            "limit": str(limit),
+            "direction": "forward",
+        }
+        body = await self._backend.ask("GET", "/loki/api/v1/query_range", params=parameters)
         return await read(partial(self._read, part, limit), body or b"")
 
     def _read(self, part: Part, limit: int, body: bytes) -> Page:
@@ -104,7 +142,7 @@ class _Streams:
         rows = LogRows(self._fields)
         for at_ns, line, labels in sorted(lines, key=itemgetter(0))[:limit]:
             rows.add(at_ns // 1000, labels, line)
-        return Page(rows.table(), tuple(told.warnings), self._queries[part])
+        return Page(rows.table(), tuple(told.warnings), more=len(lines) >= limit)
 
     async def _number(self, part: Part, stretch: Stretch) -> int:
         seconds = -(-stretch.length_us // 1_000_000)

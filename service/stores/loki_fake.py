@@ -4,8 +4,9 @@ It understands as much of LogQL as the adapter asks: a selector, ``| regexp`` an
 parentheses, and the number of lines over a time. Everything else is refused, in plain text as Loki does.
 """
 
+import asyncio
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,10 @@ from service.stores.embedded.decoded import microseconds
 
 MOST_ENTRIES = 5000
 """``max_entries_limit_per_query``, as it is by default."""
+MOST_BYTES = 4 * 1024 * 1024
+"""``grpc_server_max_recv_msg_size``, as it is by default: an answer above it never comes."""
+LONGEST_S = 721 * 3600
+"""``max_query_length``, as it is by default."""
 
 Labels = dict[str, str]
 _Test = Callable[[Labels], bool]
@@ -34,15 +39,27 @@ class _Line:
     labels: Labels
     body: str
 
+    @property
+    def size(self) -> int:
+        """About its bytes in a message of the server's parts: its metadata come with every line."""
+        return len(self.body) + sum(len(name) + len(text) for name, text in self.labels.items()) + 16
+
 
 @dataclass(slots=True)
 class FakeLoki:
     """Lines by Loki's rules: what belongs to one line alone stands among the labels of its stream, every name with
     underscores, the end of a time is not part of it, and times are text. ``detects`` levels as versions since 3.1 do.
+
+    Its limits are those of the real one: ``most_entries`` of a query, ``longest_s`` of its time, ``most_bytes`` of an
+    answer, and ``busy`` for so many questions for lines, which it refuses.
     """
 
     logs: pa.Table
     detects: bool = True
+    most_entries: int = MOST_ENTRIES
+    most_bytes: int = MOST_BYTES
+    longest_s: int = LONGEST_S
+    busy: int = 0
 
     def app(self) -> Starlette:
         """The ASGI application."""
@@ -51,10 +68,35 @@ class FakeLoki:
             routes=[
                 Route("/loki/api/v1/labels", _answering(lines, _labels)),
                 Route("/loki/api/v1/label/{name}/values", _answering(lines, _values)),
-                Route("/loki/api/v1/query_range", _answering(lines, _query_range)),
-                Route("/loki/api/v1/query", _answering(lines, _query)),
+                Route("/loki/api/v1/query_range", _answering(lines, self._query_range)),
+                Route("/loki/api/v1/query", _answering(lines, self._query)),
             ]
         )
+
+    async def _query_range(self, lines: "Sequence[_Line]", asked: Mapping[str, str]) -> dict[str, Any]:
+        if self.busy > 0:
+            self.busy -= 1
+            raise _Busy("too many outstanding requests")
+        limit = int(asked.get("limit", 100))
+        if limit > self.most_entries:
+            what = "max entries limit per query exceeded, limit > max_entries_limit_per_query"
+            raise _Refused(f"{what} ({limit} > {self.most_entries})")
+        self._need_short((int(asked["end"]) - int(asked["start"])) / 1e9)
+        kept = _kept(lines, asked, limit)
+        if sum(line.size for line in kept) > self.most_bytes:
+            await asyncio.Event().wait()  # its parts do not pass it on, and nobody is told
+        return _streams(kept)
+
+    async def _query(self, lines: "Sequence[_Line]", asked: Mapping[str, str]) -> dict[str, Any]:
+        if (found := _COUNT.fullmatch(asked["query"])) is None:
+            raise _Refused("parse error at line 1, col 1: syntax error: unexpected IDENTIFIER")
+        self._need_short(float(found["seconds"]))
+        return _counted(lines, found, int(asked["time"]))
+
+    def _need_short(self, seconds: float) -> None:
+        if seconds > self.longest_s:
+            length, limit = (f"{s // 3600:.0f}h{s % 3600 // 60:.0f}m{s % 60:g}s" for s in (seconds, self.longest_s))
+            raise _Refused(f"the query time range exceeds the limit (query length: {length}, limit: {limit})")
 
     def _line(self, row: Mapping[str, Any]) -> _Line:
         told = {
@@ -74,33 +116,41 @@ class _Refused(Exception):
     pass
 
 
-def _answering(lines: Sequence[_Line], answer: Callable[[Sequence[_Line], Mapping[str, str]], Any]) -> Any:
+class _Busy(Exception):
+    pass
+
+
+_Answer = Callable[[Sequence[_Line], Mapping[str, str]], Awaitable[Any]]
+
+
+def _answering(lines: Sequence[_Line], answer: _Answer) -> Any:
     async def respond(request: Request) -> Response:
         asked = {**request.query_params, **request.path_params}
         try:
-            return JSONResponse({"status": "success", "data": answer(lines, asked)})
+            return JSONResponse({"status": "success", "data": await answer(lines, asked)})
         except (_Refused, KeyError, ValueError) as error:
             return PlainTextResponse(str(error), 400)
+        except _Busy as error:
+            return PlainTextResponse(str(error), 429)
 
     return respond
 
 
-def _labels(lines: Sequence[_Line], asked: Mapping[str, str]) -> list[str]:
+async def _labels(lines: Sequence[_Line], asked: Mapping[str, str]) -> list[str]:
     indexed = {"service_name", "k8s_pod_name", "k8s_node_name"}
     return sorted({name for line in _between(lines, asked) for name in line.labels} & indexed)
 
 
-def _values(lines: Sequence[_Line], asked: Mapping[str, str]) -> list[str]:
+async def _values(lines: Sequence[_Line], asked: Mapping[str, str]) -> list[str]:
     return sorted({line.labels.get(asked["name"], "") for line in _between(lines, asked)} - {""})
 
 
-def _query_range(lines: Sequence[_Line], asked: Mapping[str, str]) -> dict[str, Any]:
-    limit = int(asked.get("limit", 100))
-    if limit > MOST_ENTRIES:
-        what = "max entries limit per query exceeded, limit > max_entries_limit_per_query"
-        raise _Refused(f"{what} ({limit} > {MOST_ENTRIES})")
+def _kept(lines: Sequence[_Line], asked: Mapping[str, str], limit: int) -> list[_Line]:
     found = sorted(_selected(_between(lines, asked), asked["query"]), key=lambda line: line.at_ns)
-    kept = found[:limit] if asked.get("direction") == "forward" else found[::-1][:limit]
+    return found[:limit] if asked.get("direction") == "forward" else found[::-1][:limit]
+
+
+def _streams(kept: Sequence[_Line]) -> dict[str, Any]:
     streams: dict[tuple[tuple[str, str], ...], list[list[str]]] = {}
     for line in kept:
         streams.setdefault(tuple(sorted(line.labels.items())), []).append([str(line.at_ns), line.body])
@@ -108,10 +158,7 @@ def _query_range(lines: Sequence[_Line], asked: Mapping[str, str]) -> dict[str, 
     return {"resultType": "streams", "result": told, "stats": {}}
 
 
-def _query(lines: Sequence[_Line], asked: Mapping[str, str]) -> dict[str, Any]:
-    if (found := _COUNT.fullmatch(asked["query"])) is None:
-        raise _Refused("parse error at line 1, col 1: syntax error: unexpected IDENTIFIER")
-    end_ns = int(asked["time"])
+def _counted(lines: Sequence[_Line], found: re.Match[str], end_ns: int) -> dict[str, Any]:
     start_ns = end_ns - int(found["seconds"]) * 1_000_000_000
     within = [line for line in lines if start_ns < line.at_ns <= end_ns]
     count = sum(1 for _ in _selected(within, found["query"]))

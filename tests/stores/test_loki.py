@@ -1,21 +1,23 @@
 """What is Loki's own; what it has in common with other stores of logs is in `tests.contracts.test_log_stores`."""
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pyarrow as pa
 import pytest
 
 from service.domain.window import Window
 from service.errors import BackendError
 from service.stores.backend import Backend
-from service.stores.log_sample import LogPlan
 from service.stores.loki import FIELDS, LokiLogs
 from service.stores.loki_fake import FakeLoki
 from service.stores.partial import ANY, notes_of, queries_of
 from tests.patience import patient
 from tests.telemetry_rows import NOON, at, logs
+from tests.virtual_time import run_leaping
 
 RECORDED = Path(__file__).parents[3] / "shared" / "recorded"
 HOUR = Window(NOON, at(60))
@@ -81,11 +83,62 @@ def test_the_tenant_goes_into_its_header() -> None:
     assert {request.headers["X-Scope-OrgID"] for request in asked.requests} == {"shop"}
 
 
-def test_a_longer_page_than_it_gives_is_refused_in_its_own_words() -> None:
-    rows = logs(*({"time": at(1), "body": str(n)} for n in range(20)))
-    store = LokiLogs(Asked(FakeLoki(rows)).backend(), plan=LogPlan(page=6000))
-    with pytest.raises(BackendError, match=r"^Loki answered .*400.*max entries limit per query exceeded"):
-        asyncio.run(store.logs(HOUR))
+def many(count: int, minutes: int = 60) -> pa.Table:
+    """Lines of trouble, spread over some minutes."""
+    step = timedelta(minutes=minutes) / count
+    return logs(*({"time": NOON + step * n, "severity": "ERROR", "body": f"no {n}"} for n in range(count)))
+
+
+def bodies(table: pa.Table) -> set[str]:
+    return {str(body) for body in table.column("body").to_pylist()}
+
+
+def test_a_page_that_never_comes_is_asked_for_in_halves() -> None:
+    """What is silent is silent at once here: nobody waits."""
+    asked = Asked(FakeLoki(many(900), most_bytes=20_000))
+    store = LokiLogs(asked.backend())
+    found = run_leaping(store.logs(HOUR))
+    assert len(bodies(found)) == 900
+    assert notes_of(found) == ()
+    limits = [int(request.url.params["limit"]) for request in asked.requests if "limit" in request.url.params]
+    assert limits[:2] == [1000, 500]
+    assert set(limits[2:]) == {250}, "the size that comes is remembered"
+
+
+def test_the_usual_limit_of_messages_is_never_met_by_usual_lines() -> None:
+    """Two thousand such lines are more than four MiB, and the server never answers."""
+    long = many(2500).set_column(5, "body", pa.array(["x" * 2000] * 2500))
+    found = asyncio.run(LokiLogs(Asked(FakeLoki(long)).backend()).logs(HOUR))
+    assert found.num_rows == 2500
+
+
+def test_fewer_lines_than_it_gives_are_asked_for_where_it_refuses_more() -> None:
+    asked = Asked(FakeLoki(many(700), most_entries=300))
+    assert len(bodies(asyncio.run(LokiLogs(asked.backend()).logs(HOUR)))) == 700
+
+
+@pytest.mark.parametrize("longest_s", [300, 1200, 3000])
+def test_a_time_that_is_too_long_for_it_is_asked_for_in_pieces(longest_s: int) -> None:
+    asked = Asked(FakeLoki(many(100), longest_s=longest_s))
+    found = asyncio.run(LokiLogs(asked.backend()).logs(HOUR))
+    assert len(bodies(found)) == 100
+    assert notes_of(found) == ()
+
+
+def test_a_time_of_very_many_pieces_is_looked_at_in_part_and_that_is_said() -> None:
+    asked = Asked(FakeLoki(many(100), longest_s=60))
+    found = asyncio.run(LokiLogs(asked.backend()).logs(HOUR))
+    assert 0 < found.num_rows < 100
+    assert any("only the first 24 min looked at" in note for note in notes_of(found))
+
+
+@pytest.mark.parametrize("busy", [1, 3, 6, 12])
+def test_lines_of_trouble_come_before_the_others_where_it_is_too_busy_for_all(busy: int) -> None:
+    """Each question is tried three times, and those for trouble twice more."""
+    quiet = logs(*({"time": NOON + timedelta(seconds=n), "body": f"took {n} ms"} for n in range(3000)))
+    asked = Asked(FakeLoki(pa.concat_tables([many(900), quiet]), busy=busy))
+    found = asyncio.run(LokiLogs(asked.backend()).logs(HOUR))
+    assert len({body for body in bodies(found) if body.startswith("no ")}) == 900
 
 
 def test_a_selector_that_would_be_everything_is_refused_in_its_own_words() -> None:
