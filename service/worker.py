@@ -20,7 +20,6 @@ from service.consultation import Asker, Consultation
 from service.domain.incident import Incident
 from service.domain.localization import Localization
 from service.domain.transcript import Frame, Step
-from service.domain.window import Window
 from service.errors import HypocenterError, StoreError
 from service.jobs.graph_json import graph_json
 from service.jobs.lateness import Lateness
@@ -30,7 +29,6 @@ from service.jobs.records import (
     Claim,
     Ending,
     IncidentQuery,
-    IncidentRecord,
     IncidentStatus,
     Lease,
     Limits,
@@ -42,7 +40,7 @@ from service.jobs.store import QUEUE, IncidentStore, LeaseLost
 from service.ports import Telemetry
 from service.telemetry import NAME, Meters, continued, logger, span
 from service.text import printable
-from service.view.windows import Sighting, WindowPolicy
+from service.view.windows import Sighting, WindowPolicy, firing_times
 
 IDLE_S = 1.0
 """How often the queue is looked at when nothing rings."""
@@ -201,7 +199,7 @@ class Worker:
         """Localize, unless it is too late, and store the answer under the lease."""
         with span(f"invoke_agent {NAME}", _told(claim)) as active:
             now = datetime.now(UTC)
-            incident = self._windows.incident(await self._sighting(claim.incident), now)
+            incident = self._windows.incident(await self._sighting(claim, now), now)
             late = self._pace.lateness.reason(claim, incident.window, now)
             if late:
                 await self._drop(claim, late)
@@ -254,17 +252,18 @@ class Worker:
         fields = {"stop": said.stop, "ranked_by": said.ranked_by, "seconds": round(said.seconds, 3)}
         self._log.info("localized", extra=_fields(claim, **fields))
 
-    async def _sighting(self, incident: IncidentRecord) -> Sighting:
-        now = datetime.now(UTC)
+    async def _sighting(self, claim: Claim, now: datetime) -> Sighting:
+        incident = claim.incident
         query = IncidentQuery(tenant=incident.tenant, status=IncidentStatus.OPEN, limit=NEIGHBOURS)
         neighbours = (await self._store.incidents(query)).incidents
-        began = [min(a.starts_at for a in other.alerts) for other in neighbours if other.id != incident.id]
+        beside = (alert for other in neighbours if other.id != incident.id for alert in other.alerts)
         return Sighting(
             incident_id=incident.id,
             tenant=incident.tenant,
             alerts=incident.alerts,
             window=incident.window,
-            others=tuple(Window(start, now) for start in began if start < now),
+            others=firing_times(beside, now),
+            since=incident.since(claim.localization.id),
         )
 
     async def _hand_back(self, claim: Claim) -> None:

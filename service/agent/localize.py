@@ -66,7 +66,7 @@ async def localize(
         seconds=clock() - started,
         model=None if model is None or rank is RankedBy.STATISTICAL else model.identity,
         usage=played.usage,
-        notes=view.notes,
+        notes=(*view.incident.notes, *view.notes),
         dropped=checked.dropped,
     )
     return Outcome(localization, played.transcript, view.incident.window, view.onset)

@@ -1,17 +1,32 @@
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from service.domain.alert import Alert
 from service.domain.evidence import Signal
 from service.domain.window import Window
+
+CONTEXT = timedelta(hours=1)
+"""An alert that began so long before another is context beside it, not the same failure: rules wait a quarter of an
+hour at most, and Alertmanager repeats whatever still fires in a group, for days."""
+
+
+def news_began(alerts: Iterable[Alert], now: datetime) -> datetime | None:
+    """When what is new among alerts began: of those that are not `CONTEXT` beside the newest, the earliest that fires
+    (of all, if none does); None without alerts. One from the future (a clock that is wrong) counts as of now.
+    """
+    began = [(min(alert.starts_at, now), alert.firing) for alert in alerts]
+    newest = max((moment for moment, _ in began), default=now)
+    fresh = [(moment, firing) for moment, firing in began if newest - moment <= CONTEXT]
+    return min((moment for moment, firing in fresh if firing), default=min((m for m, _ in fresh), default=None))
 
 
 @dataclass(frozen=True, slots=True)
 class Incident:
     """What a responder is given: alerts that belong together, the time under suspicion, the time known to be healthy.
 
-    ``baselines`` may lack a signal: that signal can then be described, but nothing in it be called new.
+    ``baselines`` may lack a signal: that signal can then be described, but nothing in it be called new. ``notes`` are
+    what the answer says of its alerts that is not looked at.
     """
 
     id: str
@@ -20,6 +35,7 @@ class Incident:
     baselines: Mapping[Signal, Window] = field(default_factory=dict[Signal, Window])
     tenant: str = ""
     system: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def alerted_at(self) -> datetime:

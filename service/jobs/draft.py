@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from service.domain.alert import Alert
+from service.domain.incident import news_began
 from service.jobs.grouping import Notification, Placement, place
 from service.jobs.ids import new_id
 from service.jobs.kin import NO_KIN, Kin
@@ -53,6 +54,7 @@ class Queued:
     created_at: datetime
     deadline_s: float | None
     traceparent: str
+    since: datetime | None
 
 
 _Mark = tuple[str, str]
@@ -97,7 +99,8 @@ class Draft:
             self._keep(incident)
         else:
             incident = self._place(telling, concerned)[0].incident
-        localization = self._queue(incident.id, Reason.ASKED, ASKED, telling, question.deadline_s)
+        since = news_began(telling.notification.alerts, telling.now)
+        localization = self._queue(incident.id, Reason.ASKED, ASKED, since, telling, question.deadline_s)
         return Receipt(incident.id, localization, queued=True)
 
     def _place(self, telling: Telling, concerned: Iterable[str]) -> tuple[Placement, ...]:
@@ -126,16 +129,22 @@ class Draft:
         incident = placement.incident
         if placement.reason is None:
             return Receipt(incident.id, incident.answered_by, queued=False)
-        localization = self._queue(incident.id, placement.reason, placement.priority, telling)
+        localization = self._queue(incident.id, placement.reason, placement.priority, placement.since, telling)
         return Receipt(incident.id, localization, queued=True)
 
     def _queue(
-        self, incident_id: str, reason: Reason, priority: int, telling: Telling, deadline_s: float | None = None
+        self,
+        incident_id: str,
+        reason: Reason,
+        priority: int,
+        since: datetime | None,
+        telling: Telling,
+        deadline_s: float | None = None,
     ) -> str:
         id_, note = new_id("loc"), telling.notification
-        self.queued.append(Queued(id_, incident_id, reason, priority, telling.now, deadline_s, note.traceparent))
+        self.queued.append(Queued(id_, incident_id, reason, priority, telling.now, deadline_s, note.traceparent, since))
         incident = self._incidents[incident_id]
-        refs = (*incident.localizations, LocalizationRef(id_, JobStatus.QUEUED, reason))
+        refs = (*incident.localizations, LocalizationRef(id_, JobStatus.QUEUED, reason, since))
         self._incidents[incident_id] = replace(incident, localizations=refs)
         return id_
 

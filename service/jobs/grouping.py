@@ -18,9 +18,10 @@ from datetime import datetime, timedelta
 from itertools import chain
 
 from service.domain.alert import Alert
-from service.jobs.kin import NO_KIN, Kin
+from service.domain.incident import CONTEXT, news_began
+from service.jobs.kin import JOINING, NO_KIN, Kin
 from service.jobs.priority import STANDARD, Severities
-from service.jobs.records import IncidentRecord, IncidentStatus, JobStatus, Reason
+from service.jobs.records import IncidentRecord, IncidentStatus, JobStatus, LocalizationRef, Reason
 
 QUIET = timedelta(hours=6)
 """An open incident that nobody spoke of for this long takes no new pairs. Alertmanager repeats what fires every four
@@ -56,13 +57,14 @@ class Notification:
 @dataclass(frozen=True, slots=True)
 class Placement:
     """What becomes of one incident: how it reads now, how it did before (None: it is new), why to localize it (None: no
-    need), and how urgent what waits of it is by now.
+    need), how urgent what waits of it is by now, and ``since`` when what is to be localized began.
     """
 
     incident: IncidentRecord
     before: IncidentRecord | None
     reason: Reason | None
     priority: int
+    since: datetime | None = None
 
     @property
     def new(self) -> bool:
@@ -130,7 +132,7 @@ def _open(id_: str, alerts: Sequence[Alert], notification: Notification, now: da
         opened_at=now,
         heard_at=now,
     )
-    return _placement(_settled(incident, now), None, notification, Reason.OPENED)
+    return _placement(_settled(incident, now), None, notification, Reason.OPENED, news_began(alerts, now))
 
 
 def _grow(incident: IncidentRecord, alerts: Sequence[Alert], notification: Notification, now: datetime) -> Placement:
@@ -138,22 +140,32 @@ def _grow(incident: IncidentRecord, alerts: Sequence[Alert], notification: Notif
     if notification.all_ended and notification.group_key == incident.group_key:
         merged = tuple(a if a.ends_at else replace(a, ends_at=max(now, a.starts_at)) for a in merged)
     grown = _settled(replace(incident, alerts=merged, heard_at=max(now, incident.heard_at)), now)
-    return _placement(grown, incident, notification, _news(incident, alerts))
+    reason, since = _news(incident, alerts, now)
+    return _placement(grown, incident, notification, reason, since)
 
 
-def _news(incident: IncidentRecord, alerts: Iterable[Alert]) -> Reason | None:
-    """Why alerts that came to an incident make another localization necessary, if they do.
+def _news(
+    incident: IncidentRecord, alerts: Iterable[Alert], now: datetime
+) -> tuple[Reason, datetime] | tuple[None, None]:
+    """Why alerts that came to an incident make another localization necessary, and since when what it is about fires.
 
-    One that has not begun will see them. What was dropped because all was over is made up for when it fires again.
+    One that has not begun will see what began about then. What was dropped because all was over is made up for when it
+    fires again.
     """
     ended = {(alert.fingerprint, alert.starts_at) for alert in incident.alerts if alert.ends_at}
     firing = [alert for alert in alerts if alert.firing and (alert.fingerprint, alert.starts_at) not in ended]
-    own = [ref.status for ref in incident.localizations if ref.reason is not Reason.ASKED]
-    if not firing or JobStatus.QUEUED in own:
-        return None
-    if own and own[-1] is JobStatus.DROPPED:
-        return Reason.OPENED
-    return None if {alert.service for alert in firing if alert.service} <= incident.services else Reason.GROWN
+    own = [ref for ref in incident.localizations if ref.reason is not Reason.ASKED]
+    dropped = bool(own) and own[-1].status is JobStatus.DROPPED
+    fresh = firing if dropped else [a for a in firing if a.service and a.service not in incident.services]
+    since = news_began(fresh, now)
+    if since is None or any(ref.status is JobStatus.QUEUED and _covers(ref, since) for ref in own):
+        return None, None
+    return (Reason.OPENED if dropped else Reason.GROWN), since
+
+
+def _covers(ref: LocalizationRef, since: datetime) -> bool:
+    """Whether a localization that has not begun will look at what began then."""
+    return ref.since is None or -JOINING <= since - ref.since <= CONTEXT
 
 
 def _merged(known: Iterable[Alert], told: Iterable[Alert]) -> tuple[Alert, ...]:
@@ -174,6 +186,10 @@ def _settled(incident: IncidentRecord, now: datetime) -> IncidentRecord:
 
 
 def _placement(
-    incident: IncidentRecord, before: IncidentRecord | None, notification: Notification, reason: Reason | None
+    incident: IncidentRecord,
+    before: IncidentRecord | None,
+    notification: Notification,
+    reason: Reason | None,
+    since: datetime | None,
 ) -> Placement:
-    return Placement(incident, before, reason, notification.severities.priority(incident.alerts))
+    return Placement(incident, before, reason, notification.severities.priority(incident.alerts), since)

@@ -137,7 +137,9 @@ CREATE INDEX incidents_to_forget ON incidents (status, opened_at)
 opening does not change, as the last word of it does: so who speaks of it again has no index to keep.
 """
 
-MIGRATIONS: tuple[str, ...] = (FIRST, TRACEPARENT, DELIVERIES, QUEUED_AT, ALERTS_BY_TIME, BY_STATUS)
+SINCE = "ALTER TABLE localizations ADD COLUMN since INTEGER"
+
+MIGRATIONS: tuple[str, ...] = (FIRST, TRACEPARENT, DELIVERIES, QUEUED_AT, ALERTS_BY_TIME, BY_STATUS, SINCE)
 
 
 def migrate(connection: sqlite3.Connection, migrations: tuple[str, ...] = MIGRATIONS) -> None:

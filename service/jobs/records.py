@@ -42,11 +42,14 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LocalizationRef:
-    """One localization of an incident, as far as its incident knows it."""
+    """One localization of an incident, as far as its incident knows it. ``since`` is when what it is about began; None
+    where it is about a window, or was queued before that was kept.
+    """
 
     id: str
     status: JobStatus
     reason: Reason
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,10 @@ class IncidentRecord:
     def fingerprints(self) -> frozenset[str]:
         """Those of its alerts, whenever they began."""
         return frozenset(alert.fingerprint for alert in self.alerts)
+
+    def since(self, localization_id: str) -> datetime | None:
+        """When what that localization is about began, as far as it is known."""
+        return next((ref.since for ref in self.localizations if ref.id == localization_id), None)
 
     @property
     def answered_by(self) -> str:

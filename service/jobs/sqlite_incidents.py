@@ -133,7 +133,7 @@ def _stored(connection: sqlite3.Connection, ids: Collection[str]) -> list[Incide
         alerts[row["incident_id"]].append(row)
     localizations: dict[str, list[sqlite3.Row]] = {id_: [] for id_ in ids}
     for row in connection.execute(
-        "SELECT id, status, reason, incident_id FROM localizations"
+        "SELECT id, status, reason, since, incident_id FROM localizations"
         " WHERE incident_id IN (SELECT value FROM json_each(?)) ORDER BY seq",
         named,
     ):
@@ -167,8 +167,8 @@ def _write(connection: sqlite3.Connection, draft: Draft) -> None:
     )
     connection.executemany(
         "INSERT INTO localizations"
-        " (id, tenant, incident_id, reason, status, priority, deadline_s, created_at, not_before, traceparent)"
-        " SELECT ?, tenant, id, ?, 'queued', ?, ?, ?, ?, ? FROM incidents WHERE id = ?",
+        " (id, tenant, incident_id, reason, status, priority, deadline_s, created_at, not_before, traceparent, since)"
+        " SELECT ?, tenant, id, ?, 'queued', ?, ?, ?, ?, ?, ? FROM incidents WHERE id = ?",
         [_localization_row(queued) for queued in draft.queued],
     )
     connection.executemany(
@@ -203,5 +203,6 @@ def _alert_rows(one: Written) -> Iterator[Sequence[object]]:
 
 
 def _localization_row(queued: Queued) -> Sequence[object]:
-    at = to_us(queued.created_at)
-    return queued.id, queued.reason, queued.priority, queued.deadline_s, at, at, queued.traceparent, queued.incident_id
+    at, since = to_us(queued.created_at), maybe_us(queued.since)
+    told = (queued.id, queued.reason, queued.priority, queued.deadline_s, at, at, queued.traceparent, since)
+    return *told, queued.incident_id

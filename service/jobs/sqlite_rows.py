@@ -62,7 +62,8 @@ def incident_of(
         resolved_at=maybe_time(row["resolved_at"]),
         window=window,
         localizations=tuple(
-            LocalizationRef(ref["id"], JobStatus(ref["status"]), Reason(ref["reason"])) for ref in localizations
+            LocalizationRef(ref["id"], JobStatus(ref["status"]), Reason(ref["reason"]), maybe_time(ref["since"]))
+            for ref in localizations
         ),
     )
 

@@ -30,9 +30,12 @@ class News:
 
     @property
     def began_at(self) -> datetime:
-        """When the trouble began: the onset, else the first alert; never in the future, whatever clocks say."""
+        """When the trouble began: the onset, else the first alert that the answer is about; never in the future,
+        whatever clocks say.
+        """
+        since = self.incident.since(self.localization.id)
         first = min((alert.starts_at for alert in self.incident.alerts), default=self.incident.opened_at)
-        return min(self.answer.onset or first, self.now)
+        return min(self.answer.onset or since or first, self.now)
 
 
 class Receiver(Protocol):

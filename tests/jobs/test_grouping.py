@@ -79,6 +79,24 @@ def test_growth_waits_for_a_localization_that_has_not_begun() -> None:
     assert placed(told(alert("pay")), [known], LATER).reason is None
 
 
+YESTERDAY = NOW - timedelta(hours=26)
+
+
+def test_a_fresh_alert_beside_an_old_one_is_localized_from_its_own_beginning() -> None:
+    known = incident(alert("cart", began=YESTERDAY))
+    grown = placed(told(alert("cart", began=YESTERDAY), alert("pay")), [known], NOW)
+    assert (grown.reason, grown.since) == (Reason.GROWN, NOW)
+    both = placed(told(alert("cart", began=YESTERDAY), alert("pay")))
+    assert (both.reason, both.since) == (Reason.OPENED, NOW)
+
+
+def test_a_localization_that_waits_does_not_stand_for_what_it_will_not_look_at() -> None:
+    waits = incident(alert("cart", began=YESTERDAY))
+    waits = replace(waits, localizations=(LocalizationRef("loc-1", JobStatus.QUEUED, Reason.OPENED, YESTERDAY),))
+    placement = placed(told(alert("cart", began=YESTERDAY), alert("pay")), [waits], NOW)
+    assert (placement.reason, placement.since) == (Reason.GROWN, NOW)
+
+
 def test_a_pair_finds_its_owner_in_whatever_group_it_comes() -> None:
     placement = placed(told(alert("cart"), alert("pay"), group="another"), [incident(alert("cart"))], LATER)
     assert placement.incident.id == "inc-1"

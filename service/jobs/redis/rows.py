@@ -64,6 +64,7 @@ def _localization_fields(queued: Queued) -> dict[str, object]:
         "created_at": str(to_us(queued.created_at)),
         "deadline_s": "" if queued.deadline_s is None else repr(queued.deadline_s),
         "traceparent": queued.traceparent,
+        "since": "" if queued.since is None else str(to_us(queued.since)),
     }
 
 
@@ -108,8 +109,8 @@ def _pairs_of(alerts: Iterable[Alert]) -> list[tuple[str, str]]:
     return [(alert.fingerprint, str(to_us(alert.starts_at))) for alert in alerts]
 
 
-def incident_of(told: tuple[str, Sequence[str], Sequence[tuple[str, str, str]]]) -> IncidentRecord:
-    """The incident of what a script tells of it: id, fields, and id, status and reason of its localizations."""
+def incident_of(told: tuple[str, Sequence[str], Sequence[tuple[str, str, str, str]]]) -> IncidentRecord:
+    """The incident of what a script tells of it: id, fields, and id, status, reason and since of its localizations."""
     id_, flat, refs = told
     fields = fields_of(flat)
     document: Mapping[str, Any] = json.loads(fields["document"])
@@ -124,7 +125,10 @@ def incident_of(told: tuple[str, Sequence[str], Sequence[tuple[str, str, str]]])
         status=IncidentStatus(fields["status"]),
         resolved_at=from_us(int(fields["resolved_at"])) if fields["resolved_at"] else None,
         window=window and Window(from_us(window[0]), from_us(window[1])),
-        localizations=tuple(LocalizationRef(ref, JobStatus(status), Reason(reason)) for ref, status, reason in refs),
+        localizations=tuple(
+            LocalizationRef(ref, JobStatus(status), Reason(reason), from_us(int(since)) if since else None)
+            for ref, status, reason, since in refs
+        ),
     )
 
 

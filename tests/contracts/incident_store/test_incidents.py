@@ -100,6 +100,22 @@ async def test_a_grown_group_is_localized_again_once_its_first_localization_is_u
     assert grown.localization_id != first.localization_id
 
 
+async def test_it_is_kept_since_when_what_a_localization_is_about_fires(store: IncidentStore) -> None:
+    old = alert("cart", began=NOW - timedelta(hours=26))
+    await store.accept(Notification("", "g", (old,)), NOW)
+    (grown,) = await store.accept(Notification("", "g", (old, alert("pay"))), NOW)
+    asked = await store.ask("", Question((old,), "g"), NOW)
+    incident = await store.incident("", grown.incident_id)
+    assert incident is not None
+    assert [ref.since for ref in incident.localizations] == [old.starts_at, NOW, old.starts_at]
+    assert incident.since(asked.localization_id) == old.starts_at
+    window = Window(NOW - timedelta(hours=2), NOW)
+    about = await store.ask("", Question((alert("mail"),), window=window), NOW)
+    found = await store.incident("", about.incident_id)
+    assert found is not None
+    assert found.since(about.localization_id) is None
+
+
 async def test_a_resolved_incident_is_closed_and_answered_after_those_that_burn(store: IncidentStore) -> None:
     over = await accepted(store, "cart")
     burning = await accepted(store, "pay")

@@ -27,8 +27,8 @@ local function incident(id)
   if #fields == 0 then return false end
   local refs = {}
   for _, l in ipairs(redis.call('LRANGE', P .. 'i:' .. id .. ':l', 0, -1)) do
-    local ref = some('l:' .. l, 'status', 'reason')
-    refs[#refs + 1] = {l, ref.status, ref.reason}
+    local ref = some('l:' .. l, 'status', 'reason', 'since')
+    refs[#refs + 1] = {l, ref.status, ref.reason, ref.since or ''}
   end
   return {id, fields, refs}
 end
