@@ -35,6 +35,9 @@ class EvidenceKind(StrEnum):
 
 LOG_KINDS = frozenset({EvidenceKind.LOG_NEW, EvidenceKind.LOG_GONE, EvidenceKind.LOG_MORE, EvidenceKind.LOG_LESS})
 
+TROUBLE = ("error", "warn")
+"""Severities of log lines that tell of trouble, the worse first."""
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:

@@ -15,7 +15,7 @@ import numpy as np
 
 from service.evidence import constants as c
 from service.evidence.fluctuations import Series
-from service.evidence.log_lines import Lines
+from service.evidence.lines import Lines
 from service.evidence.reading import Reading
 from service.evidence.spans import Bools, Floats, Ints, Spans, places
 

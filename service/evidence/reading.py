@@ -12,7 +12,8 @@ from service.domain.evidence import Evidence
 from service.domain.graph import ServiceGraph
 from service.evidence.fluctuations import Series, metric_evidence, read_series
 from service.evidence.instances import instance_evidence, new_pods, of_new_pods, runs, version_rows
-from service.evidence.log_lines import Lines, log_evidence, read_lines
+from service.evidence.lines import Lines, read_lines
+from service.evidence.log_lines import log_evidence
 from service.evidence.metric_class import about_host
 from service.evidence.spans import Bools, Floats, Spans, places, read_spans
 from service.evidence.stretch import Stretch
@@ -54,7 +55,7 @@ class Reading:
                 rows += [*timing_evidence(part), *structure_evidence(part), *instance_evidence(part)]
         if self.lines is not None:
             now, before = _split(self.lines.now, self.lines.seconds, after, reference)
-            rows += log_evidence(self.lines, now, before, part, place)
+            rows += log_evidence(self.lines, now, before, part, place, self.graph)
         return rows if reference is not None or self.spans is None else rows + self._versions(self.spans, after)
 
     def _versions(self, spans: Spans, after: Stretch) -> list[Evidence]:
@@ -70,7 +71,7 @@ class Reading:
             owner = self.lines.owner
             written = (owner >= 0) & self.lines.now & now[owner]
             place = places(np.flatnonzero(now), len(spans))
-            rows += log_evidence(self.lines, written & is_new[owner], written & ~is_new[owner], part, place)
+            rows += log_evidence(self.lines, written & is_new[owner], written & ~is_new[owner], part, place, self.graph)
         return list(version_rows(rows, new, spans))
 
     def calls(self, after: Stretch) -> frozenset[tuple[str, str]]:

@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 from service.domain.component import ComponentKind
-from service.domain.evidence import LOG_KINDS, Evidence, EvidenceKind
+from service.domain.evidence import LOG_KINDS, TROUBLE, Evidence, EvidenceKind
 from service.domain.graph import ServiceGraph
 from service.evidence import metric_class as series
 
@@ -79,7 +79,7 @@ def feature_of(row: Evidence, graph: ServiceGraph) -> Feature | None:
         feature = Feature.DOWN if _is_down(row, graph) else feature
         bad = row.rising != good
     elif row.kind in LOG_KINDS:
-        trouble = row.severity in ("error", "warn")
+        trouble = row.severity in TROUBLE
         feature, bad = (Feature.LOG_TROUBLE if trouble else Feature.LOG_OTHER), row.rising
         feature, bad = (Feature.LOST_LINE, True) if not trouble and not row.rising else (feature, bad)
     elif row.kind is EvidenceKind.LATENCY and row.component.kind is ComponentKind.EDGE:

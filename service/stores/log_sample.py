@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from service.domain.evidence import TROUBLE
 from service.domain.window import Window
 from service.errors import BackendError
 from service.ports import LOGS
@@ -27,8 +28,6 @@ from service.stores.partial import ANY, with_notes, with_queries
 
 FILL: Final = 0.8
 """How full a page should be: lines are not spread evenly."""
-LOUD_SEVERITIES: Final = ("error", "warn")
-"""Whose lines were asked for as those of trouble (`service.domain.evidence`)."""
 LOUD_PATIENCE: Final = 0.7
 """The part of the time after which lines of trouble are not waited for, or there would be no others."""
 SHORTER: Final = 4
@@ -267,7 +266,7 @@ class _Sample:
         shares = {} if counted is None else _shares(counted, rows)
         told = with_notes(table, [*self._missing(counted, rows, shares), *self.notes], shares)
         loud = self.queries.get(Part.LOUD, "")
-        return with_queries(told, {ANY: self.queries.get(Part.QUIET, loud), **dict.fromkeys(LOUD_SEVERITIES, loud)})
+        return with_queries(told, {ANY: self.queries.get(Part.QUIET, loud), **dict.fromkeys(TROUBLE, loud)})
 
     def _missing(self, counted: Counted | None, rows: dict[Part, pa.Table], shares: dict[str, float]) -> Sequence[str]:
         found = {part: table.num_rows for part, table in rows.items()}
