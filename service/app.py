@@ -53,7 +53,7 @@ from service.wiring.notify import examine_targets, open_targets, wanting
 from service.wiring.own_telemetry import build_meters, told_model, tracing
 from service.wiring.sources import NO_SOURCE, no_source, open_intakes, open_source
 from service.wiring.storage import build_retention, has_store, open_store
-from service.wiring.storms import build_call_paths, build_consultation, build_pace, severities_of
+from service.wiring.storms import build_call_paths, build_consultation, build_pace, severities_of, trusted_of
 from service.wiring.tenants import TenantSources, open_sources, settings_of, settings_of_known
 from service.worker import Worker
 
@@ -164,7 +164,7 @@ async def localize_asked(
     Raises `SettingsError`, `service.errors.CallerError`, and `service.errors.CaseError` if it cannot be saved there.
     """
     settings, now = read_settings(os.environ, config, options), datetime.now(UTC)
-    sighting = asked.sighting(now)
+    sighting = asked.sighting(now, trusted_of(settings.labels))
     async with contextlib.AsyncExitStack() as closing:
         source = open_source(settings_of_known(settings, asked.tenant))
         if source is None:
@@ -282,6 +282,7 @@ def build_gateway(
         telemetry_check=no_source if sources is None else sources.shared.check,
         model_name=title(settings.model),
         severities=severities_of(settings.grouping),
+        trusted=trusted_of(settings.labels),
         body_limit_bytes=said.body_limit_bytes,
         longest_wait_s=said.longest_wait_s,
         heartbeat_s=said.heartbeat_s,

@@ -3,8 +3,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import parse_qs, urlsplit
 
-SERVICE_LABELS = ("service", "service_name", "app", "app_kubernetes_io_name", "job", "container", "deployment")
-"""Labels that may name the alerting service, most telling first: the conventions of Prometheus and Kubernetes."""
+from service.domain.subject import NONE_TRUSTED, Subject, Trusted, subject_of
 
 ROOT_CAUSE = "HypocenterRootCause"
 """The name of the alerts by which we tell a root cause ourselves."""
@@ -18,8 +17,9 @@ MOST_PARAMETERS = 100
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One alert as Alertmanager told it; identified by its fingerprint and the moment it began. ``service`` is the one
-    that its labels name, or "".
+    """One alert as Alertmanager told it; identified by its fingerprint and the moment it began. ``trusted`` are labels
+    that are believed before the usual ones; ``service`` is whom it is about by its labels alone (a service, the
+    workload of a pod, or a node), or "".
     """
 
     fingerprint: str
@@ -28,11 +28,16 @@ class Alert:
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
     annotations: Mapping[str, str] = field(default_factory=dict[str, str])
     generator_url: str = ""
+    trusted: Trusted = NONE_TRUSTED
     service: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        named = next((self.labels[name] for name in SERVICE_LABELS if self.labels.get(name)), "")
-        object.__setattr__(self, "service", named)
+        object.__setattr__(self, "service", self.subject.guess)
+
+    @property
+    def subject(self) -> Subject:
+        """Whom it may be about, the likeliest first."""
+        return subject_of(self.labels, self.expression, self.trusted)
 
     @property
     def firing(self) -> bool:

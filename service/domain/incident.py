@@ -1,6 +1,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import zip_longest
 
 from service.domain.alert import Alert
 from service.domain.evidence import Signal
@@ -26,7 +27,8 @@ class Incident:
     """What a responder is given: alerts that belong together, the time under suspicion, the time known to be healthy.
 
     ``baselines`` may lack a signal: that signal can then be described, but nothing in it be called new. ``notes`` are
-    what the answer says of its alerts that is not looked at.
+    what the answer says of its alerts that is not looked at. ``alerting`` are the services that the alerts are about, as
+    telemetry knows them; None as long as it was not looked at.
     """
 
     id: str
@@ -36,6 +38,7 @@ class Incident:
     tenant: str = ""
     system: str = ""
     notes: tuple[str, ...] = ()
+    alerting: tuple[str, ...] | None = field(default=None, compare=False)
 
     @property
     def alerted_at(self) -> datetime:
@@ -49,5 +52,15 @@ class Incident:
 
     @property
     def alerting_services(self) -> tuple[str, ...]:
-        """Services that the alerts name, each once, in the order of the alerts."""
+        """Services that the alerts are about, each once, in the order of the alerts; by their labels alone as long as
+        nothing else is known.
+        """
+        if self.alerting is not None:
+            return self.alerting
         return tuple(dict.fromkeys(alert.service for alert in self.alerts if alert.service))
+
+    @property
+    def named_services(self) -> tuple[str, ...]:
+        """What services may be called that the alerts are about, the likeliest of every alert first."""
+        guesses = [[one.guess for one in alert.subject.candidates] for alert in self.alerts]
+        return tuple(dict.fromkeys(name for of_place in zip_longest(*guesses) for name in of_place if name))

@@ -34,7 +34,7 @@ async def take_alerts(request: Request) -> JSONResponse:
     """
     # Not as dependencies: to have them resolved costs as much as to parse the body, and in a storm this is all we do.
     parts, caller = await gateway(request), await caller_of(request)
-    group = parse_alert_body(await json_body(request, parts))
+    group = parse_alert_body(await json_body(request, parts), parts.trusted)
     receipts: list[Receipt] = []
     for tenant, alerts in _by_tenant(group, parts.doors, caller).items():
         notification = Notification(

@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from opentelemetry.trace import Tracer
 
+from service.domain.subject import NONE_TRUSTED, Trusted
 from service.gateway.bodies import read_body
 from service.gateway.doors import Doors
 from service.gateway.rate_limit import RateLimits
@@ -46,6 +47,7 @@ class Gateway:
     rates: RateLimits = field(default_factory=RateLimits)
     kin_of: Callable[[str], Kin] = _no_kin
     severities: Severities = STANDARD
+    trusted: Trusted = NONE_TRUSTED
     looking_at_once: int = 250
     body_limit_bytes: int = 1_000_000
     body_timeout_s: float = 10.0

@@ -24,7 +24,8 @@ ANSWERED: dict[int | str, dict[str, Any]] = {200: {"description": "The answer ca
 @router.post("/v1/localizations", status_code=202, openapi_extra=SCHEMA, responses=ANSWERED)
 async def ask(body: JsonBody, parts: AGateway, caller: ACaller, wait_s: WaitS = 0) -> Response:
     """Ask directly. 200 with the answer if it came within ``wait_s``, else 202 and where it will be."""
-    receipt = await parts.store.ask(caller.tenant, question_of(body, parts.now()), parts.now())
+    question = question_of(body, parts.now(), parts.trusted)
+    receipt = await parts.store.ask(caller.tenant, question, parts.now())
     record = found(await until_ended(parts, caller.tenant, receipt.localization_id, wait_s), receipt.localization_id)
     headers = {"Location": f"/v1/localizations/{record.id}"}
     return JSONResponse(localization_state(record), 200 if record.status.ended else 202, headers)

@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from service.domain.alert import Alert
 from service.domain.component import EDGE_ARROW, ComponentKind
+from service.domain.subject import NONE_TRUSTED, Trusted
 from service.domain.window import Window
 from service.errors import CallerError
 from service.gateway.bodies import validated
@@ -74,20 +75,20 @@ SCHEMA = {
 }
 
 
-def question_of(body: object, now: datetime) -> Question:
-    """The question. Raises `CallerError` with one line."""
+def question_of(body: object, now: datetime, trusted: Trusted = NONE_TRUSTED) -> Question:
+    """The question; ``trusted`` are labels of alerts that are believed first. Raises `CallerError` with one line."""
     if not isinstance(body, dict):
         raise CallerError("body: should be an object with alerts, or with component and window")
     if "alerts" in body:
         if "component" in body or "window" in body:
             raise CallerError("body: has alerts and component or window, should have one or the other")
-        return _about_alerts(validated(AboutAlerts, cast("object", body)))
+        return _about_alerts(validated(AboutAlerts, cast("object", body)), trusted)
     return _about_window(validated(AboutWindow, cast("object", body)), now)
 
 
-def _about_alerts(asked: AboutAlerts) -> Question:
+def _about_alerts(asked: AboutAlerts, trusted: Trusted) -> Question:
     webhook = {"version": "4", "status": asked.status, "groupKey": asked.group_key, "alerts": asked.alerts}
-    group = parse_alert_body(webhook)
+    group = parse_alert_body(webhook, trusted)
     return Question(group.alerts, group.group_key, deadline_s=asked.deadline_s, traceparent=traceparent())
 
 

@@ -3,8 +3,10 @@
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 from service.domain.alert import Alert
+from service.domain.subject import Trusted
 from service.domain.window import Window
 from service.jobs.records import (
     IncidentRecord,
@@ -25,6 +27,7 @@ def alert_json(alert: Alert) -> str:
             "labels": dict(alert.labels),
             "annotations": dict(alert.annotations),
             "generator_url": alert.generator_url,
+            "trusted": asdict(alert.trusted),
         }
     )
 
@@ -41,6 +44,7 @@ def alert_of(row: sqlite3.Row) -> Alert:
         labels=labels,
         annotations=annotations,
         generator_url=body["generator_url"],
+        trusted=Trusted.of(body.get("trusted", {})),  # older ones have none
     )
 
 

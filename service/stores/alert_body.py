@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic.alias_generators import to_camel
 
 from service.domain.alert import Alert
+from service.domain.subject import NONE_TRUSTED, Trusted
 from service.domain.window import rfc3339
 from service.errors import CallerError
 from service.stores.validation import LONGEST_NAME, AnyMoment, Moment, first_fault, name_of
@@ -35,8 +36,9 @@ class AlertGroup:
     truncated: int = 0
 
 
-def parse_alert_body(body: object) -> AlertGroup:
-    """The alerts of a decoded webhook body; what is unknown in it is ignored, times become UTC.
+def parse_alert_body(body: object, trusted: Trusted = NONE_TRUSTED) -> AlertGroup:
+    """The alerts of a decoded webhook body; what is unknown in it is ignored, times become UTC. ``trusted`` are labels
+    that say whom an alert is about, before the usual ones.
 
     Raises `CallerError` with one line that names the field if it is not such a body.
     """
@@ -47,7 +49,7 @@ def parse_alert_body(body: object) -> AlertGroup:
     return AlertGroup(
         group_key=printable(read.group_key),
         status=read.status,
-        alerts=tuple(_alert(alert, read.status) for alert in read.alerts),
+        alerts=tuple(_alert(alert, read.status, trusted) for alert in read.alerts),
         group_labels=_printable_map(read.group_labels),
         truncated=read.truncated_alerts,
     )
@@ -93,7 +95,7 @@ class _Body(_Wire):
     truncated_alerts: Annotated[int, Field(ge=0), BeforeValidator(_none_is_zero)] = 0
 
 
-def _alert(read: _Alert, group_status: str) -> Alert:
+def _alert(read: _Alert, group_status: str, trusted: Trusted) -> Alert:
     return Alert(
         fingerprint=printable(read.fingerprint or "") or _fingerprint(read.labels),
         starts_at=read.starts_at,
@@ -101,6 +103,7 @@ def _alert(read: _Alert, group_status: str) -> Alert:
         labels=_named(read.labels),
         annotations=_printable_map(read.annotations),
         generator_url=printable(read.generator_url or ""),
+        trusted=trusted,
     )
 
 

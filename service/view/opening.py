@@ -21,6 +21,7 @@ from service.stores.patience import patience
 from service.telemetry import span
 from service.view.ourselves import without_ourselves
 from service.view.sampling import sampled
+from service.view.subjects import subjects
 from service.view.topology import build_graph
 from service.view.view import View
 
@@ -68,9 +69,14 @@ def _viewed(incident: Incident, fetched: _Fetched) -> View:
     """What is looked at of the tables, and the evidence in it."""
     tables, thinned = sampled(fetched.tables)
     graph = build_graph(tables)
+    about = subjects(incident.alerts, graph, {})
+    if graph.services:
+        incident, tables = replace(incident, alerting=about.services), replace(tables, alerting=about.services)
+    else:  # nothing is known at all: what the alerts name must do
+        graph = build_graph(replace(tables, alerting=incident.alerting_services))
     assessment = assess(tables, graph)
     evidence = tuple(replace(row, query=fetched.query(row)) for row in assessment.evidence)
-    notes = (*fetched.notes, *thinned)
+    notes = (*fetched.notes, *thinned, *about.notes)
     return View(incident, tables, graph, evidence, assessment.onset, notes, assessment.calls, assessment.new_pods)
 
 
@@ -98,7 +104,6 @@ async def _fetch(incident: Incident, telemetry: Telemetry, timeout_s: float) -> 
         metrics=metrics_task.result(),
         changes=changes_task.result(),
         topology=topology_task.result(),
-        alerting=incident.alerting_services,
     )
     notes = tuple(note for source in (traces, logs, metrics, changes, topology) for note in source.notes)
     queries = {Signal.TRACES: traces.queries, Signal.LOGS: logs.queries, Signal.METRICS: metrics.queries}
@@ -113,9 +118,9 @@ def _spans_of(incident: Incident, telemetry: Telemetry) -> Ask | None:
 
     async def ask(window: Window) -> pa.Table:
         if exemplars is None or window != incident.window:
-            return await store.spans(window, incident.alerting_services)
+            return await store.spans(window, incident.named_services)
         traces = await exemplars.exemplars(window, incident.alerts)
-        return await store.spans(window, incident.alerting_services, traces)
+        return await store.spans(window, incident.named_services, traces)
 
     return ask
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
+from service.domain.subject import NONE_TRUSTED, Trusted
 from service.domain.window import rfc3339
 from service.errors import CallerError
 from service.gateway.callers import TENANT
@@ -47,8 +48,11 @@ class Asked:
             raise CallerError(f"--at {self.at[:40]}: lies in the future")
         return at
 
-    def sighting(self, now: datetime) -> Sighting:
-        """What is known before anything is fetched. Raises `CallerError`."""
+    def sighting(self, now: datetime, trusted: Trusted = NONE_TRUSTED) -> Sighting:
+        """What is known before anything is fetched; ``trusted`` are labels that are believed before the usual ones.
+
+        Raises `CallerError`.
+        """
         at = self.moment(now)
         if self.tenant and not TENANT.fullmatch(self.tenant):
             raise CallerError(f"--tenant {self.tenant[:40]}: is no name of a tenant")
@@ -56,7 +60,7 @@ class Asked:
         if self.alert is not None:
             if self.since is not None:
                 raise CallerError("--since is for --service: an alert tells itself when it began")
-            return Sighting(name, self.tenant, parse_alert_body(_body(self.alert)).alerts)
+            return Sighting(name, self.tenant, parse_alert_body(_body(self.alert), trusted).alerts)
         window = [rfc3339(at - span(self.since or LATELY)), rfc3339(at)]
         question = question_of({"component": self.service, "window": window}, now)
         return Sighting(name, self.tenant, question.alerts, question.window)

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from service.breaker import Breaker
 from service.consultation import Consultation
+from service.domain.subject import Trusted
 from service.jobs.call_paths import CallPaths
 from service.jobs.lateness import Lateness
 from service.jobs.priority import Severities, Severity
@@ -14,7 +15,7 @@ from service.llm.admission import Admission
 from service.llm.allowance import Allowance
 from service.llm.guarded import GuardedModel
 from service.ports import ChatModel, Telemetry
-from service.settings import GroupingSettings, ModelSettings, Settings, WorkerSettings
+from service.settings import GroupingSettings, LabelSettings, ModelSettings, Settings, WorkerSettings
 from service.telemetry import Meters
 from service.wiring.tenants import TenantSources
 from service.worker import Pace
@@ -53,6 +54,11 @@ def severities_of(settings: GroupingSettings) -> Severities:
     """How alerts say how severe they are."""
     words = {word.lower(): Severity[name.upper()] for word, name in settings.severities.items()}
     return Severities(settings.severity_label, words)
+
+
+def trusted_of(settings: LabelSettings) -> Trusted:
+    """Which labels say first whom an alert is about: the same as of a series or a record."""
+    return Trusted(settings.service, settings.pod, settings.node)
 
 
 def build_call_paths(settings: GroupingSettings, sources: TenantSources | None) -> CallPaths:

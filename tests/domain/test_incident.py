@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.alert import SERVICE_LABELS, Alert
+from service.domain.alert import Alert
 from service.domain.incident import Incident
+from service.domain.subject import SERVICE_LABELS
 from service.domain.window import Window, rfc3339
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 from urllib.parse import quote, unquote
 
 from service.domain.alert import Alert
+from service.domain.subject import Trusted
 from service.domain.window import Window
 from service.jobs.draft import Draft, Queued, Telling, Written
 from service.jobs.records import (
@@ -194,6 +196,7 @@ def _alert_document(alert: Alert) -> dict[str, object]:
         "labels": dict(alert.labels),
         "annotations": dict(alert.annotations),
         "generator_url": alert.generator_url,
+        "trusted": asdict(alert.trusted),
     }
 
 
@@ -206,4 +209,5 @@ def _alert_of(document: Mapping[str, Any]) -> Alert:
         labels=document["labels"],
         annotations=document["annotations"],
         generator_url=document["generator_url"],
+        trusted=Trusted.of(document.get("trusted", {})),  # older ones have none
     )
