@@ -27,8 +27,8 @@ class Incident:
     """What a responder is given: alerts that belong together, the time under suspicion, the time known to be healthy.
 
     ``baselines`` may lack a signal: that signal can then be described, but nothing in it be called new. ``notes`` are
-    what the answer says of its alerts that is not looked at. ``alerting`` are the services that the alerts are about, as
-    telemetry knows them; None as long as it was not looked at.
+    what the answer says of its alerts that is not looked at. ``alerting`` are the services that the alerts are about,
+    as telemetry knows them; None as long as it was not looked at.
     """
 
     id: str

@@ -184,8 +184,8 @@ class _Sample:
         return counted
 
     async def take(self, whole: Stretch, counted: Counted | None, ends_at_s: float) -> None:
-        """Ask for lines of trouble, for those that failed again, before the rest and after it. What has not come in time
-        is not waited for.
+        """Ask for lines of trouble, for those that failed again, before the rest and after it. What has not come in
+        time is not waited for.
         """
         loud, quiet = (None, None) if counted is None else (counted.loud, counted.quiet)
         share = 1.0 if not quiet else min(1.0, FILL * self.plan.moments * self.plan.moment_page / quiet)
