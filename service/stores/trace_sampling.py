@@ -5,7 +5,8 @@ So a window is asked in slices of a minute, spread over it, for a few traces eac
 those that failed and of the slowest, from the same minutes: so few that they cannot make a share look changed
 (`DRIFT_OF_SHARE`), and as many of the baseline as of now. Traces that somebody names (exemplars) take their place.
 Slices lie a minute apart or more, so that the time between them counts as not recorded and rates stay true. Where that
-finds little, the window is asked for everything.
+finds little, the window is asked for everything; of that, where it is too much, as many are taken as may be asked for,
+which the server chooses.
 """
 
 import asyncio
@@ -195,14 +196,17 @@ class _Sample:
         each = -(-asked.limit // len(slices))
         questions = (self._keep(n, replace(asked, window=s, limit=each)) for n, s in enumerate(slices, 1))
         answers = [found for found in await gather(*questions) if found is not None]
-        if all(one.traces < each for one in answers) and sum(one.traces for one in answers) < asked.limit:
+        in_slices, whole = sum(one.traces for one in answers), None
+        if all(one.traces < each for one in answers) and in_slices < asked.limit:
             whole = await self._ask(asked)
             if whole is not None and whole.traces < asked.limit:
                 self.kept[asked.service] = {0: whole}
                 return True
         self.chosen = True
-        if answers:
+        if in_slices >= min(FEWEST, asked.limit):
             del self.kept[asked.service][0]  # the newest, or any: not typical
+        elif whole is not None:
+            self.kept[asked.service][0] = whole  # what there is lies between the slices, or at one end
         return False
 
     async def _worst(self, service: str) -> None:

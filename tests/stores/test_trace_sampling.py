@@ -41,9 +41,13 @@ FEW = WORST * SLICES // 2
 
 @dataclass
 class Traces:
-    """A search over traces of one span each, ``every_s`` one; one in a hundred failed, and one in a hundred is slow."""
+    """A search over traces of one span each, one ``every_s`` for ``of_s`` from ``at_s`` on; one in a hundred failed, and
+    one in a hundred is slow.
+    """
 
     every_s: float
+    at_s: float = 0.0
+    of_s: float = 3600.0
     services: Sequence[str] = ("web",)
     trouble: Callable[[Asked], BaseException | None] = lambda asked: None
     name: str = "Traces"
@@ -80,6 +84,7 @@ class Traces:
             row
             for row in rows
             if asked.window.start <= row["start"] <= asked.window.end
+            and self.at_s <= (row["start"] - HOUR.start).total_seconds() <= self.at_s + self.of_s
             and (not asked.failed or row["status"] == "error")
             and row["duration_us"] >= asked.at_least_us
         ]
@@ -105,6 +110,24 @@ def test_of_few_traces_all_are_there(every_s: float) -> None:
     table = sampled(search)
     assert table.num_rows == search.count
     assert notes_of(table) == ()
+
+
+@pytest.mark.parametrize("at_s", range(0, 3600, 300))
+@pytest.mark.parametrize("of_s", [10, 60, 200])
+def test_of_many_that_lie_between_the_slices_or_at_one_end_there_is_a_sample(at_s: float, of_s: float) -> None:
+    table = sampled(Traces(0.05, at_s, of_s))
+    assert table.num_rows >= PLAN.traces / len(slices_of(HOUR))
+    (note,) = notes_of(table)
+    assert note.startswith(f"a sample of {table.num_rows} traces")
+
+
+def test_where_the_whole_is_not_answered_the_first_traces_are_kept() -> None:
+    def trouble(asked: Asked) -> BackendError | None:
+        return BackendError("Traces are away") if asked.window == HOUR and asked.limit > FIRST else None
+
+    table = sampled(Traces(0.05, 3580, 20, trouble=trouble))
+    assert table.num_rows >= FIRST
+    assert any("Traces are away" in note for note in notes_of(table))
 
 
 def test_of_many_a_sample_is_and_says_so() -> None:
@@ -198,7 +221,7 @@ def test_where_no_question_was_answered_that_is_an_error() -> None:
 
 def test_a_service_of_which_nothing_could_be_had_costs_itself_alone() -> None:
     services = ("web", "other")
-    table = sampled(Traces(60, services, fails_for(lambda asked: asked.service == "other", DOWN)))
+    table = sampled(Traces(60, services=services, trouble=fails_for(lambda asked: asked.service == "other", DOWN)))
     assert table.num_rows == 60
     assert notes_of(table) == ("some questions were not answered: Traces is down",)
 
