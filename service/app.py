@@ -9,7 +9,7 @@ import socket
 import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -283,6 +283,7 @@ def build_gateway(
         model_name=title(settings.model),
         severities=severities_of(settings.grouping),
         trusted=trusted_of(settings.labels),
+        again=timedelta(seconds=settings.grouping.again_s),
         body_limit_bytes=said.body_limit_bytes,
         longest_wait_s=said.longest_wait_s,
         heartbeat_s=said.heartbeat_s,

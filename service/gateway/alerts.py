@@ -28,7 +28,8 @@ WEBHOOK = {
 
 @router.post(PATH, status_code=202, openapi_extra=WEBHOOK)
 async def take_alerts(request: Request) -> JSONResponse:
-    """Take a notification. 202 says that its incident is stored durably; the ids are those of its first alert.
+    """Take a notification. 202 says that its incidents are stored durably; the ids are those of the first that is to be
+    localized for it, else of its first alert.
 
     Alerts about us, or by which we told a root cause, are left out; of nothing else, the ids are null.
     """
@@ -44,6 +45,7 @@ async def take_alerts(request: Request) -> JSONResponse:
             all_ended=group.status == "resolved",
             traceparent=traceparent(),
             severities=parts.severities,
+            again=parts.again,
         )
         receipts += await parts.store.accept(notification, parts.now(), parts.kin_of(tenant))
     _count(parts.meters, group, receipts)
@@ -60,7 +62,7 @@ def _count(meters: Meters, group: AlertGroup, receipts: Sequence[Receipt]) -> No
 
 
 def _acknowledged(receipts: Sequence[Receipt]) -> JSONResponse:
-    first = receipts[0] if receipts else None
+    first = next((receipt for receipt in receipts if receipt.queued), receipts[0] if receipts else None)
     return JSONResponse(
         {
             "schema_version": SCHEMA_VERSION,

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -13,7 +13,7 @@ from service.domain.subject import NONE_TRUSTED, Trusted
 from service.gateway.bodies import read_body
 from service.gateway.doors import Doors
 from service.gateway.rate_limit import RateLimits
-from service.jobs.kin import NO_KIN, Kin
+from service.jobs.kin import AGAIN, NO_KIN, Kin
 from service.jobs.priority import STANDARD, Severities
 from service.jobs.store import IncidentStore
 from service.telemetry import Meters, tracer
@@ -48,6 +48,7 @@ class Gateway:
     kin_of: Callable[[str], Kin] = _no_kin
     severities: Severities = STANDARD
     trusted: Trusted = NONE_TRUSTED
+    again: timedelta = AGAIN
     looking_at_once: int = 250
     body_limit_bytes: int = 1_000_000
     body_timeout_s: float = 10.0

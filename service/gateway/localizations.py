@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -24,7 +25,7 @@ ANSWERED: dict[int | str, dict[str, Any]] = {200: {"description": "The answer ca
 @router.post("/v1/localizations", status_code=202, openapi_extra=SCHEMA, responses=ANSWERED)
 async def ask(body: JsonBody, parts: AGateway, caller: ACaller, wait_s: WaitS = 0) -> Response:
     """Ask directly. 200 with the answer if it came within ``wait_s``, else 202 and where it will be."""
-    question = question_of(body, parts.now(), parts.trusted)
+    question = replace(question_of(body, parts.now(), parts.trusted), again=parts.again)
     receipt = await parts.store.ask(caller.tenant, question, parts.now())
     record = found(await until_ended(parts, caller.tenant, receipt.localization_id, wait_s), receipt.localization_id)
     headers = {"Location": f"/v1/localizations/{record.id}"}

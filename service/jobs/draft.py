@@ -28,7 +28,8 @@ class Telling:
     def asking(cls, tenant: str, question: Question, now: datetime) -> "Telling":
         """What somebody asks; a window of one's own is no alert's."""
         alerts = () if question.window is not None else question.alerts
-        told = Notification(tenant, question.group_key, alerts, traceparent=question.traceparent)
+        traced = {"traceparent": question.traceparent}
+        told = Notification(tenant, question.group_key, alerts, **traced, again=question.again)
         return cls(told, now, question=question)
 
 
@@ -98,7 +99,11 @@ class Draft:
             incident = question.incident(new_id("inc"), telling.notification.tenant, telling.now)
             self._keep(incident)
         else:
-            incident = self._place(telling, concerned)[0].incident
+            first, *others = self._place(telling, concerned)
+            for placement in others:
+                if placement.new:  # that the question is not about, and which nobody will tell again
+                    self._receipt(placement, telling)
+            incident = first.incident
         since = news_began(telling.notification.alerts, telling.now)
         localization = self._queue(incident.id, Reason.ASKED, ASKED, since, telling, question.deadline_s)
         return Receipt(incident.id, localization, queued=True)

@@ -1,25 +1,28 @@
 """Which incident a notification belongs to. Pure: the store reads what may be concerned, asks here, writes the answer.
 
 An incident owns pairs of (fingerprint, startsAt). A pair that is owned finds its owner, whatever group brings it, and
-never moves. Pairs that nobody owns stay together and go to the first of these that is there:
+never moves. A pair that nobody owns goes to the incident in which its alert flaps: which was first told of the same
+fingerprint by a beginning less than `Notification.again` away. All others stay together and go to the first of these
+that is there:
 
 1. the open incident of their group;
 2. an open one that owns another pair of the notification;
-3. one that owns the same fingerprint with another beginning (it flaps), open or resolved a short while ago;
-4. an open one that alerts on the same call path (`service.jobs.kin`), opened a short while ago by alerts of that time;
+3. an open one that alerts on the same call path (`service.jobs.kin`), opened a short while ago by alerts of that time;
 
-else they open a new one, even if they are over already: an alert that flapped while nobody listened still deserves its
-answer. A pair that ended stays ended, so that late repeats reopen nothing.
+but to none in which one of them is a second failure (`_fails_again`), and where 1 or 2 is such a one, only 3 is left.
+Else they open a new one, even if they are over already: an alert that flapped while nobody listened still deserves its
+answer. What a notification ends is in `service.jobs.endings`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import chain
 
 from service.domain.alert import Alert
 from service.domain.incident import CONTEXT, news_began
-from service.jobs.kin import JOINING, NO_KIN, Kin
+from service.jobs.endings import Endings, only_ends
+from service.jobs.kin import AGAIN, JOINING, NO_KIN, Kin
 from service.jobs.priority import STANDARD, Severities
 from service.jobs.records import IncidentRecord, IncidentStatus, JobStatus, LocalizationRef, Reason
 
@@ -29,11 +32,16 @@ hours by default, and may be told not to send ``resolved``: without a bound, suc
 ones of its group."""
 
 
+ANYWHERE = ""
+"""Stands for all services: an alert that names none is of the whole incident."""
+
+
 @dataclass(frozen=True, slots=True)
 class Notification:
     """One group as it was sent. ``all_ended``: its sender says that nothing of the group fires, listed here or not.
     ``traceparent`` (W3C) is the trace that it came with, which the localizations that it causes go on with;
-    ``severities`` is how its sender says what is severe.
+    ``severities`` is how its sender says what is severe; an alert that begins ``again`` after it was first told is a
+    failure of its own.
     """
 
     tenant: str
@@ -42,6 +50,7 @@ class Notification:
     all_ended: bool = False
     traceparent: str = ""
     severities: Severities = STANDARD
+    again: timedelta = AGAIN
 
     @property
     def services(self) -> frozenset[str]:
@@ -75,43 +84,134 @@ class Placement:
 def place(
     notification: Notification, known: Sequence[IncidentRecord], new_id: str, now: datetime, kin: Kin = NO_KIN
 ) -> tuple[Placement, ...]:
-    """Divide a notification among incidents; the first placement holds its first alert that fires, or its first.
+    """Divide a notification among incidents; the first placement holds its first alert that fires, or its first. After
+    those that hold some come others in which it ends something.
 
-    ``known`` are incidents of the tenant, newest first: those that own a pair of it or that own one of its fingerprints
-    and are open or were resolved within ``kin.within``; the open ones of its group; and open ones that opened within
-    ``kin.within`` and alert in a service of `Kin.relatives`.
+    ``known`` are incidents of the tenant, newest first: those that own a pair of it; of those that own one of its
+    fingerprints the open ones, and the one in which it began last; the newest open one of its group, or all where
+    `Notification.all_ended`; and, where a pair has no owner, open ones that opened within ``kin.within`` and alert in a
+    service of `Kin.relatives`.
     """
-    home = _home(notification, known, now, kin)
-    owners = {pair: incident for incident in reversed(known) for pair in incident.pairs}
+    alerts = sorted(notification.alerts, key=lambda alert: not alert.firing)
+    owned = _owned(alerts, known)
+    endings = Endings(alerts, (pair for pairs in owned.values() for _, pair in pairs))
+    places = [_place(alert, owned[alert.fingerprint], notification.again) for alert in alerts]
+    homeless = [
+        (alert, bool(owned[alert.fingerprint])) for alert, place_ in zip(alerts, places, strict=True) if not place_
+    ]
+    home = _home(notification, known, homeless, now, kin) if homeless else None
     shares: dict[str, list[Alert]] = {}
-    for alert in sorted(notification.alerts, key=lambda a: not a.firing):
-        owner = owners.get((alert.fingerprint, alert.starts_at), home)
-        shares.setdefault(owner.id if owner else new_id, []).append(alert)
+    for alert, place_ in zip(alerts, places, strict=True):
+        owner = home if place_ is None else place_.owner
+        share = shares.setdefault(owner.id if owner else new_id, [])
+        if place_ is None or place_.owns:
+            share.append(endings.ended(alert))
+    for incident in known:
+        if _ends_some(incident, notification, endings):
+            shares.setdefault(incident.id, [])
     by_id = {incident.id: incident for incident in known}
     return tuple(
-        _grow(by_id[id_], alerts, notification, now) if id_ in by_id else _open(id_, alerts, notification, now)
-        for id_, alerts in shares.items()
+        _grow(by_id[id_], share, notification, now, endings) if id_ in by_id else _open(id_, share, notification, now)
+        for id_, share in shares.items()
     )
 
 
+_Owned = Sequence[tuple[IncidentRecord, Alert]]
+"""Incidents, newest first, and the pairs of one fingerprint that they own, as first told."""
+
+
+_Homeless = tuple[Alert, bool]
+"""An alert that has no place, and whether any incident owns its fingerprint."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """The incident that an alert belongs to; unless it ``owns`` the alert, all that happens is that another ends."""
+
+    owner: IncidentRecord
+    owns: bool = True
+
+
+def _owned(alerts: Iterable[Alert], known: Sequence[IncidentRecord]) -> dict[str, list[tuple[IncidentRecord, Alert]]]:
+    """What is owned of the fingerprints of some alerts."""
+    owned: dict[str, list[tuple[IncidentRecord, Alert]]] = {alert.fingerprint: [] for alert in alerts}
+    for incident in known:
+        for pair in incident.alerts:
+            if pair.fingerprint in owned:
+                owned[pair.fingerprint].append((incident, pair))
+    return owned
+
+
+def _place(alert: Alert, owned: _Owned, again: timedelta) -> _Place | None:
+    """Where the pair is owned, or what it ends, or where it flaps."""
+    last = max((pair.starts_at for _, pair in owned), default=None)
+    looked = {i.id for i, pair in owned if i.status is IncidentStatus.OPEN or pair.starts_at in (alert.starts_at, last)}
+    owned = [(incident, pair) for incident, pair in owned if incident.id in looked]  # whatever else a store read
+    owning = (_Place(incident) for incident, pair in owned if pair.starts_at == alert.starts_at)
+    ended = (_Place(incident, owns=False) for incident, pair in owned if only_ends(alert, pair))
+    first = {incident.id: (incident, pair) for incident, pair in reversed(owned)}
+    flapping = (_Place(i) for i, pair in reversed(first.values()) if abs(alert.starts_at - pair.starts_at) < again)
+    return next(chain(owning, ended, flapping), None)
+
+
 def _home(
-    notification: Notification, known: Sequence[IncidentRecord], now: datetime, kin: Kin
+    notification: Notification, known: Sequence[IncidentRecord], homeless: Iterable[_Homeless], now: datetime, kin: Kin
 ) -> IncidentRecord | None:
     """The incident that takes pairs which nobody owns."""
     pairs = {(alert.fingerprint, alert.starts_at) for alert in notification.alerts}
     taking = [i for i in known if i.status is IncidentStatus.OPEN and now - i.heard_at <= QUIET]
     of_group = (i for i in taking if notification.group_key and i.group_key == notification.group_key)
     sharing = (i for i in taking if i.pairs & pairs)
-    flapping = (i for i in known if _flaps(i, notification, now, kin))
     related = (i for i in reversed(taking) if _related(i, notification, now, kin))  # the first is nearest to the cause
-    return next(chain(of_group, sharing, flapping, related), None)
+    home = next(chain(of_group, sharing), None)
+    candidates = related if home is None else chain((home,), related)
+    return next((i for i in candidates if not _fails_again(homeless, i, notification.again)), None)
 
 
-def _flaps(incident: IncidentRecord, notification: Notification, now: datetime, kin: Kin) -> bool:
-    """Whether the incident owns an earlier beginning of one of these alerts, and ended a short while ago at most."""
-    ended = incident.resolved_at
-    recent = now - incident.heard_at <= QUIET if ended is None else now - ended < kin.within
-    return recent and not incident.fingerprints.isdisjoint(alert.fingerprint for alert in notification.alerts)
+def _fails_again(homeless: Iterable[_Homeless], incident: IncidentRecord, again: timedelta) -> bool:
+    """Whether one of the alerts is a second failure, and no part of the incident: if it begins at least ``again`` after
+    what the incident was told first of the same alert. Where the incident does not know it, so is one that another
+    incident knows, if nothing of this one began lately; and one of a service that it knows, if nothing there fires any
+    more, or for so long that it is context by now.
+    """
+    history = _History.of(incident)
+    return any(history.begins_again(alert, known, again) for alert, known in homeless)
+
+
+@dataclass(frozen=True, slots=True)
+class _History:
+    """When the alerts of an incident began: each for the first time, in each service last, and in all; and when all of
+    a service had ended.
+    """
+
+    first: Mapping[str, datetime]
+    last: Mapping[str, datetime]
+    over: Mapping[str, datetime | None]
+
+    @classmethod
+    def of(cls, incident: IncidentRecord) -> "_History":
+        first: dict[str, datetime] = {}
+        last: dict[str, datetime] = {}
+        over: dict[str, datetime | None] = {}
+        for pair in incident.alerts:
+            first.setdefault(pair.fingerprint, pair.starts_at)
+            for name in {pair.service, ANYWHERE}:
+                last[name] = max(last.get(name, pair.starts_at), pair.starts_at)
+                end = over.get(name, pair.ends_at)
+                over[name] = max(end, pair.ends_at) if end and pair.ends_at else None
+        return cls(first, last, over)
+
+    def begins_again(self, alert: Alert, known: bool, again: timedelta) -> bool:
+        """Whether the alert is a second failure; ``known``: some incident owns its fingerprint."""
+        began = alert.starts_at
+        if alert.fingerprint in self.first:
+            return began - self.first[alert.fingerprint] >= again
+        if known and began - self.last[ANYWHERE] >= JOINING:
+            return True
+        if alert.service not in self.last:
+            return False
+        over = self.over[alert.service]
+        return began - self.last[alert.service] >= (CONTEXT if over is None or over > began else again)
 
 
 def _related(incident: IncidentRecord, notification: Notification, now: datetime, kin: Kin) -> bool:
@@ -135,8 +235,16 @@ def _open(id_: str, alerts: Sequence[Alert], notification: Notification, now: da
     return _placement(_settled(incident, now), None, notification, Reason.OPENED, news_began(alerts, now))
 
 
-def _grow(incident: IncidentRecord, alerts: Sequence[Alert], notification: Notification, now: datetime) -> Placement:
-    merged = _merged(incident.alerts, alerts)
+def _ends_some(incident: IncidentRecord, notification: Notification, endings: Endings) -> bool:
+    """Whether something of the incident fires no more."""
+    over = notification.all_ended and notification.group_key == incident.group_key != ""
+    return any(alert.firing and (over or endings.of(alert)) for alert in incident.alerts)
+
+
+def _grow(
+    incident: IncidentRecord, alerts: Sequence[Alert], notification: Notification, now: datetime, endings: Endings
+) -> Placement:
+    merged = _merged(map(endings.ended, incident.alerts), alerts)
     if notification.all_ended and notification.group_key == incident.group_key:
         merged = tuple(a if a.ends_at else replace(a, ends_at=max(now, a.starts_at)) for a in merged)
     grown = _settled(replace(incident, alerts=merged, heard_at=max(now, incident.heard_at)), now)

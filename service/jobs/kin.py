@@ -10,6 +10,9 @@ JOINING = timedelta(minutes=5)
 what lies on its path: rules wait a minute or a few, Alertmanager half a minute. It is counted from the opening, so that
 a storm that goes on for hours is no single incident."""
 
+AGAIN = timedelta(minutes=3)
+"""An alert that begins again so long after the beginning that was localized is a failure of its own, not a flap."""
+
 HOPS = 3
 """How many calls a failure is followed. Farther away something else is the more likely reason, and where the services
 between alert too, each is joined by its neighbour."""

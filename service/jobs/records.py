@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from service.domain.alert import Alert
 from service.domain.window import Window
+from service.jobs.kin import AGAIN
 
 
 class IncidentStatus(StrEnum):
@@ -137,6 +138,7 @@ class Question:
     window: Window | None = None
     deadline_s: float | None = None
     traceparent: str = ""
+    again: timedelta = AGAIN
 
     def incident(self, id_: str, tenant: str, now: datetime) -> IncidentRecord:
         """The incident of its own that a question about a window is about: nothing of it fires, as far as we know."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from service.errors import CallerError
 from service.jobs.draft import Draft, Queued, Telling, Written
-from service.jobs.records import IncidentPage, IncidentQuery, IncidentRecord, IncidentStatus, Reason, Receipt
+from service.jobs.records import IncidentPage, IncidentQuery, IncidentRecord, Reason, Receipt
 from service.jobs.sqlite_rows import alert_json, incident_of
 from service.jobs.times import maybe_us, to_us
 
@@ -61,43 +61,48 @@ def _cursor(cursor: str) -> str:
 def _concerned(connection: sqlite3.Connection, tenant: str, tellings: Sequence[Telling]) -> list[set[str]]:
     """The ids of what `place` has to know, for each telling."""
     found: list[set[str]] = [set() for _ in tellings]
-    finds_open: set[int] = set()
+    owned = [0] * len(tellings)
     nth: int
     id_: str
-    for nth, id_, status in (*_owning(connection, tenant, tellings), *_of_group(connection, tenant, tellings)):
+    for nth, id_, owns in _owning(connection, tenant, tellings):
         found[nth].add(id_)
-        if status == IncidentStatus.OPEN:  # that takes what is new
-            finds_open.add(nth)
-    homeless = [(nth, telling) for nth, telling in enumerate(tellings) if nth not in finds_open]
-    for nth, id_ in _related(connection, tenant, homeless):
+        owned[nth] += owns
+    homeless = [(n, telling) for n, telling in enumerate(tellings) if owned[n] < len(telling.notification.alerts)]
+    for nth, id_ in (*_of_group(connection, tenant, tellings), *_related(connection, tenant, homeless)):
         found[nth].add(id_)
     return found
 
 
 def _owning(connection: sqlite3.Connection, tenant: str, tellings: Sequence[Telling]) -> list[Sequence[Any]]:
-    """What owns a pair of a telling, or another beginning of it and is open or was resolved a short while ago."""
+    """What owns a pair of a telling; or another beginning of it, and is open, or that was the last. Whether it is the
+    first, stands beside.
+    """
     asked = [
-        (nth, alert.fingerprint, to_us(alert.starts_at), to_us(telling.now - telling.kin.within))
+        (nth, alert.fingerprint, to_us(alert.starts_at))
         for nth, telling in enumerate(tellings)
         for alert in telling.notification.alerts
     ]
     return connection.execute(
-        "SELECT DISTINCT json_extract(told.value, '$[0]'), incidents.id, status FROM json_each(?) AS told"
-        " JOIN alerts ON alerts.tenant = ? AND fingerprint = json_extract(told.value, '$[1]')"
-        " JOIN incidents ON incidents.id = incident_id"
-        " WHERE starts_at = json_extract(told.value, '$[2]')"
-        " OR status = 'open' OR resolved_at > json_extract(told.value, '$[3]')",
+        # CROSS keeps SQLite in this order: from what is told to the incidents.
+        "SELECT json_extract(told.value, '$[0]'), incidents.id, starts_at = json_extract(told.value, '$[2]') AS owns"
+        " FROM json_each(?) AS told CROSS JOIN alerts ON alerts.tenant = ?"
+        " AND fingerprint = json_extract(told.value, '$[1]') CROSS JOIN incidents ON incidents.id = incident_id"
+        " WHERE owns OR status = 'open' OR starts_at ="
+        " (SELECT max(began.starts_at) FROM alerts AS began WHERE began.tenant = alerts.tenant"
+        " AND began.fingerprint = alerts.fingerprint)",
         (json.dumps(asked), tenant),
     ).fetchall()
 
 
 def _of_group(connection: sqlite3.Connection, tenant: str, tellings: Sequence[Telling]) -> list[Sequence[Any]]:
-    """The newest open one of a telling's group."""
-    keys = [(nth, t.notification.group_key) for nth, t in enumerate(tellings) if t.notification.group_key]
+    """The newest open one of a telling's group, or all of them if it says that nothing of the group fires."""
+    told = ((nth, telling.notification) for nth, telling in enumerate(tellings))
+    keys = [(nth, note.group_key, note.all_ended) for nth, note in told if note.group_key]
     return connection.execute(
-        "SELECT json_extract(told.value, '$[0]'), incidents.id, status FROM json_each(?) AS told"
-        " JOIN incidents ON seq = (SELECT max(seq) FROM incidents"
-        " WHERE tenant = ? AND group_key = json_extract(told.value, '$[1]') AND status = 'open')",
+        "SELECT json_extract(told.value, '$[0]'), incidents.id FROM json_each(?) AS told"
+        " JOIN incidents ON tenant = ? AND group_key = json_extract(told.value, '$[1]') AND status = 'open'"
+        " WHERE json_extract(told.value, '$[2]') OR seq = (SELECT max(seq) FROM incidents AS newest WHERE"
+        " newest.tenant = incidents.tenant AND newest.group_key = incidents.group_key AND newest.status = 'open')",
         (json.dumps(keys), tenant),
     ).fetchall()
 

@@ -97,6 +97,8 @@ class GroupingSettings(Group):
 
     join_s: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] = 300.0
     """For how long after an incident opened, others on its call path join it; 0: none ever does."""
+    again_s: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] = 180.0
+    """An alert that begins again so long after it was localized is a failure of its own; before that it flaps."""
     severity_label: Annotated[str, Field(min_length=1)] = "severity"
     severities: SeverityWords = Field(default_factory=dict)
     """Words of one's own, ``{ p1 = "critical" }``, beside critical, page, error, high, warning, info and the like."""

@@ -101,6 +101,7 @@ def asked_of(telling: Telling) -> dict[str, object]:
     return {
         "pairs": _pairs_of(told.alerts),
         "group": told.group_key,
+        "all_ended": told.all_ended,
         "relatives": sorted(telling.kin.relatives(told.services)),
         "since": str(to_us(telling.now - telling.kin.within)),
     }

@@ -1,17 +1,19 @@
 -- What `place` has to know of a tenant's incidents, for each notification, and the version that this is of.
-local function recent(id, since)
-  local i = some('i:' .. id, 'status', 'resolved_at')
-  return i.status == 'open' or (tonumber(i.resolved_at) or 0) > since
-end
+local function is_open(id) return some('i:' .. id, 'status').status == 'open' end
 
+-- Returns whether all pairs have an owner.
 local function owning(told, ids)
+  local owned = true
   for _, pair in ipairs(told.pairs) do
-    local owners = all('pairs:' .. A.tenant .. ':' .. pair[1])
-    if owners[pair[2]] then ids[owners[pair[2]]] = true end
-    for _, id in pairs(owners) do
-      if not ids[id] and recent(id, told.since) then ids[id] = true end
+    local owners, last = all('pairs:' .. A.tenant .. ':' .. pair[1]), nil
+    if owners[pair[2]] then ids[owners[pair[2]]] = true else owned = false end
+    for began, id in pairs(owners) do
+      if not last or tonumber(began) > tonumber(last) then last = began end
+      if not ids[id] and is_open(id) then ids[id] = true end
     end
+    if last then ids[owners[last]] = true end
   end
+  return owned
 end
 
 -- Those of a set that opened since then: it is looked at from its newest on, however long it is.
@@ -27,7 +29,7 @@ end
 local function related(told, ids)
   for _, service in ipairs(told.relatives) do
     for _, id in ipairs(young(P .. 'service:' .. A.tenant .. ':' .. service, told.since)) do
-      if some('i:' .. id, 'status').status == 'open' then ids[id] = true end
+      if is_open(id) then ids[id] = true end
     end
   end
 end
@@ -36,12 +38,12 @@ local concerned, known = {}, {}
 for n, told in ipairs(A.told) do
   local ids = {}
   told.since = tonumber(told.since)
-  owning(told, ids)
+  local owned = owning(told, ids)
   if told.group ~= '' then
-    local newest = redis.call('ZREVRANGE', P .. 'group:' .. A.tenant .. ':' .. told.group, 0, 0)[1]
-    if newest then ids[newest] = true end
+    local last = told.all_ended and -1 or 0
+    for _, id in ipairs(redis.call('ZREVRANGE', P .. 'group:' .. A.tenant .. ':' .. told.group, 0, last)) do ids[id] = true end
   end
-  if next(ids) == nil then related(told, ids) end
+  if not owned then related(told, ids) end
   concerned[n] = {}
   for id in pairs(ids) do
     table.insert(concerned[n], id)
