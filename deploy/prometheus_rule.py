@@ -7,7 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
+try:
+    import yaml
+except ModuleNotFoundError:
+    sys.exit("prometheus_rule needs yaml: pip install pyyaml")
 
 RULES: Final = Path(__file__).resolve().parent / "prometheus"
 

@@ -2,6 +2,7 @@
 
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from model_store.fit_rank.command import fit_rank
 from service.__main__ import FAILED, run
 from service.domain.localization import RankedBy
 from service.errors import CallerError, CaseError, SettingsError
+from service.extras import need
 from service.llm.promoted import STORE
 
 app = typer.Typer(
@@ -21,7 +23,7 @@ app = typer.Typer(
     help="Models: list, verify, promote. Cases: evaluate on them, make some. Refit the rank, measure what it costs.",
 )
 
-
+say = partial(print, flush=True)
 app.command()(bench_gateway)
 app.command()(fit_rank)
 
@@ -85,7 +87,7 @@ def poison(
     """Put hostile text into incidents: what it may not change, and what it costs. Exit code 1 if anything changed."""
     from model_store.poison.command import run as try_poisons
 
-    if any(verdict.wrong for verdict in try_poisons(cases or [], model, lambda line: print(line, flush=True))):
+    if any(verdict.wrong for verdict in try_poisons(cases or [], model, say)):
         raise typer.Exit(FAILED)
 
 
@@ -147,11 +149,12 @@ def train(
     threads: Annotated[int, typer.Option(min=1, help="Of the processor.")] = 2,
 ) -> None:
     """Train a model stage by stage: the oracle's lessons, then GRPO. However it is stopped, it goes on from there."""
+    need("train", "train")
     from model_store.train.recipe import read_recipe
     from model_store.train.run import POOLS, Run
 
     read = read_recipe(recipe)
-    Run(read, run_dir, pools or run_dir / POOLS, threads, lambda line: print(line, flush=True)).train(until)
+    Run(read, run_dir, pools or run_dir / POOLS, threads, say).train(until)
 
 
 @app.command()
@@ -165,17 +168,14 @@ def ablate(
     threads: Annotated[int, typer.Option(min=1, help="Of the processor.")] = 2,
 ) -> None:
     """What each part of a stage's reward is for: the stage again without it. Broken off, it goes on from there."""
+    need("train", "ablate")
     from model_store.train.ablation import ablate as take_apart
     from model_store.train.ablation import table
     from model_store.train.recipe import read_recipe
     from model_store.train.run import POOLS, Run
 
-    def say(line: str) -> None:
-        print(line, flush=True)
-
     run = Run(read_recipe(recipe), run_dir, pools or run_dir / POOLS, threads, say)
-    for line in table(take_apart(run, stage, steps, rate, say)):
-        print(line)
+    print(*table(take_apart(run, stage, steps, rate, say)), sep="\n")
 
 
 @app.command()

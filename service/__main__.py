@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 import tempfile
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -17,6 +16,7 @@ import typer
 
 from service.domain.localization import RankedBy
 from service.errors import CallerError, HypocenterError
+from service.extras import need
 from service.text import printable
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 DEMO_SEED = "7"
 SIMULATE_S = 120
 TESTBED = Path("deploy") / "testbed"
-TESTBED_MODULES = ("psutil", "psycopg_pool")
 
 cli = typer.Typer(
     add_completion=False,
@@ -249,8 +248,7 @@ def _live_demo() -> int:
     source = Path(__file__).resolve().parent.parent
     if not (source / TESTBED).is_dir():
         raise CallerError(f"--live needs {TESTBED}, which comes with the source and not with the package: run a clone")
-    if absent := [name for name in TESTBED_MODULES if find_spec(name) is None]:
-        raise CallerError(f"--live needs {', '.join(absent)}: pip install '.[testbed]', or make testbed")
+    need("testbed", "--live")
     return subprocess.run([sys.executable, "-m", "deploy.testbed", "live"], cwd=source, check=False).returncode
 
 

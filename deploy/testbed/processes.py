@@ -14,9 +14,9 @@ from pathlib import Path
 
 import psutil
 
+from deploy.testbed import REPOSITORY
 from deploy.testbed.errors import MissingError, StartError
 
-REPOSITORY = Path(__file__).resolve().parent.parent.parent
 STOP_LIMIT_S = 5.0
 PRIORITY = -8
 """Nice value of each process group, where the system allows it: strangers on the machine shall not look like faults."""

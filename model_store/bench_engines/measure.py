@@ -59,7 +59,7 @@ def table(directory: Path, threads: int) -> Iterator[str]:
     ours: list[list[int]] = []
     for candidate in CANDIDATES:
         if absent := candidate.absent():
-            yield f"| {candidate.name} | not measured: {', '.join(absent)} not installed |" + " |" * 7
+            yield f"| {candidate.name} | not measured: pip install {' '.join(absent)} |" + " |" * 7
             continue
         try:
             found = _apart(candidate, directory, threads)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from model_store.cases import find_cases
-from model_store.evaluate.baselines import baro
 from model_store.evaluate.baselines.registry import BARO, BASELINES
 from model_store.evaluate.earlier import add_earlier, agreement, read_earlier
 from model_store.evaluate.methods import MODELS, NO_MODEL, STATISTICAL, ablations, methods, opened, row_name
@@ -22,6 +21,7 @@ from model_store.memory import peak_rss_mb
 from service.agent.budget import Budget
 from service.domain.localization import RankedBy
 from service.errors import CallerError, CaseError
+from service.extras import absent
 from service.ports import ChatModel
 
 Say = Callable[[str], None]
@@ -57,8 +57,8 @@ def run(wanted: Wanted, say: Say) -> Evaluation:
     directories = find_cases(wanted.roots)[: wanted.limit]
     budget = Budget() if wanted.depth is None else replace(Budget(), depth=wanted.depth)
     ours = methods(model, budget, fusion)
-    absent = [BARO] if wanted.baselines and not baro.installed() else []
-    baselines = {n: b for n, b in BASELINES.items() if n not in absent} if wanted.baselines else {}
+    missing = [BARO] if wanted.baselines and absent("evaluation") else []
+    baselines = {n: b for n, b in BASELINES.items() if n not in missing} if wanted.baselines else {}
     ablated = ablations(Budget()) if wanted.ablate else {}
     evaluation = asyncio.run(
         evaluate(
@@ -78,7 +78,7 @@ def run(wanted: Wanted, say: Say) -> Evaluation:
     if earlier is not None:
         add_earlier(evaluation, earlier)
         others.append(earlier.name)
-    say(system_tables(evaluation, [*ours, *others], absent))
+    say(system_tables(evaluation, [*ours, *others], missing))
     say("\nBy kind of fault, all cases\n")
     say(fault_table(evaluation.results, list(ours)))
     say("\nConfidence, all cases\n")

@@ -9,6 +9,7 @@ from model_store.evaluate.scores import MEASURES
 from service.domain.localization import Usage
 
 HEADINGS = ("method", *(name.upper() for name in MEASURES), "fault", "false cause", "p50 s", "p95 s")
+INSTALL = "not installed: pip install '.[evaluation]'"
 
 
 def system_tables(evaluation: Evaluation, methods: Sequence[str], absent: Sequence[str] = ()) -> str:
@@ -18,7 +19,9 @@ def system_tables(evaluation: Evaluation, methods: Sequence[str], absent: Sequen
         clusters = len({result.cluster for result in results})
         blocks.append(f"{system}: {len(results)} cases in {clusters} clusters (means, 95 % intervals over clusters)")
         rows = [_row(method, summarize(results, method)) for method in methods]
-        rows += [(method, "not installed", *[""] * (len(HEADINGS) - 2)) for method in absent]
+        rows += [
+            (method, "not installed: pip install '.[evaluation]'", *[""] * (len(HEADINGS) - 2)) for method in absent
+        ]
         blocks.append(text_table(HEADINGS, rows))
     return "\n\n".join(blocks)
 

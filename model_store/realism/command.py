@@ -14,6 +14,7 @@ from model_store.realism.comparison import Comparison, compare_incidents, compar
 from model_store.realism.features import Described, describe
 from model_store.train.filling import PATIENCE_S, PoolPlan, simulated
 from service.errors import CallerError
+from service.extras import need
 from service.stores.recorded import RecordedCase
 from service.view.opening import open_view
 
@@ -31,6 +32,8 @@ def realism(
 
     Raises `CaseError` for what is no case, `CallerError` for too few of them.
     """
+    if out is not None:
+        need("train", "realism --out", "matplotlib")
     cases = find_cases(roots)
     if len(cases) < FEWEST:
         raise CallerError(f"{len(cases)} recorded cases: at least {FEWEST} are needed to compare with")

@@ -55,7 +55,7 @@ def test_an_engine_that_is_not_there_or_fails_is_told_in_its_row(directory: Path
     *_, first, second, third = table(directory, 1)
     assert first.startswith(f"| {OURS} | ")
     assert first.endswith("| 8 of 8 |")
-    assert "not measured: no_such_engine not installed" in second
+    assert "not measured: pip install no_such_engine" in second
     assert "failing | not measured: could not prepare: " in third
     assert len({line.count("|") for line in (first, second, third)}) == 1
 

@@ -17,6 +17,7 @@ from service.domain.graph import ServiceGraph
 from service.domain.incident import Incident
 from service.domain.window import Window
 from service.evidence.tables import Compared, Tables
+from service.extras import absent
 from service.ports import LOGS, METRICS, SPANS
 from service.view.view import View
 
@@ -148,7 +149,7 @@ def test_nodes_are_counted_for_themselves() -> None:
     assert cpu_ratio(view(metrics=metrics)) == {Component(ComponentKind.NODE, "node-a"): 9.0}
 
 
-@pytest.mark.skipif(not baro.installed(), reason="the evaluation extra (fse-baro) is not installed")
+@pytest.mark.skipif(bool(absent("evaluation")), reason="the evaluation extra (fse-baro) is not installed")
 @pytest.mark.filterwarnings("default")
 def test_baros_scorer_puts_the_largest_robust_score_first() -> None:
     before = metric("cpu", {"cart": STEADY, "pay": STEADY, "front": STEADY})

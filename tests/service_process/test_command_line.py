@@ -212,16 +212,6 @@ def test_a_live_demo_takes_no_case(case_dir: Path, capsys: pytest.CaptureFixture
     assert capsys.readouterr().err.startswith("hypocenter: --live breaks a shop of its own: it takes no case")
 
 
-def test_a_live_demo_without_its_libraries_says_how_to_get_them(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("service.__main__.TESTBED_MODULES", ("no_such_module",))
-    assert run(["demo", "--live"]) == 2
-    assert capsys.readouterr().err == (
-        "hypocenter: --live needs no_such_module: pip install '.[testbed]', or make testbed\n"
-    )
-
-
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--version"]) == 0
     assert capsys.readouterr().out.startswith("hypocenter ")

@@ -4,10 +4,11 @@ import contextlib
 
 import pytest
 
-from deploy.testbed.__main__ import OURS, SLOW
+from deploy.testbed.__main__ import OURS
 from deploy.testbed.errors import RejectedError
 from deploy.testbed.live import Pace, live_shop, play
 from deploy.testbed.plan import read_plan
+from deploy.testbed.sessions import SLOW
 
 SHORT = Pace(lead_s=10, baseline_s=25, shortest_s=15, warm_up_s=12)
 ATTEMPTS = 3

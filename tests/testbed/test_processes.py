@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from deploy.testbed import REPOSITORY
 from deploy.testbed.errors import MissingError, StartError
-from deploy.testbed.processes import REPOSITORY, Processes, program, wait_until
+from deploy.testbed.processes import Processes, program, wait_until
 from tests import waiting
 from tests.waiting import LIMIT_S
 

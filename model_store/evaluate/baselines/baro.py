@@ -4,8 +4,6 @@ Only its robust scorer: per metric the baseline's median and interquartile range
 in them. Its change point detection is not used, the windows are known here. It reads metrics only.
 """
 
-import importlib.util
-
 import pyarrow as pa
 
 from model_store.evaluate.baselines.series import counted_for
@@ -16,11 +14,6 @@ STEP = "60s"
 """The scorer needs one row for all series at a time: points are put on a grid of this step, gaps filled from beside."""
 
 KEYS = ["kind", "component", "service", "metric"]
-
-
-def installed() -> bool:
-    """Whether the evaluation extra is there."""
-    return importlib.util.find_spec("baro") is not None
 
 
 def baro(view: View) -> dict[Component, float]:
