@@ -120,7 +120,9 @@ class TopologyStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Telemetry:
-    """The stores that are there, one a signal; None where a signal has no source."""
+    """The stores that are there, one a signal; None where a signal has no source. ``qualified``: services are called
+    ``namespace/name`` where a store knows their namespace, else as they are recorded.
+    """
 
     traces: TraceStore | None = None
     logs: LogStore | None = None
@@ -128,6 +130,7 @@ class Telemetry:
     changes: ChangeStore | None = None
     topology: TopologyStore | None = None
     exemplars: ExemplarStore | None = None
+    qualified: bool = False
 
 
 @dataclass(frozen=True, slots=True)

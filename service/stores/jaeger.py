@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import pyarrow as pa
 
 from service.concurrency import gather
+from service.domain import names
 from service.domain.window import Window
 from service.errors import BackendError
 from service.ports import TOPOLOGY
@@ -120,5 +121,5 @@ async def _scouted(api: JaegerApi, window: Window, known: Sequence[str]) -> list
     roots = Counter[str]()
     for one in found:
         parents, services = (one.spans.column(name).to_pylist() for name in ("parent_span_id", "service"))
-        roots.update(str(name) for parent, name in zip(parents, services, strict=True) if not parent)
+        roots.update(names.parted(str(name))[1] for parent, name in zip(parents, services, strict=True) if not parent)
     return [name for name, _ in roots.most_common()] or list(some)

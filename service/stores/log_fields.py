@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from service.domain.names import is_missing, workload_of
 from service.ports import LOGS, TIME
 from service.stores.embedded.logs import BODY_LENGTH, MESSAGE_KEYS
 from service.stores.embedded.origin import NAME_LENGTH, UNKNOWN
@@ -122,7 +123,8 @@ class LogRows:
         _look_inside(row)
         if row["service"] == NAME:
             return
-        row["service"] = row["service"] or ("" if row["node"] and not row["pod"] else UNKNOWN)
+        named = next((text for text in _there(told, names.service) if not is_missing(text)), "")
+        row["service"] = named or workload_of(row["pod"]) or ("" if row["node"] and not row["pod"] else UNKNOWN)
         self._columns["time"].append(time_us)
         for name in LOGS.names[1:]:
             self._columns[name].append(_written(name, row[name]))

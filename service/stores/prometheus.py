@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 import pyarrow as pa
 
 from service.concurrency import gather
+from service.domain import names
 from service.domain.alert import Alert
 from service.domain.component import EDGE_ARROW
 from service.domain.window import Window
@@ -22,8 +23,9 @@ from service.stores.case_tables import within
 from service.stores.partial import with_notes, with_queries
 from service.stores.prometheus_alert import AlertQuestion, alert_questions
 from service.stores.prometheus_intervals import Intervals, counting_query, intervals_of
+from service.stores.prometheus_owner import namespace_of, own_labels, service_of
 from service.stores.prometheus_questions import Question, counted_selectors, questions, recorded_questions
-from service.stores.prometheus_series import FAMILIES, Family, Labels, workload_of
+from service.stores.prometheus_series import FAMILIES, Family, Labels
 from service.stores.prometheus_wire import Envelope, Matrix, Series, Vector
 from service.telemetry import logger, ours
 
@@ -237,10 +239,11 @@ class PrometheusMetrics:
 
     def _whose(self, question: Question, labels: Mapping[str, str]) -> "_Whose | None":
         """Component, its kind and its service; None where the labels name nobody."""
-        service, pod = _first(labels, self._labels.service), _first(labels, self._labels.pod)
+        labels = own_labels(labels, of_pods=question.of_pods)
+        service, pod = service_of(labels, self._labels.service), _first(labels, self._labels.pod)
         if question.of_pods and pod:
             service = self._of_pod(labels, pod)
-        if ours(service):  # our own telemetry is no evidence
+        if ours(names.parted(service)[1]):  # our own telemetry is no evidence
             return None
         if question.about == "node":
             node = _first(labels, self._labels.node)
@@ -255,7 +258,8 @@ class PrometheusMetrics:
     def _of_pod(self, labels: Mapping[str, str], pod: str) -> str:
         """The service of a pod that an exporter tells of: its labels ``service`` and ``job`` are the exporter's own."""
         others = [name for name in self._labels.service if name not in ("service", "job", "container")]
-        return _first(labels, others) or workload_of(pod) or _first(labels, self._labels.service)
+        made = names.joined(namespace_of(labels), names.workload_of(pod))
+        return service_of(labels, others) or made or service_of(labels, self._labels.service)
 
 
 _Row = tuple[int, str, str, str, str, str, float]

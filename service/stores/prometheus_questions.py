@@ -98,7 +98,7 @@ def _of_pods(family: Family, labels: Labels, pace: Pace, over: str, base: Questi
     no container or "POD", and counts where nothing else is told; a container may also stand alone.
     """
     counts, name = family.form in ("rate", "increase"), family.name
-    by = ", ".join(label for label in dict.fromkeys(labels.owners) if label != "container")
+    by = ", ".join(label for label in dict.fromkeys(labels.owners) if label not in ("container", "exported_container"))
 
     def summed(selector: str, also: str = "") -> str:
         selected = _selected(name, selector, pace.matcher)

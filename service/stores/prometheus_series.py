@@ -2,9 +2,10 @@
 the common exporters give them. A name that is not there costs nothing: it is never asked for.
 """
 
-import re
 from dataclasses import dataclass
 from typing import Literal
+
+from service.stores.prometheus_owner import ALSO
 
 Form = Literal["gauge", "rate", "increase", "histogram", "idle"]
 About = Literal["component", "edge", "node"]
@@ -25,8 +26,8 @@ class Labels:
 
     @property
     def owners(self) -> tuple[str, ...]:
-        """All labels that say whose a series is."""
-        return (*self.service, *self.pod, *self.node)
+        """All labels that say whose a series is, or that they are another's."""
+        return (*self.service, *self.pod, *self.node, *ALSO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +97,3 @@ FAMILIES: tuple[Family, ...] = (
     Family("node_pressure_cpu_waiting_seconds_total", "rate", "s/s", "node"),
     Family("node_pressure_io_waiting_seconds_total", "rate", "s/s", "node"),
 )
-
-
-def workload_of(pod: str) -> str:
-    """The Deployment, StatefulSet or DaemonSet that made a pod, by how they name pods; "" for any other name."""
-    workload = _MADE.sub("", pod)
-    return workload if workload != pod else ""
-
-
-_SAFE = "[bcdfghjklmnpqrstvwxz2456789]"
-"""What Kubernetes makes names of, so that they never spell a word."""
-_MADE = re.compile(rf"((-{_SAFE}{{6,10}})?-{_SAFE}{{5}}|-\d+)$")

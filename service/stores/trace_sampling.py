@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from service.concurrency import gather
+from service.domain import names
 from service.domain.window import Window
 from service.errors import BackendError
 from service.stores.aside import aside
@@ -244,5 +245,6 @@ def slices_of(window: Window) -> list[Window]:
 def _longest_us(spans: Any, service: str) -> int:
     """The longest span of a service, "" for of all."""
     durations = np.asarray(spans.column("duration_us"))
-    there = np.asarray(spans.column("service")) == service if service else np.ones(len(durations), bool)
+    callees = map(str, spans.column("service").to_pylist())
+    there = np.array([not service or names.parted(name)[1] == service for name in callees], bool)
     return int(durations[there].max(initial=0))

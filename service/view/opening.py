@@ -19,10 +19,12 @@ from service.stores.evening import evened
 from service.stores.partial import ANY, bare, notes_of, queries_of
 from service.stores.patience import patience
 from service.telemetry import span
+from service.view.identity import about_named, in_namespaces
 from service.view.ourselves import without_ourselves
 from service.view.sampling import sampled
 from service.view.subjects import subjects
 from service.view.topology import build_graph
+from service.view.versions import with_versions
 from service.view.view import View
 
 CHANGES_BEFORE = timedelta(hours=1)
@@ -47,7 +49,7 @@ async def open_view(incident: Incident, telemetry: Telemetry, timeout_s: float =
     except ExceptionGroup as group:  # signals are fetched side by side; the first that fails tells enough
         raise group.exceptions[0] from None
     # In a thread: it computes for long enough to keep a server from answering anybody else.
-    return await asyncio.to_thread(_viewed, incident, fetched)
+    return await asyncio.to_thread(_viewed, incident, fetched, qualified=telemetry.qualified)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +67,20 @@ class _Fetched:
         return asked.get(about.get(evidence.signal, evidence.component.name)) or asked.get(ANY, "")
 
 
-def _viewed(incident: Incident, fetched: _Fetched) -> View:
+def _viewed(incident: Incident, fetched: _Fetched, *, qualified: bool) -> View:
     """What is looked at of the tables, and the evidence in it."""
     tables, thinned = sampled(fetched.tables)
+    tables, namespaces = in_namespaces(tables) if qualified else (tables, dict[str, str]())
+    tables, folded = with_versions(tables)
     graph = build_graph(tables)
-    about = subjects(incident.alerts, graph, {})
+    about = subjects(incident.alerts, graph, namespaces)
     if graph.services:
         incident, tables = replace(incident, alerting=about.services), replace(tables, alerting=about.services)
     else:  # nothing is known at all: what the alerts name must do
         graph = build_graph(replace(tables, alerting=incident.alerting_services))
     assessment = assess(tables, graph)
-    evidence = tuple(replace(row, query=fetched.query(row)) for row in assessment.evidence)
-    notes = (*fetched.notes, *thinned, *about.notes)
+    evidence = tuple(replace(row, query=fetched.query(row)) for row in about_named(assessment.evidence, graph))
+    notes = (*fetched.notes, *thinned, *folded, *about.notes)
     return View(incident, tables, graph, evidence, assessment.onset, notes, assessment.calls, assessment.new_pods)
 
 

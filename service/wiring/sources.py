@@ -123,6 +123,7 @@ def _live_source(settings: Settings, backends: Backends) -> Source:
         changes=changes or ours.changes,
         topology=JoinedTopology(maps) if maps else ours.topology,
         exemplars=open_exemplars(settings.metrics, settings.labels, backends, traces),
+        qualified=True,
     )
     named: dict[str, Findable | None] = {
         "traces": traces or embedded,
@@ -182,6 +183,6 @@ def _recorded_source(case: Path) -> Source:
 
 
 def _describe(case: RecordedCase) -> str:
-    there = [name for name in Telemetry.__slots__ if getattr(case.telemetry, name) is not None]
+    there = [name for name in Telemetry.__slots__ if getattr(case.telemetry, name)]
     window = case.incident.window
     return f"recorded case {case.incident.id}: {', '.join(there)}; {window.start:%Y-%m-%d %H:%M} to {window.end:%H:%M}"

@@ -25,7 +25,13 @@ def row(told: dict[str, str], body: str | None = None, fields: LogFields = USUAL
         ({"kubernetes.deployment.name": "cart", "kubernetes.pod.name": "cart-0"}, ("cart", "cart-0", "")),
         ({"app": "cart", "node_name": "n1"}, ("cart", "", "n1")),
         ({"host.name": "n1"}, ("", "", "n1")),
-        ({"pod": "cart-0"}, ("unknown_service", "cart-0", "")),
+        ({"pod": "cart-0"}, ("cart", "cart-0", "")),
+        ({"pod": "by-hand"}, ("unknown_service", "by-hand", "")),
+        ({"service_name": "unknown_service", "app": "cart"}, ("cart", "", "")),
+        (
+            {"service.name": "unknown_service:java", "pod": "cart-66d9f7bc48-kq8zj"},
+            ("cart", "cart-66d9f7bc48-kq8zj", ""),
+        ),
         ({}, ("unknown_service", "", "")),
     ],
 )

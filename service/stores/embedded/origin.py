@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
-UNKNOWN = "unknown_service"
+from service.domain import names
+from service.telemetry.name import ours
+
+UNKNOWN = names.MISSING
 """What OpenTelemetry's conventions call a service without a name."""
 
 NAME_LENGTH = 300
@@ -28,7 +31,7 @@ _SERVICE = (
 class Origin:
     """The parts of the system that telemetry comes from; "" where the resource does not tell.
 
-    ``service`` is "" only for what comes from a machine as such.
+    ``service`` is ``namespace/name`` where a namespace is told, and "" only for what comes from a machine as such.
     """
 
     service: str
@@ -47,13 +50,18 @@ def origin_from(told: Mapping[str, str]) -> Origin:
     A container's host name is its pod's name in an orchestrator, and names no machine; else the host is the node, and
     the service's instance the pod.
     """
-    service = _first(told, _SERVICE)
+    service = _first(told, _SERVICE) or names.workload_of(told.get("k8s.pod.name", ""))
     host, in_container = told.get("host.name", ""), "container.id" in told or "k8s.pod.name" in told
     pod = _first(told, ("k8s.pod.name", "service.instance.id")) or (host if in_container else "")
     node = told.get("k8s.node.name", "") or ("" if in_container else host)
     if not service and (pod or not node):
         service = UNKNOWN
-    return Origin(service, pod, node)
+    return Origin(service if names.is_missing(service) or ours(service) else _in_namespace(told, service), pod, node)
+
+
+def _in_namespace(told: Mapping[str, str], service: str) -> str:
+    """The service with its namespace: as many may have a service of that name."""
+    return names.joined(_first(told, ("service.namespace", "k8s.namespace.name")), service)
 
 
 def text_of(value: AnyValue) -> str:
@@ -95,4 +103,4 @@ def plain_map(pairs: Iterable[KeyValue]) -> dict[str, object]:
 
 
 def _first(told: Mapping[str, str], keys: Iterable[str]) -> str:
-    return next((told[key] for key in keys if told.get(key)), "")
+    return next((told[key] for key in keys if not names.is_missing(told.get(key, ""))), "")

@@ -44,7 +44,7 @@ class EmbeddedTelemetry:
     @property
     def telemetry(self) -> Telemetry:
         """The ports that this store answers."""
-        return Telemetry(traces=self, logs=self, metrics=self)
+        return Telemetry(traces=self, logs=self, metrics=self, qualified=True)
 
     async def spans(self, window: Window, alerting: Sequence[str] = (), traces: Sequence[str] = ()) -> pa.Table:
         """Spans that start in the window."""

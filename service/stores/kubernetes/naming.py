@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from service.domain import names
 from service.stores.kubernetes.objects import Metadata, Owner, Pod, PodSpec, Template, Variable
 from service.stores.validation import name_of
 
@@ -11,8 +12,6 @@ _SERVICE_NAME, _ATTRIBUTES = "OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES"
 _FIELD = re.compile(r"metadata\.(?P<map>labels|annotations)\['(?P<key>[^']+)'\]")
 _UNUSUAL = re.compile(r"[^a-zA-Z0-9_]")
 """What Prometheus writes as an underscore: a label that is named for both may be written its way."""
-_MADE_UP = re.compile(r"-[a-z0-9]{4,10}$")
-"""What a controller adds to its own name for what it makes."""
 
 
 class Names:
@@ -36,8 +35,10 @@ class Names:
 
     def of_pod_name(self, namespace: str, pod: str) -> str:
         """The service of a pod that is no more, by the name that its workload gave it."""
-        names = [workload for ns, workload in self._workloads if ns == namespace and pod.startswith(f"{workload}-")]
-        return self.of_workload(namespace, max(names, key=len, default=pod))
+        if (namespace, workload := names.workload_of(pod)) in self._workloads:
+            return self.of_workload(namespace, workload)
+        makers = [workload for ns, workload in self._workloads if ns == namespace and pod.startswith(f"{workload}-")]
+        return self.of_workload(namespace, max(makers, key=len, default=pod))
 
     def _service(self, metadata: Metadata, spec: PodSpec, workload: str) -> str:
         return name_of(next(filter(None, self._told(metadata, spec)), workload))
@@ -57,7 +58,7 @@ def workload_of(pod: Pod) -> str:
     if owner.kind != "ReplicaSet":
         return owner.name
     of_template = pod.metadata.labels.get("pod-template-hash")
-    return owner.name.removesuffix(f"-{of_template}") if of_template else _MADE_UP.sub("", owner.name)
+    return owner.name.removesuffix(f"-{of_template}") if of_template else names.deployment_of(owner.name)
 
 
 def owner_name(owner: Owner | None, own_name: str) -> str:

@@ -18,6 +18,12 @@ ORIGINS: list[tuple[dict[str, object], Origin]] = [
     ({"host.name": "h"}, Origin("", "", "h")),
     ({"k8s.pod.name": "p"}, Origin(UNKNOWN, "p", "")),
     ({"service.name": ""}, Origin(UNKNOWN, "", "")),
+    ({"service.name": "unknown_service:java"}, Origin(UNKNOWN, "", "")),
+    ({"service.name": "unknown_service:java", "k8s.deployment.name": "cart"}, Origin("cart", "", "")),
+    ({"k8s.pod.name": "cart-66d9f7bc48-kq8zj"}, Origin("cart", "cart-66d9f7bc48-kq8zj", "")),
+    ({"service.name": "cart", "service.namespace": "shop", "k8s.namespace.name": "x"}, Origin("shop/cart", "", "")),
+    ({"service.name": "cart", "k8s.namespace.name": "shop"}, Origin("shop/cart", "", "")),
+    ({"service.name": "hypocenter", "k8s.namespace.name": "shop"}, Origin("hypocenter", "", "")),
     ({}, Origin(UNKNOWN, "", "")),
 ]
 
