@@ -47,13 +47,20 @@ from service.text import printable
 from service.view.saving import save_view
 from service.wiring.asking import Asked
 from service.wiring.checkup import Report, examine
-from service.wiring.doors import connection_limits, open_doors, probe_doors, rate_limits
+from service.wiring.doors import alerts_room, connection_limits, open_doors, probe_doors, rate_limits
 from service.wiring.models import build_fusion, build_model, title
 from service.wiring.notify import examine_targets, open_targets, wanting
 from service.wiring.own_telemetry import build_meters, told_model, tracing
 from service.wiring.sources import NO_SOURCE, no_source, open_intakes, open_source
 from service.wiring.storage import build_retention, has_store, open_store
-from service.wiring.storms import build_call_paths, build_consultation, build_pace, severities_of, trusted_of
+from service.wiring.storms import (
+    build_call_paths,
+    build_consultation,
+    build_pace,
+    no_incidents_of,
+    severities_of,
+    trusted_of,
+)
 from service.wiring.tenants import TenantSources, open_sources, settings_of, settings_of_known
 from service.worker import Worker
 
@@ -284,6 +291,9 @@ def build_gateway(
         severities=severities_of(settings.grouping),
         trusted=trusted_of(settings.labels),
         again=timedelta(seconds=settings.grouping.again_s),
+        no_incidents=no_incidents_of(settings.grouping),
+        alerts_limit_bytes=said.alerts_limit_bytes,
+        alerts_room=alerts_room(said),
         body_limit_bytes=said.body_limit_bytes,
         longest_wait_s=said.longest_wait_s,
         heartbeat_s=said.heartbeat_s,

@@ -40,7 +40,7 @@ from service.jobs.store import QUEUE, IncidentStore, LeaseLost
 from service.ports import Telemetry
 from service.telemetry import NAME, Meters, continued, logger, span
 from service.text import printable
-from service.view.windows import Sighting, WindowPolicy, firing_times
+from service.view.windows import Sighting, WindowPolicy, firing_times, truncation_notes
 
 IDLE_S = 1.0
 """How often the queue is looked at when nothing rings."""
@@ -264,6 +264,7 @@ class Worker:
             window=incident.window,
             others=firing_times(beside, now),
             since=incident.since(claim.localization.id),
+            notes=truncation_notes(incident.truncated),
         )
 
     async def _hand_back(self, claim: Claim) -> None:

@@ -14,8 +14,10 @@ from service.gateway.bodies import read_body
 from service.gateway.doors import Doors
 from service.gateway.rate_limit import RateLimits
 from service.jobs.kin import AGAIN, NO_KIN, Kin
+from service.jobs.no_incidents import USUALLY, NoIncidents
 from service.jobs.priority import STANDARD, Severities
 from service.jobs.store import IncidentStore
+from service.stores.embedded.room import Room
 from service.telemetry import Meters, tracer
 
 
@@ -49,8 +51,11 @@ class Gateway:
     severities: Severities = STANDARD
     trusted: Trusted = NONE_TRUSTED
     again: timedelta = AGAIN
+    no_incidents: NoIncidents = USUALLY
     looking_at_once: int = 250
     body_limit_bytes: int = 1_000_000
+    alerts_limit_bytes: int = 16_000_000
+    alerts_room: Room = field(default_factory=lambda: Room(32_000_000, "alerts"))
     body_timeout_s: float = 10.0
     check_timeout_s: float = 5.0
     longest_wait_s: float = 60.0

@@ -32,11 +32,8 @@ class Problem(Exception):
         self.headers = {} if retry_after_s is None else {"Retry-After": str(math.ceil(retry_after_s))}
 
 
-class TooLarge(Problem):
-    """A body that will not be read. Its sender is told while still sending."""
-
-    def __init__(self, detail: str) -> None:
-        super().__init__(413, detail)
+class StillComing(Problem):
+    """A body that will not be read, as it is too long or there is no room. Its sender is told while still sending."""
 
 
 class LingeringResponse(JSONResponse):
@@ -80,7 +77,7 @@ def _document(status: int, detail: str) -> dict[str, object]:
 def answer_with_problems(app: FastAPI) -> None:
     """Let every error of the app be told as a problem."""
     app.add_exception_handler(Problem, _problem)
-    app.add_exception_handler(TooLarge, _too_large)
+    app.add_exception_handler(StillComing, _still_coming)
     app.add_exception_handler(CallerError, _caller)
     app.add_exception_handler(StoreError, _store)
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -93,9 +90,9 @@ def _problem(_request: Request, error: Exception) -> Response:
     return problem_response(error.status, error.detail, error.headers)
 
 
-def _too_large(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, TooLarge)
-    headers = {"Connection": "close"}
+def _still_coming(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, StillComing)
+    headers = {**error.headers, "Connection": "close"}
     return LingeringResponse(_document(error.status, error.detail), error.status, headers, media_type=MEDIA_TYPE)
 
 

@@ -41,7 +41,7 @@ class Notification:
     """One group as it was sent. ``all_ended``: its sender says that nothing of the group fires, listed here or not.
     ``traceparent`` (W3C) is the trace that it came with, which the localizations that it causes go on with;
     ``severities`` is how its sender says what is severe; an alert that begins ``again`` after it was first told is a
-    failure of its own.
+    failure of its own. ``truncated`` is how many alerts its sender left out of it; None where that was not said.
     """
 
     tenant: str
@@ -51,6 +51,7 @@ class Notification:
     traceparent: str = ""
     severities: Severities = STANDARD
     again: timedelta = AGAIN
+    truncated: int | None = None
 
     @property
     def services(self) -> frozenset[str]:
@@ -231,6 +232,7 @@ def _open(id_: str, alerts: Sequence[Alert], notification: Notification, now: da
         alerts=_merged((), alerts),
         opened_at=now,
         heard_at=now,
+        truncated=notification.truncated or 0,
     )
     return _placement(_settled(incident, now), None, notification, Reason.OPENED, news_began(alerts, now))
 
@@ -247,7 +249,8 @@ def _grow(
     merged = _merged(map(endings.ended, incident.alerts), alerts)
     if notification.all_ended and notification.group_key == incident.group_key:
         merged = tuple(a if a.ends_at else replace(a, ends_at=max(now, a.starts_at)) for a in merged)
-    grown = _settled(replace(incident, alerts=merged, heard_at=max(now, incident.heard_at)), now)
+    cut = incident.truncated if notification.truncated is None else notification.truncated
+    grown = _settled(replace(incident, alerts=merged, heard_at=max(now, incident.heard_at), truncated=cut), now)
     reason, since = _news(incident, alerts, now)
     return _placement(grown, incident, notification, reason, since)
 

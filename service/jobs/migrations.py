@@ -137,7 +137,10 @@ CREATE INDEX incidents_to_forget ON incidents (status, opened_at)
 opening does not change, as the last word of it does: so who speaks of it again has no index to keep.
 """
 
-SINCE = "ALTER TABLE localizations ADD COLUMN since INTEGER"
+SINCE = """
+ALTER TABLE localizations ADD COLUMN since INTEGER;
+ALTER TABLE incidents ADD COLUMN truncated INTEGER NOT NULL DEFAULT 0
+"""
 
 MIGRATIONS: tuple[str, ...] = (FIRST, TRACEPARENT, DELIVERIES, QUEUED_AT, ALERTS_BY_TIME, BY_STATUS, SINCE)
 

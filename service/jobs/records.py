@@ -57,7 +57,8 @@ class LocalizationRef:
 class IncidentRecord:
     """An incident as stored. ``window`` is set where it was asked for directly, without an alert of its own.
 
-    ``localizations`` are in the order in which they were queued. ``heard_at`` is when a notification last spoke of it.
+    ``localizations`` are in the order in which they were queued. ``heard_at`` is when a notification last spoke of it;
+    ``truncated`` is how many alerts the sender left out of that.
     """
 
     id: str
@@ -70,6 +71,7 @@ class IncidentRecord:
     resolved_at: datetime | None = None
     window: Window | None = None
     localizations: tuple[LocalizationRef, ...] = ()
+    truncated: int = 0
 
     @property
     def services(self) -> frozenset[str]:

@@ -153,14 +153,14 @@ def _write(connection: sqlite3.Connection, draft: Draft) -> None:
     written = draft.written()
     connection.executemany(
         "INSERT INTO incidents"
-        " (id, tenant, group_key, status, window_start, window_end, opened_at, heard_at, resolved_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " (id, tenant, group_key, status, window_start, window_end, opened_at, heard_at, resolved_at, truncated)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [_incident_row(one.incident) for one in written if one.stored is None],
     )
     connection.executemany(
-        "UPDATE incidents SET status = ?, heard_at = ?, resolved_at = ? WHERE id = ?",
+        "UPDATE incidents SET status = ?, heard_at = ?, resolved_at = ?, truncated = ? WHERE id = ?",
         [
-            (incident.status, to_us(incident.heard_at), maybe_us(incident.resolved_at), incident.id)
+            (incident.status, to_us(incident.heard_at), maybe_us(incident.resolved_at), incident.truncated, incident.id)
             for incident in (one.incident for one in written if one.stored is not None)
         ],
     )
@@ -195,6 +195,7 @@ def _incident_row(incident: IncidentRecord) -> Sequence[object]:
         to_us(incident.opened_at),
         to_us(incident.heard_at),
         maybe_us(incident.resolved_at),
+        incident.truncated,
     )
 
 

@@ -65,6 +65,7 @@ def incident_of(
         status=IncidentStatus(row["status"]),
         resolved_at=maybe_time(row["resolved_at"]),
         window=window,
+        truncated=row["truncated"],
         localizations=tuple(
             LocalizationRef(ref["id"], JobStatus(ref["status"]), Reason(ref["reason"]), maybe_time(ref["since"]))
             for ref in localizations

@@ -3,6 +3,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from service.jobs.no_incidents import USUAL
 from service.settings.backends import (
     ChangesSettings,
     LabelSettings,
@@ -15,7 +16,7 @@ from service.settings.doors import DoorsSettings
 from service.settings.links import LinksSettings
 from service.settings.notify import Targets
 from service.settings.own_telemetry import OwnTelemetrySettings
-from service.settings.values import Address, Group, Seconds, SeverityWords
+from service.settings.values import Address, Group, Labels, Seconds, SeverityWords
 
 
 class ModelSettings(Group):
@@ -61,6 +62,10 @@ class GatewaySettings(Group):
     """What callers may do."""
 
     body_limit_bytes: Annotated[int, Field(ge=1024)] = 1_000_000
+    alerts_limit_bytes: Annotated[int, Field(ge=1024, le=1_000_000_000)] = 16_000_000
+    """The longest notification: what is refused for its length, Alertmanager never sends again."""
+    alerts_room_bytes: Annotated[int, Field(ge=1024)] = 32_000_000
+    """All notifications together that are being taken in; more are told to come again, which Alertmanager does."""
     requests_per_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 500.0
     """Requests per second in the long run, of each kind (what is told, telemetry, looked at, operated); 0: no limit."""
     caller_requests_per_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
@@ -99,6 +104,8 @@ class GroupingSettings(Group):
     """For how long after an incident opened, others on its call path join it; 0: none ever does."""
     again_s: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] = 180.0
     """An alert that begins again so long after it was localized is a failure of its own; before that it flaps."""
+    no_incidents: Labels = USUAL
+    """Alerts with one of these labels are acknowledged, and not localized."""
     severity_label: Annotated[str, Field(min_length=1)] = "severity"
     severities: SeverityWords = Field(default_factory=dict)
     """Words of one's own, ``{ p1 = "critical" }``, beside critical, page, error, high, warning, info and the like."""

@@ -33,6 +33,9 @@ def _paired(told: object) -> object:
 Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
 """A list, or one text with commas between, as an environment has it."""
 
+Labels = Annotated[tuple[Annotated[str, Field(pattern=r"^[^=\s]+=.+$")], ...], BeforeValidator(_split)]
+"""Labels as ``name=value``."""
+
 SeverityWords = Annotated[dict[str, Literal["critical", "error", "warning", "info"]], BeforeValidator(_paired)]
 
 _HeaderName = Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")]

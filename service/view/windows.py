@@ -120,6 +120,13 @@ def firing_times(alerts: Iterable[Alert], now: datetime) -> tuple[Window, ...]:
     return tuple(Window(start, end) for start, end in times if start < end)
 
 
+def truncation_notes(truncated: int) -> tuple[str, ...]:
+    """What an answer says of alerts that their sender left out."""
+    if not truncated:
+        return ()
+    return (f"alerts: the sender left {truncated} out of its notification (truncatedAlerts), and they are not known",)
+
+
 def _context_notes(context: Sequence[Alert]) -> Iterator[str]:
     firing = [alert for alert in context if alert.firing]
     if firing:

@@ -16,7 +16,7 @@ from service.gateway.callers import TENANT
 from service.gateway.questions import question_of
 from service.stores.alert_body import parse_alert_body
 from service.stores.validation import Moment, first_fault
-from service.view.windows import Sighting
+from service.view.windows import Sighting, truncation_notes
 
 LATELY: Final = "15m"
 _SPAN: Final = re.compile(r"(?P<count>[1-9][0-9]{0,5})(?P<unit>[smhd])")
@@ -60,7 +60,8 @@ class Asked:
         if self.alert is not None:
             if self.since is not None:
                 raise CallerError("--since is for --service: an alert tells itself when it began")
-            return Sighting(name, self.tenant, parse_alert_body(_body(self.alert), trusted).alerts)
+            group = parse_alert_body(_body(self.alert), trusted)
+            return Sighting(name, self.tenant, group.alerts, notes=truncation_notes(group.truncated))
         window = [rfc3339(at - span(self.since or LATELY)), rfc3339(at)]
         question = question_of({"component": self.service, "window": window}, now)
         return Sighting(name, self.tenant, question.alerts, question.window)

@@ -9,6 +9,7 @@ from service.gateway.doors import Doors
 from service.gateway.rate_limit import RateLimits
 from service.gateway.tokens import TokenFile
 from service.settings import GatewaySettings, Settings
+from service.stores.embedded.room import Room
 
 
 def open_doors(settings: Settings) -> Doors:
@@ -37,6 +38,11 @@ def probe_doors(settings: Settings) -> Doors:
 def rate_limits(said: GatewaySettings) -> RateLimits:
     """How many requests may come in a second."""
     return RateLimits(said.requests_per_s, said.caller_requests_per_s)
+
+
+def alerts_room(said: GatewaySettings) -> Room:
+    """The memory that notifications may take up; the longest always finds room in it."""
+    return Room(max(said.alerts_room_bytes, said.alerts_limit_bytes), "alerts")
 
 
 def connection_limits(said: GatewaySettings) -> ConnectionLimits:

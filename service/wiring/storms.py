@@ -9,6 +9,7 @@ from service.consultation import Consultation
 from service.domain.subject import Trusted
 from service.jobs.call_paths import CallPaths
 from service.jobs.lateness import Lateness
+from service.jobs.no_incidents import NoIncidents
 from service.jobs.priority import Severities, Severity
 from service.jobs.records import Limits
 from service.llm.admission import Admission
@@ -59,6 +60,11 @@ def severities_of(settings: GroupingSettings) -> Severities:
 def trusted_of(settings: LabelSettings) -> Trusted:
     """Which labels say first whom an alert is about: the same as of a series or a record."""
     return Trusted(settings.service, settings.pod, settings.node)
+
+
+def no_incidents_of(settings: GroupingSettings) -> NoIncidents:
+    """Which alerts are not localized."""
+    return NoIncidents(settings.no_incidents)
 
 
 def build_call_paths(settings: GroupingSettings, sources: TenantSources | None) -> CallPaths:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from service.jobs.no_incidents import USUAL
 from service.settings import Settings, read_settings
 from service.settings.notify import NotifySettings
 from tests.documentation.pages import PAGES, fenced, name_of, rows
@@ -18,6 +19,7 @@ WORDS: dict[str, tuple[object, ...]] = {
     "no limit": (0,),
     "no": (False,),
     "yes": (True,),
+    "Watchdog and the like": (USUAL,),
 }
 EXAMPLES = {f"{name_of(page)}-{n}": told for page in PAGES for n, told in enumerate(fenced(page, "toml"))}
 

@@ -142,7 +142,9 @@ async def test_control_characters_in_labels_do_no_harm(client: httpx.AsyncClient
     assert is_printable(incident["services"][0])
 
 
-async def test_a_body_over_the_limit_is_refused_without_being_read(client: httpx.AsyncClient) -> None:
+@pytest.mark.parametrize("path", ["/v1/alerts", "/v1/changes"])
+async def test_a_body_over_the_limit_is_refused_without_being_read(gateway: Gateway, path: str) -> None:
+    transport = httpx.ASGITransport(web_app(replace(gateway, alerts_limit_bytes=100_000), "0"))
     sent = 0
 
     async def endless() -> AsyncIterator[bytes]:
@@ -151,8 +153,9 @@ async def test_a_body_over_the_limit_is_refused_without_being_read(client: httpx
             sent += 10_000
             yield b"x" * 10_000
 
-    assert_problem(await client.post("/v1/alerts", content=b"x" * 200_000), 413)
-    assert_problem(await client.post("/v1/alerts", content=endless()), 413)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        assert_problem(await client.post(path, content=b"x" * 200_000), 413)
+        assert_problem(await client.post(path, content=endless()), 413)
     assert sent < 40_000_000
 
 

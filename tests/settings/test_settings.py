@@ -59,6 +59,13 @@ def test_a_port_that_somebody_set_stands_beside_variables_of_a_service() -> None
     assert read_settings({**links, "HYPOCENTER_PORT": "9000"}).port == 9000
 
 
+def test_what_is_no_incident_is_said_by_labels() -> None:
+    settings = read_settings({"HYPOCENTER_GROUPING__NO_INCIDENTS": "team=lab, alertname=Watchdog"})
+    assert settings.grouping.no_incidents == ("team=lab", "alertname=Watchdog")
+    with pytest.raises(SettingsError, match="HYPOCENTER_GROUPING__NO_INCIDENTS"):
+        read_settings({"HYPOCENTER_GROUPING__NO_INCIDENTS": "Watchdog"})
+
+
 WRONG: list[tuple[dict[str, str], str, str]] = [
     ({"HYPOCENTER_PROT": "1"}, "", "HYPOCENTER_PROT is no setting; the nearest is HYPOCENTER_PORT"),
     ({"HYPOCENTER_MODEL__NMAE": "x"}, "", "the nearest is HYPOCENTER_MODEL__NAME"),

@@ -76,6 +76,7 @@ def _incident_fields(incident: IncidentRecord) -> dict[str, str]:
         "status": incident.status,
         "heard_at": str(to_us(incident.heard_at)),
         "resolved_at": "" if incident.resolved_at is None else str(to_us(incident.resolved_at)),
+        "truncated": str(incident.truncated),
     }
 
 
@@ -128,6 +129,7 @@ def incident_of(told: tuple[str, Sequence[str], Sequence[tuple[str, str, str, st
         status=IncidentStatus(fields["status"]),
         resolved_at=from_us(int(fields["resolved_at"])) if fields["resolved_at"] else None,
         window=window and Window(from_us(window[0]), from_us(window[1])),
+        truncated=int(fields.get("truncated", "0")),
         localizations=tuple(
             LocalizationRef(ref, JobStatus(status), Reason(reason), from_us(int(since)) if since else None)
             for ref, status, reason, since in refs

@@ -8,8 +8,9 @@ from service.stores.embedded.refusals import FullError
 class Room:
     """How many bytes may be on their way at once, all requests together. For any thread."""
 
-    def __init__(self, most_bytes: int) -> None:
+    def __init__(self, most_bytes: int, of: str = "telemetry") -> None:
         self.most_bytes = most_bytes
+        self.of = of
         self.used = 0
         self._lock = threading.Lock()
 
@@ -26,7 +27,7 @@ class Room:
         """Take more, or give back. Raises `FullError` if there is no room; nothing is taken then."""
         with self._lock:
             if size > 0 and self.used + size > self.most_bytes:
-                raise FullError(f"{self.used} bytes of telemetry are being taken in already")
+                raise FullError(f"{self.used} bytes of {self.of} are being taken in already")
             self.used += size
 
 

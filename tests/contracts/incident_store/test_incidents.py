@@ -116,6 +116,15 @@ async def test_it_is_kept_since_when_what_a_localization_is_about_fires(store: I
     assert found.since(about.localization_id) is None
 
 
+async def test_how_many_alerts_the_sender_left_out_is_kept_until_it_says_otherwise(store: IncidentStore) -> None:
+    note = Notification("", "g", (alert("cart"),))
+    for truncated, kept in ((None, 0), (12, 12), (None, 12), (0, 0)):
+        (receipt,) = await store.accept(replace(note, truncated=truncated), NOW)
+        incident = await store.incident("", receipt.incident_id)
+        assert incident is not None
+        assert incident.truncated == kept
+
+
 async def test_a_resolved_incident_is_closed_and_answered_after_those_that_burn(store: IncidentStore) -> None:
     over = await accepted(store, "cart")
     burning = await accepted(store, "pay")
