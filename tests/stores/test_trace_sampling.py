@@ -41,8 +41,8 @@ FEW = WORST * SLICES // 2
 
 @dataclass
 class Traces:
-    """A search over traces of one span each, one ``every_s`` for ``of_s`` from ``at_s`` on; one in a hundred failed, and
-    one in a hundred is slow.
+    """A search over traces of one span each, one ``every_s`` for ``of_s`` from ``at_s`` on; one in a hundred failed,
+    and one in a hundred is slow.
     """
 
     every_s: float
