@@ -28,8 +28,8 @@ class Telling:
     def asking(cls, tenant: str, question: Question, now: datetime) -> "Telling":
         """What somebody asks; a window of one's own is no alert's."""
         alerts = () if question.window is not None else question.alerts
-        traced = {"traceparent": question.traceparent}
-        told = Notification(tenant, question.group_key, alerts, **traced, again=question.again)
+        trace, again = question.traceparent, question.again
+        told = Notification(tenant, question.group_key, alerts, traceparent=trace, again=again)
         return cls(told, now, question=question)
 
 

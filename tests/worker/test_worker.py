@@ -118,6 +118,16 @@ async def test_an_accepted_alert_is_answered_with_its_steps(store: SqliteStore, 
     assert await store.graph("", id_) is not None
 
 
+async def test_what_its_sender_left_out_stands_in_the_answer_s_notes(
+    store: SqliteStore, make_worker: MakeWorker
+) -> None:
+    alert = Alert("f-cart", NOW, None, {"service": "cart"})
+    (receipt,) = await store.accept(Notification("", "g", (alert,), truncated=12), NOW)
+    async with at_work(make_worker()):
+        answer = answer_of(await until(store, receipt.localization_id, JobStatus.DONE))
+    assert [note for note in answer["notes"] if "left 12 out" in note]
+
+
 async def test_without_a_model_the_statistical_rank_answers(store: SqliteStore, make_worker: MakeWorker) -> None:
     id_ = await told(store)
     async with at_work(make_worker()):
