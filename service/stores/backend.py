@@ -4,7 +4,6 @@ wrong is one line of `BackendError`: it costs the incident a share of its deadli
 
 import asyncio
 import functools
-import json as json_text
 import random
 import time
 from collections.abc import Mapping, Sequence
@@ -17,10 +16,10 @@ import httpx
 from pydantic import TypeAdapter, ValidationError
 
 from service.breaker import Breaker, BreakerState
-from service.domain.echo import unechoed
 from service.errors import BackendError
 from service.stores.access import Access, Certificates
 from service.stores.aside import read
+from service.stores.complaint import complaint_of, is_page
 from service.stores.patience import left_s
 from service.stores.validation import first_fault
 from service.telemetry import calling
@@ -36,8 +35,7 @@ REFUSING: Final = frozenset({401, 403, 407})
 UNPACKED: Final = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
 """One of these alone: a list of encodings multiplies what a bomb unpacks to. One piece of a body that is read (64 kB)
 then unpacks to 66 MB at most before its length is looked at."""
-LONGEST_COMPLAINT: Final = 200
-LONGEST_LINE: Final = 300
+LONGEST_LINE: Final = 500
 
 
 @dataclass(slots=True)
@@ -218,20 +216,26 @@ class Backend:
         status = response.status_code
         if response.is_success:
             body = await self._read(response, self.access.body_limit_bytes)
-            if _is_page(response, body):
+            if is_page(response, body):
                 raise self.failure("answers with a web page, perhaps of a login: are address and credentials right?")
             return body
         if (elsewhere := response.next_request) is not None:
             raise self.failure(f"sends us to {elsewhere.url.host[:80]} ({status}): only its own address is asked")
         if status == 404 and question.missing_ok:
             return None
+        complaint = complaint_of(response, await self._read(response, self.access.body_limit_bytes))
+        because = f"{complaint and ': '}{complaint}"
         if status in REFUSING:
-            raise self.failure(f"refuses us ({status}): are its credentials, and its tenant, set and right?")
-        complaint = _complaint(response, await self._read(response, self.access.body_limit_bytes))
-        told = f"answered {question.path} with {status}{complaint and ': '}{complaint}"
+            hint = "are its credentials, and its tenant, set and right?"
+            raise self.failure(f"refuses us ({status}) at {self._shown(question.path)}: {hint}{because}")
+        told = f"answered {self._shown(question.path)} with {status}{because}"
         if status in TROUBLED or status >= 500:
             raise _Trouble(told, passing=status in TROUBLED, pause_s=_retry_after_s(response))
         raise self.failure(told)
+
+    def _shown(self, path: str) -> str:
+        """What was asked for, without credentials; its parameters may be long, and are not shown."""
+        return self.access.shown if self.access.secret_paths else f"{self.access.shown}{path}"
 
     async def _read(self, response: httpx.Response, limit: int) -> bytes:
         """The body, unpacked, up to a length."""
@@ -314,11 +318,6 @@ def _adapter(model: type[T]) -> TypeAdapter[T]:
     return TypeAdapter(model)
 
 
-def _is_page(response: httpx.Response, body: bytes) -> bool:
-    declared = response.headers.get("content-type", "").startswith("text/html")
-    return declared or body[:200].lstrip().lower().startswith((b"<!doctype html", b"<html"))
-
-
 def _ahead_s(response: httpx.Response) -> float | None:
     try:
         told = parsedate_to_datetime(response.headers.get("date", ""))
@@ -331,19 +330,3 @@ def _retry_after_s(response: httpx.Response) -> float:
     """How long the server wants to be left alone; 0 where it does not say so in seconds."""
     told = response.headers.get("retry-after", "").strip()
     return float(told) if told.isdecimal() and len(told) < 6 else 0.0
-
-
-def _complaint(response: httpx.Response, body: bytes) -> str:
-    """What a server says is wrong, as one short line: of JSON the member that tells, of a page nothing."""
-    if _is_page(response, body):
-        return ""
-    text = body[:65_536].decode("utf-8", "replace")
-    try:
-        told = json_text.loads(text)
-    except (ValueError, RecursionError):
-        told = text
-    for member in ("error", "message", "reason"):
-        if isinstance(told, dict) and member in told:
-            told = told[member]  # pyright: ignore[reportUnknownVariableType]
-    said, asked = " ".join(str(told).split()), response.request  # pyright: ignore[reportUnknownArgumentType]
-    return unechoed(said, asked.headers, (asked.url.password, asked.url.username))[:LONGEST_COMPLAINT]

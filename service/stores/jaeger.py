@@ -17,6 +17,7 @@ from service.stores.backend import Backend
 from service.stores.columns import conform
 from service.stores.jaeger_api import Api1, Api3, JaegerApi
 from service.stores.jaeger_wire import Dependency
+from service.stores.partial import with_notes
 from service.stores.trace_sampling import FOCUS, Asked, Found, TracePlan, known_among, sampled_spans
 from service.telemetry import NAME
 
@@ -55,7 +56,8 @@ class Jaeger:
         api, _ = await self._opened()
         links = await _dependencies(api, window)
         rows = [{"source": link.parent, "target": link.child, "relation": "calls"} for link in links]
-        return conform(pa.Table.from_pylist(rows, schema=TOPOLOGY), TOPOLOGY, self.name)
+        table = conform(pa.Table.from_pylist(rows, schema=TOPOLOGY), TOPOLOGY, self.name)
+        return table if rows else with_notes(table, [f"{self.name} counts no calls between services: traces tell them"])
 
     async def found(self) -> str:
         """What answers there, in one line. Raises `BackendError`."""

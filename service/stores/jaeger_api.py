@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 import pyarrow as pa
 
 from service.domain.window import Window, rfc3339
+from service.errors import BackendError
 from service.ports import SPANS
 from service.stores.aside import read
 from service.stores.backend import Backend
@@ -25,6 +26,7 @@ from service.stores.otlp_json import rows_of
 from service.stores.span_rows import span_table
 from service.stores.trace_sampling import Asked, Found
 
+UNSUPPORTED = "is not supported"
 A = TypeVar("A", ServicesAnswer, TracesAnswer, DependenciesAnswer)
 
 
@@ -84,7 +86,12 @@ class Api1:
             "endTs": str(microseconds(window.end) // 1000),
             "lookback": str(window.length // timedelta(milliseconds=1)),
         }
-        body = await self._backend.ask("GET", "/api/dependencies", params=parameters, missing_ok=True)
+        try:
+            body = await self._backend.ask("GET", "/api/dependencies", params=parameters, missing_ok=True)
+        except BackendError as error:  # a VictoriaTraces refuses the question as such
+            if UNSUPPORTED not in str(error):
+                raise
+            body = None
         return () if body is None else self._sound(self._backend.parsed(DependenciesAnswer, body)).data
 
     def _read(self, body: bytes) -> Found:

@@ -28,8 +28,8 @@ _MICROSECONDS = {"us": 1, "ms": 1000, "s": 1_000_000}
 class FakeJaeger:
     """Traces by Jaeger's rules: a search names a service, its filters hold for one span of it, and it answers with the
     newest whole traces. ``versions`` of the API that are there; without ``dependencies`` nobody counted who calls whom;
-    ``text_tags`` as VictoriaTraces has them, where every tag is text and "error" stands on every span; with a ``page``
-    everything else is answered by that.
+    ``text_tags`` as VictoriaTraces has them, where every tag is text and "error" stands on every span; it refuses the
+    question for dependencies. With a ``page`` everything else is answered by that.
     """
 
     spans: pa.Table
@@ -58,7 +58,9 @@ class FakeJaeger:
             3: Route("/api/v3/dependencies", _answering(known, _dependencies3)),
         }
         there = [route for version in self.versions for route in routes[version]]
-        there += [counted[version] for version in self.versions if self.dependencies]
+        if self.text_tags:
+            counted[1] = Route("/api/dependencies", _unsupported)
+        there += [counted[version] for version in self.versions if self.dependencies or self.text_tags]
         return Starlette(routes=[*there, *([Route("/{path:path}", _page)] if self.page else [])])
 
     def _traces(self, known: FakeTraces, asked: dict[str, str]) -> Response:
@@ -143,6 +145,10 @@ def _dependencies3(known: FakeTraces, asked: dict[str, str]) -> Response:
 def _links(known: FakeTraces) -> list[dict[str, Any]]:
     counted = Counter(known.calls())
     return [{"parent": a, "child": b, "callCount": count} for (a, b), count in counted.items()]
+
+
+async def _unsupported(request: Request) -> Response:
+    return PlainTextResponse("/api/dependencies API is not supported yet.", 400)
 
 
 async def _page(request: Request) -> Response:

@@ -26,8 +26,12 @@ UNKNOWN_LEVEL = "unknown"
 """What Loki calls the level of a line in which it found none."""
 
 _HEXADECIMAL = re.compile(r"[0-9a-fA-F]{1,32}")
+_PAIR = re.compile(r'([A-Za-z_][\w.\-]*)=(?:"((?:[^"\\]|\\.)*)"|(\S*))(?:\s+|$)')
+_PAIRS = re.compile(rf"\s*(?:{_PAIR.pattern}){{2}}")
+_ESCAPED = re.compile(r"\\(.)")
 _LEVEL_KEYS = ("level", "severity", "lvl", "log.level", "severity_text")
-_TRACE_KEYS, _SPAN_KEYS = ("trace_id", "traceid", "traceId", "trace.id"), ("span_id", "spanid", "spanId", "span.id")
+_TRACE_KEYS = ("trace_id", "traceid", "traceId", "traceID", "trace.id", "TraceId", "TraceID")
+_SPAN_KEYS = ("span_id", "spanid", "spanId", "spanID", "span.id", "SpanId", "SpanID")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +149,14 @@ def is_loud(table: pa.Table) -> Any:
 
 
 def _look_inside(row: dict[str, str]) -> None:
-    """What a line in JSON tells beside its message, where the record's fields do not."""
+    """What a line in JSON or logfmt tells beside its message, where the record's fields do not. A line in logfmt stays
+    whole: what else stands in it is a part of what it says.
+    """
     inside = _opened(row["body"])
     if inside is None:
-        return
-    row["body"] = _first(inside, MESSAGE_KEYS) or row["body"]
+        inside = _pairs(row["body"])
+    else:
+        row["body"] = _first(inside, MESSAGE_KEYS) or row["body"]
     for what, keys in (("severity", _LEVEL_KEYS), ("trace_id", _TRACE_KEYS), ("span_id", _SPAN_KEYS)):
         row[what] = row[what] or _first(inside, keys)
 
@@ -162,6 +169,13 @@ def _opened(body: str) -> dict[str, str] | None:
     except (ValueError, RecursionError):
         return None
     return {key: value for key, value in told.items() if isinstance(value, str)}
+
+
+def _pairs(body: str) -> dict[str, str]:
+    """The pairs of a line in logfmt, which has two of them at least and nothing before the first; else none."""
+    if len(body) > BODY_LENGTH or _PAIRS.match(body) is None:
+        return {}
+    return {key: _ESCAPED.sub(r"\1", quoted) if quoted else plain for key, quoted, plain in _PAIR.findall(body)}
 
 
 def _written(column: str, text: str) -> str:

@@ -15,6 +15,7 @@ from service.errors import BackendError
 from service.ports import LOGS
 from service.stores.aside import read
 from service.stores.backend import Backend
+from service.stores.embedded.origin import UNKNOWN
 from service.stores.log_fields import LOUD_LEVEL, LOUD_TEXT, UNKNOWN_LEVEL, USUAL, LogFields, LogRows
 from service.stores.log_sample import Counted, LogPlan, Page, Part, Stretch, sampled_logs
 from service.stores.loki_limits import MOST_PIECES, USUAL_LINES, LokiLimits
@@ -62,7 +63,8 @@ class LokiLogs:
         if not name:
             return f"{where}: no label that names a service in the last hour"
         told = await self._backend.told(_Names, "GET", f"/loki/api/v1/label/{name}/values", params=_ends(stretch))
-        return f"{where}: {len(told.data)} services in the last hour, by label {name}"
+        services = [service for service in told.data if service != UNKNOWN]
+        return f"{where}: {len(services)} services in the last hour, by label {name}"
 
     async def _guessed(self, stretch: Stretch) -> str:
         name = await self._label(stretch)

@@ -17,6 +17,10 @@ from service.stores.log_times import microseconds_of, nanosecond_text
 
 _ROW = TypeAdapter(dict[str, str])
 
+MESSAGE = "_msg"
+NO_MESSAGE = "missing _msg field"
+"""How the text begins that stands for the message of a record which came without one: other fields may hold it."""
+
 
 class VictoriaLogs:
     """Answers for logs. ``query`` says which records are ours (``{namespace="shop"}``), all where it is empty."""
@@ -44,7 +48,7 @@ class VictoriaLogs:
 
     async def count(self, stretch: Stretch) -> Counted:
         """How many records there are, and how many of them tell of trouble."""
-        query = f"{self._in(stretch)} | stats count() lines, count() if ({_loud(self._fields.severity)}) loud"
+        query = f"{self._in(stretch)} | stats count() lines, count() if ({_loud(self._fields)}) loud"
         rows = await self._rows(query)
         if len(rows) != 1:
             raise self._backend.failure(f"counts in {len(rows)} rows")
@@ -55,7 +59,7 @@ class VictoriaLogs:
 
     async def page(self, stretch: Stretch, part: Part, limit: int) -> Page:
         """The first records of a stretch: without the sorting it would give any."""
-        loud = _loud(self._fields.severity)
+        loud = _loud(self._fields)
         which = {Part.ALL: "", Part.LOUD: f" ({loud})", Part.QUIET: f" !({loud})"}[part]
         wanted = ", ".join(json.dumps(name) for name in ("_time", *self._fields.every()))
         rows = await self._rows(f"{self._in(stretch)}{which} | sort by (_time) limit {limit} | fields {wanted}")
@@ -67,6 +71,8 @@ class VictoriaLogs:
             at_us = microseconds_of(row.get("_time", ""))
             if at_us is None:
                 raise self._backend.failure("answers with a record without its time")
+            if row.get(MESSAGE, "").startswith(NO_MESSAGE):
+                del row[MESSAGE]
             table.add(at_us, row)
         return Page(table.table(), query=query)
 
@@ -89,9 +95,10 @@ class VictoriaLogs:
             raise self._backend.failure("answers with something that is not a record in JSON a line") from None
 
 
-def _loud(levels: tuple[str, ...]) -> str:
+def _loud(fields: LogFields) -> str:
     """Records that tell of trouble: by their level, or where there is none by what they say."""
     level, silent, text = (json.dumps(it) for it in (f"^({LOUD_LEVEL})$", f"^(?i:({UNKNOWN_LEVEL})?)$", LOUD_TEXT))
-    by_level = " or ".join(f"{json.dumps(name)}:~{level}" for name in levels)
-    untold = " ".join(f"{json.dumps(name)}:~{silent}" for name in levels)
-    return f"{by_level} or (_msg:~{text} {untold})"
+    by_level = " or ".join(f"{json.dumps(name)}:~{level}" for name in fields.severity)
+    untold = " ".join(f"{json.dumps(name)}:~{silent}" for name in fields.severity)
+    by_text = " or ".join(f"{json.dumps(name)}:~{text}" for name in fields.body)
+    return f"{by_level} or (({by_text}) {untold})"

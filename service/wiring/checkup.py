@@ -116,8 +116,8 @@ async def _finding(source: Source, signal: str, ask: Ask | None, window: Window,
 def _told(signal: str, found: tuple[str, ...], table: pa.Table, now: datetime) -> Finding:
     if not table.num_rows:
         where = f"nothing of the last hour; do {PLACES.get(signal, '')} of [{signal}] say where ours is?"
-        none = (f"{signal}: {where}",) if signal in PLACES else ()
         notes = tuple(f"({note})" for note in notes_of(table))
+        none = (f"{signal}: {where}",) if signal in PLACES and not (signal == "topology" and notes) else ()
         return Finding(signal, (*found, f"no {ROWS[signal]} of the last hour", *notes), none)
     services = _names(table, "source" if signal == "topology" else "service")
     of = f" of {len(services)} services: {_listed(sorted(services))}" if services else ", none of which names a service"

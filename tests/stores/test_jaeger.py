@@ -13,6 +13,7 @@ from service.stores.backend import Backend
 from service.stores.jaeger import Jaeger
 from service.stores.jaeger_fake import FakeJaeger
 from service.stores.jaeger_wire import JaegerSpan, JaegerTrace, TracesAnswer, rows_of_jaeger
+from service.stores.partial import notes_of
 from service.stores.span_rows import SpanRow, span_table
 from service.telemetry import NAME
 from tests.contracts.trace_servers import Listening
@@ -210,3 +211,9 @@ def test_what_answers_there_is_told_in_a_line() -> None:
     for versions in ((1,), (3,)):
         line = asyncio.run(over(FakeJaeger(spans({}), versions=versions)).found())
         assert line == "Jaeger http://jaeger:16686: 1 services"
+
+
+def test_a_server_that_refuses_to_tell_dependencies_is_no_fault_and_says_so() -> None:
+    table = asyncio.run(over(FakeJaeger(spans(), text_tags=True)).topology(WINDOW))
+    assert table.num_rows == 0
+    assert notes_of(table) == ("Jaeger counts no calls between services: traces tell them",)

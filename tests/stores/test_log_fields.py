@@ -32,6 +32,7 @@ def row(told: dict[str, str], body: str | None = None, fields: LogFields = USUAL
             {"service.name": "unknown_service:java", "pod": "cart-66d9f7bc48-kq8zj"},
             ("cart", "cart-66d9f7bc48-kq8zj", ""),
         ),
+        ({"service_name": "unknown_service", "node_name": "n1"}, ("", "", "n1")),
         ({}, ("unknown_service", "", "")),
     ],
 )
@@ -109,3 +110,25 @@ def test_ids_are_written_as_spans_have_them(told: str, written: str) -> None:
 def test_a_line_is_loud_by_its_level_or_else_by_its_words(severity: str, body: str, loud: bool) -> None:
     table: pa.Table = logs({"severity": severity, "body": body})
     assert is_loud(table).to_pylist() == [loud]
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        (f'level=error ts=2026-11-28T12:26:07Z msg="gateway \\"x\\" refused" trace_id={TRACE}', ("ERROR", TRACE)),
+        (f'ts=1 traceID="{TRACE}" lvl=warn', ("WARN", TRACE)),
+        ("  level=info  caller=charge.go:57", ("INFO", "")),
+        ("level=info", ("", "")),
+        ("refused: level=error code=3", ("", "")),
+        ("a = b", ("", "")),
+        ("https://a.example/?level=error&x=1", ("", "")),
+    ],
+)
+def test_a_line_in_logfmt_is_opened_and_stays_whole(body: str, found: tuple[str, str]) -> None:
+    read = row({}, body)
+    assert read["body"] == body
+    assert (read["severity"], read["trace_id"]) == found
+
+
+def test_what_the_record_says_itself_counts_before_its_line() -> None:
+    assert row({"severity_text": "WARN"}, "level=error a=b")["severity"] == "WARN"

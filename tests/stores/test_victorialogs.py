@@ -61,3 +61,10 @@ def test_an_answer_of_a_real_one_is_read() -> None:
     assert {row["service"] for row in found} == {"ad"}
     assert {row["severity"] for row in found} == {"ERROR"}
     assert {len(row["trace_id"]) for row in found} == {32}
+
+
+def test_a_record_that_came_without_a_message_says_what_its_other_fields_do() -> None:
+    placeholder = "missing _msg field; see https://docs.victoriametrics.com/victorialogs/keyconcepts/#message-field"
+    line = f'{{"_time":"2026-11-28T11:22:41Z","_msg":"{placeholder}","app":"web","level":"info","message":"GET / 200"}}'
+    (found,) = asyncio.run(saying(line.encode()).logs(HOUR)).to_pylist()
+    assert (found["service"], found["severity"], found["body"]) == ("web", "INFO", "GET / 200")

@@ -14,6 +14,8 @@ from service.stores.validation import name_of
 
 ROLLOUT = timedelta(minutes=15)
 """For so long after a new revision, scaling is how it is rolled out."""
+CREATED = timedelta(seconds=5)
+"""So soon a new revision has its first pods; who waits for longer scales."""
 AUTOSCALED = timedelta(minutes=1)
 """So near to what an autoscaler says, the workload says the same again."""
 
@@ -22,7 +24,7 @@ RESCALED = "SuccessfulRescale"
 Workload = tuple[str, str]
 """Namespace and name."""
 
-_SET = re.compile(r"Scaled (?P<way>up|down) replica set (?P<name>\S+)")
+_SET = re.compile(r"Scaled (?P<way>up|down) replica set (?P<name>\S+)(?: from (?P<before>\d+))?")
 _EVICTED = frozenset({"Evicted", "Preempted", "Preempting", "TaintManagerEviction"})
 _OF_NODES = {"Rebooted": "restart", "OOMKilling": "restart", "SystemOOM": "restart", "NodeNotSchedulable": "config"}
 
@@ -60,6 +62,7 @@ class Happenings:
         self._made: dict[Workload, list[datetime]] = defaultdict(list)
         self._autoscaled: dict[Workload, list[datetime]] = defaultdict(list)
         self._resized: dict[Workload, dict[str, list[datetime]]] = defaultdict(lambda: defaultdict(list))
+        self._raised: dict[Workload, dict[str, list[datetime]]] = defaultdict(lambda: defaultdict(list))
         self._index()
 
     def _index(self) -> None:
@@ -73,6 +76,8 @@ class Happenings:
                 self._autoscaled[_workload(event)].append(time)
             elif found := _SET.match(event.message):
                 self._resized[_workload(event)][found["name"]].append(time)
+                if found["way"] == "up":
+                    self._raised[_workload(event)][found["name"]].append(time)
 
     def rows(self) -> Iterator[Row]:
         """A row for each event that is a change."""
@@ -93,22 +98,35 @@ class Happenings:
             yield from self._scaling(time, event, found)
 
     def _scaling(self, time: datetime, event: Event, found: "re.Match[str]") -> Iterator[Row]:
-        """Scaling by hand, or a rollback, whose revision is older than the rollout. What is rolled out, or scaled by
+        """Scaling by hand, or a rollback: pods of a revision that is not the newest. What is rolled out, or scaled by
         an autoscaler, is told of already.
         """
-        workload = _workload(event)
-        if _any(self._made[workload], time - ROLLOUT, time + AUTOSCALED):
-            return
+        workload, name = _workload(event), found["name"]
         if _any(self._autoscaled[workload], time - AUTOSCALED, time + AUTOSCALED):
             return
-        service = self._names.of_workload(*workload)
-        revision = self._revisions.get((workload[0], found["name"]))
-        others = (times for name, times in self._resized[workload].items() if name != found["name"])
-        if revision is None or not any(_any(times, time - ROLLOUT, time + ROLLOUT) for times in others):
-            yield Row(time, service, "scale", event.message)
-        elif found["way"] == "up":
-            what = f"rolled back to revision {revision.number}, {images(revision.template)}"
-            yield Row(time, service, "deploy", what)
+        revision, resized = self._revisions.get((workload[0], name)), self._resized[workload]
+        made = None if revision is None else revision.metadata.creation_timestamp
+        others = (times for other, times in resized.items() if other != name)
+        replaces = any(_any(times, time - ROLLOUT, time + ROLLOUT) for times in others)
+        if revision is not None and replaces:
+            again = found["way"] == "up" and not _any(self._raised[workload][name], time - ROLLOUT, time - _MOMENT)
+            if again and made is not None and _any(self._made[workload], made + _MOMENT, time):
+                what = f"rolled back to revision {revision.number}, {images(revision.template)}"
+                yield Row(time, self._names.of_workload(*workload), "deploy", what)
+            return
+        if not self._begins(workload, time, found, made):
+            yield Row(time, self._names.of_workload(*workload), "scale", event.message)
+
+    def _begins(self, workload: Workload, time: datetime, found: "re.Match[str]", made: datetime | None) -> bool:
+        """Whether these are the first pods of a revision, or some of a rollout of which more is not known."""
+        if made is None:
+            return _any(self._made[workload], time - ROLLOUT, time + AUTOSCALED)
+        if found["before"] is not None:
+            return found["before"] == "0" and time - made <= ROLLOUT
+        return time - made <= CREATED
+
+
+_MOMENT = timedelta(microseconds=1)
 
 
 def _any(times: Sequence[datetime], first: datetime, last: datetime) -> bool:

@@ -8,6 +8,8 @@ from pydantic.alias_generators import to_camel
 
 from service.stores.validation import Moment
 
+HISTORY = "deployment.kubernetes.io/revision-history"
+"""The numbers that a revision had before rollbacks took it up again."""
 REVISIONS = ("deployment.kubernetes.io/revision", "rollout.argoproj.io/revision")
 
 
@@ -165,6 +167,12 @@ class ReplicaSet(Part):
         return int(told) if told.isdecimal() and len(told) < 10 else 0
 
     @property
+    def first_number(self) -> int:
+        """The number that it was made with."""
+        first = self.metadata.annotations.get(HISTORY, "").partition(",")[0].strip()
+        return int(first) if first.isdecimal() and len(first) < 10 else self.number
+
+    @property
     def template(self) -> Template:
         """Its pods."""
         return self.spec.template
@@ -184,6 +192,11 @@ class ControllerRevision(Part):
     @property
     def number(self) -> int:
         """Its revision."""
+        return self.revision
+
+    @property
+    def first_number(self) -> int:
+        """The same: of an earlier one nothing is kept."""
         return self.revision
 
     @property

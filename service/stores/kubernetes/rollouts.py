@@ -24,20 +24,22 @@ def rollouts(revisions: Iterable[Revision], names: Names) -> Iterator[Row]:
 
 
 def _of_workload(service: str, revisions: Sequence[Revision]) -> Iterator[Row]:
-    """A rollback takes an old revision up again: it stays where it was made, and events tell when that was."""
+    """A revision took over when it was made. A rollback takes an old one up again, under a new number: events tell when
+    (`happenings`), and the time at which it was made is that of its first number.
+    """
     made = [(r.metadata.creation_timestamp, r) for r in revisions]
     ordered = sorted(((time, r) for time, r in made if time is not None), key=lambda one: one[0])
     before: Revision | None = None
     for time, revision in ordered:
         kind, what = _first(revision) if before is None else _difference(before, revision)
         cause = revision.metadata.annotations.get(CHANGE_CAUSE, "")
-        yield Row(time, service, kind, f"revision {revision.number}, {what}" + (f" ({cause})" if cause else ""))
+        yield Row(time, service, kind, f"revision {revision.first_number}, {what}" + (f" ({cause})" if cause else ""))
         before = revision
 
 
 def _first(revision: Revision) -> tuple[str, str]:
     """Of an old workload the predecessor may be gone."""
-    return "deploy", f"{'now' if revision.number > 1 else 'new,'} {images(revision.template)}"
+    return "deploy", f"{'now' if revision.first_number > 1 else 'new,'} {images(revision.template)}"
 
 
 def images(template: Template) -> str:

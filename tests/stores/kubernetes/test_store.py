@@ -146,6 +146,44 @@ def test_a_rollback_is_seen_though_its_revision_is_old() -> None:
     assert told == [("cart", "deploy", "rolled back to revision 3, cart:1.2")]
 
 
+def steps(*steps: tuple[str, int, int, float]) -> list[Object]:
+    """Scalings as an API server since 1.31 tells of them: set, pods before and after, and when."""
+    return [
+        event(
+            "Deployment",
+            "cart",
+            "ScalingReplicaSet",
+            f"Scaled {'up' if after > before else 'down'} replica set {name} from {before} to {after}",
+            minutes,
+        )
+        for name, before, after, minutes in steps
+    ]
+
+
+def test_a_rollback_minutes_after_the_rollout_is_one_rollback() -> None:
+    history: dict[str, Any] = {"deployment.kubernetes.io/revision-history": "1"}
+    sets = [replica_set(3, -900, name="cart-1", **history), replica_set(2, 1, NEW)]
+    rollout = steps(("cart-2", 0, 1, 1), ("cart-1", 2, 1, 1.2), ("cart-2", 1, 2, 1.3), ("cart-1", 1, 0, 1.5))
+    back = steps(("cart-1", 0, 1, 6), ("cart-2", 2, 1, 6.2), ("cart-1", 1, 2, 6.3), ("cart-2", 1, 0, 6.5))
+    assert changes(events=[*rollout, *back], replicasets=sets) == [
+        ("cart", "deploy", "revision 2, cart:1.2 → cart:1.3"),
+        ("cart", "deploy", "rolled back to revision 3, cart:1.2"),
+    ]
+
+
+def test_a_revision_that_was_taken_up_again_has_its_first_number_where_it_was_made() -> None:
+    history: dict[str, Any] = {"deployment.kubernetes.io/revision-history": "1"}
+    sets = [replica_set(3, 1, name="cart-1", **history), replica_set(2, 2, NEW)]
+    assert [summary.partition(",")[0] for _, _, summary in changes(replicasets=sets)] == ["revision 1", "revision 2"]
+
+
+@pytest.mark.parametrize("after_s", [6, 21, 300])
+def test_scaling_seconds_after_a_workload_was_made_is_told(after_s: float) -> None:
+    made = steps(("cart-1", 0, 2, 1))
+    told = changes(events=[*made, *steps(("cart-1", 2, 4, 1 + after_s / 60))], replicasets=[replica_set(1, 1)])
+    assert [(kind, summary) for _, kind, summary in told][1:] == [("scale", "Scaled up replica set cart-1 from 2 to 4")]
+
+
 def test_what_an_autoscaler_did_is_told_in_its_own_words() -> None:
     message = "New size: 4; reason: cpu resource utilization (percentage of request) above target"
     said = event("HorizontalPodAutoscaler", "cart", "SuccessfulRescale", message, 2)
@@ -238,6 +276,7 @@ def test_what_we_may_not_read_costs_no_more_than_itself() -> None:
     assert table.num_rows == 1
     lists = {"replicasets", "controllerrevisions", "nodes", "events"}
     assert {note.partition(":")[0] for note in notes_of(table)} == {f"{name} not read" for name in lists}
+    assert all("is forbidden: User cannot list resource" in note for note in notes_of(table))
 
 
 def test_where_nothing_may_be_read_that_is_an_error_of_one_line(tmp_path: Path) -> None:
