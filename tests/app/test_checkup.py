@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pyarrow as pa
@@ -78,7 +79,7 @@ def rows(schema: pa.Schema, *told: Row) -> Store:
     return Store(pa.Table.from_pylist(list(told), schema=schema))
 
 
-def source(**stores: Store) -> Source:
+def source(**stores: Any) -> Source:
     return Source(Telemetry(**stores), LiveWindows(), no_source, stores=stores)
 
 
