@@ -30,8 +30,14 @@ SPANS = pa.schema(
         ("start", TIME),
         ("duration_us", pa.int64()),
         ("status", pa.string()),  # ok, error, unset
+        ("peer", pa.string()),  # whom it speaks to, by its attributes
+        ("peer_role", pa.string()),  # database, cache, queue, external or ""
+        ("linked_trace_id", pa.string()),  # the span that its first link names
+        ("linked_span_id", pa.string()),
     ]
 )
+ADDED = frozenset({"peer", "peer_role", "linked_trace_id", "linked_span_id"})
+"""Columns that recordings and stores of before them lack: "" in all their rows."""
 LOGS = pa.schema(
     [
         ("time", TIME),

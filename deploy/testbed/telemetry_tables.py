@@ -21,6 +21,8 @@ from service.ports import CHANGES, LOGS, METRICS, SPANS, TOPOLOGY
 
 KINDS = ("", "internal", "server", "client", "producer", "consumer")
 STATUSES = ("unset", "ok", "error")
+UNNAMED = ("",) * 4
+"""Whom spans speak to and what they are linked to is not recorded: the shop's topology says whom it calls."""
 STEP_S = 5
 LIMIT_S = 20
 
@@ -44,7 +46,7 @@ def _spans(body: bytes, window: Window) -> Iterator[Row]:
                 ids = (span.trace_id.hex(), span.span_id.hex(), span.parent_span_id.hex())
                 duration = (span.end_time_unix_nano - span.start_time_unix_nano) // 1000
                 status = STATUSES[span.status.code]
-                yield (*ids, *owner, span.name, KINDS[span.kind], start, duration, status)
+                yield (*ids, *owner, span.name, KINDS[span.kind], start, duration, status, *UNNAMED)
 
 
 def log_table(files: Iterable[tuple[Pod, Path]], window: Window) -> pa.Table:

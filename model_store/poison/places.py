@@ -193,6 +193,7 @@ def _spans(recording: Recording, roles: Roles, text: str) -> Recording:
     row = _emitted(recording, roles, count)
     ids = [f"{text[:200]} {n}" for n in range(count)]
     said = {"trace_id": ids, "span_id": ids, "parent_span_id": "", "operation": text, "kind": text, "status": "error"}
+    said |= {"peer": text, "peer_role": text, "linked_trace_id": ids, "linked_span_id": ids}
     return _add(
         recording, "spans", SPANS, row | said | {"start": row["time"], "duration_us": 7 * 86_400_000_000}, count
     )

@@ -11,7 +11,7 @@ from model_store.simulate.executions import Bools, Executions, Line, Timeline
 from model_store.simulate.scene import Change
 from model_store.simulate.system import LEAVES, System
 from model_store.simulate.workload import Floats, Ints
-from service.ports import CHANGES, LOGS, SPANS, TIME, TOPOLOGY
+from service.ports import ADDED, CHANGES, LOGS, SPANS, TIME, TOPOLOGY
 
 NOBODY = -1
 KINDS = ("server", "client", "producer", "consumer")
@@ -79,6 +79,7 @@ class Recorder:
             pa.array(block["duration"]),
             _names(block["status"], STATUSES),
         ]
+        columns += [pa.repeat(pa.scalar(""), len(block["start"]))] * len(ADDED)
         return pa.table(columns, schema=SPANS)
 
     def log_table(self) -> pa.Table:

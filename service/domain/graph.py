@@ -10,13 +10,15 @@ class ServiceGraph:
     """Who calls whom and what runs where, in the order in which the data tells it: that order numbers the aliases.
 
     ``pods`` maps a pod to its service, ``hosts`` a service to the nodes that it runs on. A service is in the graph
-    as soon as any telemetry names it, called by somebody or not.
+    as soon as any telemetry names it, called by somebody or not. ``roles`` says what those are that write no spans and
+    that their callers' spans name: database, cache, queue or external.
     """
 
     services: tuple[str, ...]
     calls: frozenset[tuple[str, str]] = frozenset()
     pods: Mapping[str, str] = field(default_factory=dict[str, str])
     hosts: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    roles: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def callees(self, name: str) -> tuple[str, ...]:
         """Services that this one calls, in the graph's order."""

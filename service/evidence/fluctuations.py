@@ -27,8 +27,8 @@ from service.evidence.constants import (
     USUAL_PART,
 )
 from service.evidence.instances import SIBLINGS
+from service.evidence.lineage import Floats, codes
 from service.evidence.metric_class import metric_class
-from service.evidence.spans import Floats, codes
 from service.evidence.stretch import Stretch
 from service.evidence.tables import Compared
 from service.evidence.units import bytes_per_second

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from service.evidence.constants import FEW_HITS, REPLACED
-from service.evidence.spans import Bools, Ints, Spans, combine
+from service.evidence.lineage import Bools, Ints
+from service.evidence.spans import Spans, combine
 from service.evidence.strata import Shift, share_shift
 
 

@@ -13,8 +13,9 @@ import numpy as np
 from service.domain.component import Component, ComponentKind
 from service.domain.evidence import LOG_KINDS, Evidence, EvidenceKind, Signal
 from service.evidence.constants import MEDIAN, USUAL_SHARE, USUAL_TIME
+from service.evidence.lineage import Bools, Ints
 from service.evidence.rows import shift_rows
-from service.evidence.spans import Bools, Ints, Spans, combine
+from service.evidence.spans import Spans, combine
 from service.evidence.strata import Shift, share_shift, time_shift
 
 SIBLINGS = "the other pods of its service"

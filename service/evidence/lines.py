@@ -9,8 +9,9 @@ import pyarrow as pa
 
 from service.domain.evidence import Evidence
 from service.evidence.constants import EXAMPLE_LENGTH, SUBJECT_LENGTH
+from service.evidence.lineage import Bools, Floats, Ints, codes
 from service.evidence.redaction import redact, told
-from service.evidence.spans import Bools, Floats, Ints, Spans, codes, combine
+from service.evidence.spans import Spans, combine
 from service.evidence.tables import Compared
 from service.evidence.templates import Templates, mine_templates
 

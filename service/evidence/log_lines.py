@@ -13,10 +13,11 @@ from service.domain.evidence import Evidence, EvidenceKind, Signal
 from service.domain.graph import ServiceGraph
 from service.evidence.constants import MIN_FOR_SHARE, USUAL_SHARE
 from service.evidence.following import followed, less_what_replaced_it
+from service.evidence.lineage import Bools, Ints, codes
 from service.evidence.lines import Lines, with_text
 from service.evidence.newcomers import newcomer_evidence
 from service.evidence.rows import shift_rows
-from service.evidence.spans import Bools, Ints, Spans, codes
+from service.evidence.spans import Spans
 from service.evidence.strata import Shift, share_shift_of_counts
 
 _compute = cast(Any, pc)

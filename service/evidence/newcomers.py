@@ -9,9 +9,10 @@ from service.domain.component import Component, service
 from service.domain.evidence import TROUBLE, Evidence, EvidenceKind, Signal
 from service.domain.graph import ServiceGraph
 from service.evidence.constants import MIN_FOR_SHARE, USUAL_SHARE
+from service.evidence.lineage import Bools, Ints, codes
 from service.evidence.lines import Lines, with_text
 from service.evidence.rows import shift_rows
-from service.evidence.spans import Bools, Ints, Spans, codes
+from service.evidence.spans import Spans
 from service.evidence.strata import share_shift_of_counts
 
 

@@ -15,9 +15,10 @@ import numpy as np
 
 from service.evidence import constants as c
 from service.evidence.fluctuations import Series
+from service.evidence.lineage import Bools, Floats, Ints
 from service.evidence.lines import Lines
 from service.evidence.reading import Reading
-from service.evidence.spans import Bools, Floats, Ints, Spans, places
+from service.evidence.spans import Spans, places
 
 
 @dataclass(frozen=True, slots=True)

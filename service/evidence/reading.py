@@ -12,10 +12,11 @@ from service.domain.evidence import Evidence
 from service.domain.graph import ServiceGraph
 from service.evidence.fluctuations import Series, metric_evidence, read_series
 from service.evidence.instances import instance_evidence, new_pods, of_new_pods, runs, version_rows
+from service.evidence.lineage import Bools, Floats
 from service.evidence.lines import Lines, read_lines
 from service.evidence.log_lines import log_evidence
 from service.evidence.metric_class import about_host
-from service.evidence.spans import Bools, Floats, Spans, places, read_spans
+from service.evidence.spans import Spans, places, read_spans
 from service.evidence.stretch import Stretch
 from service.evidence.structure import structure_evidence
 from service.evidence.tables import Tables

@@ -2,32 +2,18 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from service.domain.component import Component, edge
 from service.domain.graph import ServiceGraph
+from service.evidence.lineage import MAX_DEPTH, Bools, Ints, calling, codes, crossings, parent_rows, roots
 from service.evidence.tables import Compared
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-
-_compute = cast(Any, pc)
-MAX_DEPTH = 64
-"""Deeper traces are cut here when their root is looked for; also what ends a cycle of parents in broken data."""
 LONGEST_SPAN_US = 7 * 86_400_000_000
 """A week: what claims to have lasted longer is broken, and sums of it would leave 64 bits."""
-
-
-def codes(column: Any) -> tuple[Ints, list[str]]:
-    """A string column as integer codes (in the order of first appearance) and their names."""
-    encoded = column.combine_chunks().dictionary_encode()
-    return np.asarray(encoded.indices, dtype=np.int64), cast(list[str], encoded.dictionary.to_pylist())
 
 
 def most_frequent(group: Ints, value: Ints, size: int) -> Ints:
@@ -54,7 +40,9 @@ class Spans:
     ``service``, ``pod`` and ``operation`` are codes into ``services``, ``pods`` and ``operations``; an operation is a
     pair (service, name). ``parent`` is the row of the parent or -1; ``entry`` the operation of the trace's root;
     ``now`` tells the window from its baseline. ``seconds`` is how long spans were recorded, now and before.
-    ``silent_callee`` is, for each service, the code of its only callee that writes no spans, or -1.
+    ``silent_callee`` is, for each service, the code of its only callee that writes no spans, or -1. ``peer`` is whom a
+    client or producer span speaks to by its attributes, a code into ``services`` or -1, and ``queued`` whether that is
+    a queue.
     """
 
     services: list[str]
@@ -73,6 +61,8 @@ class Spans:
     client: Bools
     seconds: tuple[float, float]
     silent_callee: Ints
+    peer: Ints
+    queued: Bools
 
     def __len__(self) -> int:
         return len(self.now)
@@ -96,13 +86,15 @@ class Spans:
             duration_us=self.duration_us[rows],
             error=self.error[rows],
             client=self.client[rows],
+            peer=self.peer[rows],
+            queued=self.queued[rows],
             seconds=(_span_seconds(start_us[now]), _span_seconds(start_us[~now])),
         )
 
     @cached_property
     def began_us(self) -> Ints:
         """When the trace of each span began, as far as it was recorded: the start of its topmost ancestor."""
-        return self.start_us[_roots(self.parent)]
+        return self.start_us[roots(self.parent)]
 
     @cached_property
     def calls(self) -> frozenset[tuple[str, str]]:
@@ -115,7 +107,17 @@ class Spans:
     @cached_property
     def crossing(self) -> Bools:
         """Whether the span's parent belongs to another service: the callee's end of a remote call."""
-        return (self.parent >= 0) & (self.service[self.parent] != self.service)
+        return crossings(self.parent, self.service)
+
+    @cached_property
+    def unanswered(self) -> Bools:
+        """Calls to whom their attributes name, below which there is no other call and no span of anybody else: all of
+        their time is the callee's or the way's. What is put into a queue is taken, however it goes on from there.
+        """
+        named = self.peer >= 0
+        if not named.any():
+            return named
+        return named & (self.queued | ~self.above_any(named | self.crossing))
 
     @cached_property
     def covered_us(self) -> Ints:
@@ -139,8 +141,17 @@ class Spans:
 
     @cached_property
     def self_us(self) -> Ints:
-        """The part of each span that no child covers (exclusive time)."""
-        return self.duration_us - self.covered_us
+        """The part of each span that no child covers (exclusive time). All of an unanswered call is its own; nothing is
+        left for what the caller does within it: connecting, reading what comes back.
+        """
+        own_us = np.where(self.unanswered, self.duration_us, self.duration_us - self.covered_us)
+        within = np.zeros(len(self), bool)
+        for _ in range(MAX_DEPTH if self.unanswered.any() else 0):
+            deeper = (self.parent >= 0) & ~self.crossing & (self.unanswered | within)[self.parent]
+            if (deeper == within).all():
+                break
+            within = deeper
+        return np.where(within, 0, own_us)
 
     @cached_property
     def callee(self) -> Ints:
@@ -155,7 +166,7 @@ class Spans:
         )
         callee = np.full(len(self), -1, np.int64)
         callee[callers[only]] = remote[only]
-        return callee
+        return np.where(self.queued, -1, callee)
 
     @cached_property
     def called(self) -> Ints:
@@ -163,6 +174,7 @@ class Spans:
 
         A call without the callee's span goes where calls of its kind (same parent, same name) mostly go; a client span
         of a kind that nobody ever answers, to the only callee of its service that writes no spans, if there is one.
+        What its attributes say goes before all that is guessed.
         """
         called = np.where(self.callee >= 0, self.service[self.callee], -1)
         kind = combine(self.above + 1, self.operation)
@@ -170,13 +182,19 @@ class Spans:
         usual = most_frequent(kind[answered], called[answered], int(kind.max(initial=-1)) + 1)[kind]
         leaf = np.bincount(self.parent[self.parent >= 0], minlength=len(self)) == 0
         called = np.where((called < 0) & leaf, usual, called)
-        return np.where((called < 0) & leaf & self.client, self.silent_callee[self.service], called)
+        called = np.where((called < 0) & leaf & self.client, self.silent_callee[self.service], called)
+        return np.where(self.unanswered, self.peer, called)
+
+    @cached_property
+    def silent(self) -> Bools:
+        """Which bare calls go to a service that writes no spans."""
+        return (self.called >= 0) & ~np.isin(self.called, np.unique(self.service))
 
     @cached_property
     def step(self) -> Ints:
         """The operation, told apart by whom it calls: names such as "HTTP GET" say nothing without their callee."""
         target = np.where(self.callee >= 0, self.operation[self.callee], -1)
-        return combine(self.operation, target)
+        return combine(self.operation, target, np.where(self.unanswered, self.peer, -1) + 1)
 
     @cached_property
     def above(self) -> Ints:
@@ -256,40 +274,12 @@ def places(rows: Ints, size: int) -> Ints:
     return place
 
 
-def parent_rows(table: pa.Table) -> Ints:
-    """For each span the row of its parent: the first of that id in the same trace; -1 where none was recorded, and for
-    a span that says that it is its own.
-    """
-    trace, _ = codes(table["trace_id"])
-    ids, names = codes(pa.chunked_array([*table["span_id"].chunks, *table["parent_span_id"].chunks]))
-    own, parents = np.split(ids, 2)
-    keys, wanted = trace * len(names) + own, trace * len(names) + parents
-    order = np.argsort(keys, kind="stable")
-    place = np.minimum(np.searchsorted(keys[order], wanted), len(keys) - 1)
-    found = np.where(keys[order[place]] == wanted, order[place], -1) if len(keys) else keys
-    return np.where(found == np.arange(len(found)), -1, found)
-
-
-def _roots(parent: Ints) -> Ints:
-    """The row of each span's topmost recorded ancestor."""
-    root = np.arange(len(parent))
-    for _ in range(MAX_DEPTH):
-        above = parent[root]
-        climbing = above >= 0
-        if not climbing.any():
-            break
-        root = np.where(climbing, above, root)
-    return root
-
-
 def read_spans(compared: Compared, graph: ServiceGraph) -> Spans:
     """The columns of a compared pair of span tables; the graph tells of callees that write no spans."""
     table = compared.together
     service, services = codes(table["service"])
     pod, pods = codes(table["pod"])
     name, names = codes(table["operation"])
-    kind, kinds = codes(table["kind"])
-    status, statuses = codes(table["status"])
     trace, _ = codes(table["trace_id"])
     pair = service * (len(names) + 1) + name
     unique, operation = np.unique(pair, return_inverse=True)
@@ -297,8 +287,11 @@ def read_spans(compared: Compared, graph: ServiceGraph) -> Spans:
     start = np.asarray(table["start"].cast(pa.int64()))
     now = np.arange(len(table)) < len(compared.now)
     silent = _silent_callees(services, graph)
-    unseen = dict.fromkeys(name for name in silent if name)
+    peer, peers = codes(table["peer"])
+    unseen = dict.fromkeys(name for name in (*silent, *peers) if name and name not in services)
     position = {name: len(services) + number for number, name in enumerate(unseen)}
+    numbers = {name: number for number, name in enumerate(services)} | position
+    queued = _is(table["peer_role"], "queue")
     return Spans(
         services=[*services, *unseen],
         pods=pods,
@@ -309,14 +302,22 @@ def read_spans(compared: Compared, graph: ServiceGraph) -> Spans:
         pod=pod,
         operation=operation.astype(np.int64),
         parent=parent,
-        entry=operation.astype(np.int64)[_roots(parent)],
+        entry=operation.astype(np.int64)[roots(parent)],
         start_us=start,
         duration_us=np.clip(np.asarray(table["duration_us"], dtype=np.int64), 0, LONGEST_SPAN_US),
-        error=status == (statuses.index("error") if "error" in statuses else -1),
-        client=kind == (kinds.index("client") if "client" in kinds else -1),
+        error=_is(table["status"], "error"),
+        client=_is(table["kind"], "client"),
         seconds=(_span_seconds(start[now]), _span_seconds(start[~now])),
         silent_callee=np.array([position.get(name, -1) for name in silent], np.int64),
+        peer=np.where(calling(table), np.array([numbers.get(name, -1) for name in peers], np.int64)[peer], -1),
+        queued=queued & calling(table),
     )
+
+
+def _is(column: Any, text: str) -> Bools:
+    """In which rows that text stands."""
+    code, texts = codes(column)
+    return code == (texts.index(text) if text in texts else -1)
 
 
 def _silent_callees(services: list[str], graph: ServiceGraph) -> list[str]:

@@ -22,7 +22,7 @@ from service.evidence.constants import (
     MIN_FOR_SHARE,
     QUANTILES,
 )
-from service.evidence.spans import Bools, Floats, Ints
+from service.evidence.lineage import Bools, Floats, Ints
 
 
 @dataclass(frozen=True)

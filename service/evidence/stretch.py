@@ -1,7 +1,7 @@
 import math
 from dataclasses import dataclass
 
-from service.evidence.spans import Bools, Floats
+from service.evidence.lineage import Bools, Floats
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,9 @@ from service.evidence.constants import (
     USUALLY,
 )
 from service.evidence.following import Followed, followed, less_what_replaced_it
+from service.evidence.lineage import Bools, Floats, Ints
 from service.evidence.rows import shift_rows
-from service.evidence.spans import Bools, Floats, Ints, Spans, combine
+from service.evidence.spans import Spans, combine
 from service.evidence.strata import Shift, quantiles, share_shift, sums
 
 
@@ -60,7 +61,7 @@ def _unanswered(spans: Spans) -> Iterator[Evidence]:
     answered = spans.callee >= 0
     call = combine(spans.above + 1, spans.operation)
     remote = np.bincount(call[answered], minlength=int(call.max(initial=0)) + 1) > 0
-    rows = np.flatnonzero(remote[call] & (spans.called >= 0))
+    rows = np.flatnonzero(remote[call] & (spans.called >= 0) & ~spans.silent)
     if not len(rows):
         return
     _, first, group = np.unique(call[rows], return_index=True, return_inverse=True)

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from drain3 import TemplateMiner  # pyright: ignore[reportMissingTypeStubs]
 from drain3.template_miner_config import TemplateMinerConfig  # pyright: ignore[reportMissingTypeStubs]
 
-from service.evidence.spans import Ints, codes
+from service.evidence.lineage import Ints, codes
 
 _compute = cast(Any, pc)
 

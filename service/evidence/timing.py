@@ -7,8 +7,9 @@ import numpy as np
 from service.domain.component import Component, edge, service
 from service.domain.evidence import Evidence, EvidenceKind, Signal
 from service.evidence.constants import USUAL_TIME
+from service.evidence.lineage import Bools, Ints
 from service.evidence.rows import shift_rows
-from service.evidence.spans import Bools, Ints, Spans, combine
+from service.evidence.spans import Spans, combine
 from service.evidence.strata import time_shift
 
 
@@ -20,10 +21,8 @@ def timing_evidence(spans: Spans) -> Iterator[Evidence]:
     entered = (spans.parent < 0) | spans.crossing
     yield from _durations(spans, entered, EvidenceKind.LATENCY)
     yield from _durations(spans, spans.called < 0, EvidenceKind.SELF_TIME)
-    observed = np.unique(spans.service)
-    silent = ~np.isin(spans.called, observed)
-    yield from _calls(spans, (spans.called >= 0) & ~silent, EvidenceKind.GAP)
-    yield from _calls(spans, (spans.called >= 0) & silent, EvidenceKind.LATENCY)
+    yield from _calls(spans, (spans.called >= 0) & ~spans.silent, EvidenceKind.GAP)
+    yield from _calls(spans, spans.silent, EvidenceKind.LATENCY)
 
 
 def _strata(spans: Spans, rows: Ints) -> list[Ints]:

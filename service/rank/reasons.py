@@ -35,7 +35,8 @@ def _self_time(e: Evidence) -> str:
 
 
 def _latency(e: Evidence) -> str:
-    return f"{_who(e)} takes {_more(e)}"
+    takes = "take" if e.component.kind is ComponentKind.EDGE else "takes"
+    return f"{_who(e)} {takes} {_more(e)}"
 
 
 def _errors(e: Evidence) -> str:

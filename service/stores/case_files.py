@@ -1,7 +1,7 @@
 """A case directory on disk: case.json, the tables beside it, and, written only, truth.json."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -49,8 +49,11 @@ def read_incident(directory: Path) -> Incident:
     return Incident(id=name_of(read.id), system=name_of(read.system), alerts=alerts, window=window, baselines=baselines)
 
 
-def check_table(path: Path, schema: pa.Schema) -> None:
-    """Raises `CaseError` if the file is no parquet or lacks columns of the schema; reads only its footer."""
+def check_table(path: Path, schema: pa.Schema) -> list[str]:
+    """The columns of the schema that the file has: older ones lack some. Reads only its footer.
+
+    Raises `CaseError` if it is no parquet or lacks others.
+    """
     if not path.is_file():  # a directory, a pipe that would keep its reader waiting, a link that leads nowhere
         raise CaseError(f"{path}: is no file, should be a parquet file")
     try:
@@ -58,24 +61,26 @@ def check_table(path: Path, schema: pa.Schema) -> None:
     except (OSError, pa.ArrowException) as error:
         raise _unreadable(path, error) from None
     check_schema(found, schema, str(path))
+    return [name for name in schema.names if name in found.names]
 
 
 def read_table(path: Path, schema: pa.Schema) -> pa.Table:
     """The table in that file with exactly the columns of the schema. Raises `CaseError` if it cannot be had."""
-    check_table(path, schema)
+    there = check_table(path, schema)
     try:
-        with _parquet.ParquetFile(path, **_reading(schema)) as file:
-            table: pa.Table = file.read(columns=schema.names)
+        with _parquet.ParquetFile(path, **_reading(schema, there)) as file:
+            table: pa.Table = file.read(columns=there)
     except (OSError, pa.ArrowException) as error:
         raise _unreadable(path, error) from None
     return conform(table, schema, str(path))
 
 
-def _reading(schema: pa.Schema) -> dict[str, Any]:
+def _reading(schema: pa.Schema, there: Collection[str]) -> dict[str, Any]:
     return {
         "memory_map": True,
         "page_checksum_verification": True,  # of pages that have one: damaged numbers look like any others
-        "read_dictionary": names_in(schema),  # each name once, however many rows bear it and however long it is
+        # each name once, however many rows bear it and however long it is
+        "read_dictionary": [name for name in names_in(schema) if name in there],
     }
 
 

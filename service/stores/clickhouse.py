@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cached_property, partial
 from typing import Annotated, Any, Final, Generic, TypeVar
 
 import pyarrow as pa
@@ -19,6 +19,7 @@ from service.errors import CaseError, SettingsError
 from service.ports import LOGS, SPANS
 from service.stores.aside import read
 from service.stores.backend import Backend
+from service.stores.callees import Callee, callee_of
 from service.stores.clickhouse_sql import LOG_COLUMNS, LOUD, OURS, SPAN_COLUMNS, moments, select
 from service.stores.columns import conform, first_line
 from service.stores.log_sample import Counted, LogPlan, Page, Part, Stretch, sampled_logs
@@ -178,6 +179,23 @@ class SpanColumns(_Told):
     start: list[Number]
     duration_us: list[Number]
     status: list[str]
+    attributes: list[dict[str, str]]
+    linked_trace_id: list[str]
+    linked_span_id: list[str]
+
+    @property
+    def peer(self) -> list[str]:
+        """Whom each speaks to."""
+        return [name for name, _ in self._callees]
+
+    @property
+    def peer_role(self) -> list[str]:
+        """What they are."""
+        return [role for _, role in self._callees]
+
+    @cached_property
+    def _callees(self) -> list[Callee]:
+        return [callee_of(kind, told) for kind, told in zip(self.kind, self.attributes, strict=False)]
 
 
 class _Rows(_Told, Generic[T]):

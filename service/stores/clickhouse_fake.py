@@ -20,15 +20,19 @@ from starlette.routing import Route
 from service.ports import LOGS, SPANS
 from service.stores.embedded.decoded import microseconds
 from service.stores.embedded.logs import SEVERITIES
+from service.stores.fake_traces import span_attributes
 
 LOG_TABLE = (
     "Timestamp TimestampTime TraceId SpanId SeverityText SeverityNumber ServiceName Body ResourceAttributes".split()
 )
 SPAN_TABLE = (
-    "Timestamp TraceId SpanId ParentSpanId SpanName SpanKind ServiceName ResourceAttributes Duration StatusCode".split()
-)
+    "Timestamp TraceId SpanId ParentSpanId SpanName SpanKind ServiceName ResourceAttributes Duration StatusCode "
+    "SpanAttributes Links.TraceId Links.SpanId"
+).split()
 
 _LITERAL = re.compile(r"'((?:[^'\\]|\\.)*)'")
+_FILTERED = re.compile(r"mapFilter\(\(k, v\) -> k IN \(([^)]*)\), (\w+)\)")
+_MAPS = ("attributes",)
 _FORMAT = re.compile(r"(?P<query>.*) FORMAT (?P<format>JSONCompact|JSONColumns)", re.DOTALL)
 
 
@@ -102,6 +106,9 @@ class FakeClickHouse:
             "ServiceName": row["service"],
             "ResourceAttributes": _resource(row),
             "Duration": row["duration_us"] * 1000,
+            "SpanAttributes": json.dumps(span_attributes(row)),
+            "Links.TraceId": json.dumps([row["linked_trace_id"]] if row["linked_trace_id"] else []),
+            "Links.SpanId": json.dumps([row["linked_span_id"]] if row["linked_span_id"] else []),
             "StatusCode": f"STATUS_CODE_{status.upper()}" if self.long_names else status.capitalize(),
         }
 
@@ -112,8 +119,8 @@ def _resource(row: Mapping[str, Any]) -> str:
 
 
 def _fill(database: sqlite3.Connection, table: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
-    places = ", ".join("?" for _ in columns)
-    database.execute(f"CREATE TABLE {table} ({', '.join(columns)})")
+    places, quoted = ", ".join("?" for _ in columns), '", "'.join(columns)
+    database.execute(f'CREATE TABLE {table} ("{quoted}")')
     database.executemany(f"INSERT INTO {table} VALUES ({places})", [[row[name] for name in columns] for row in rows])  # noqa: S608
     database.executemany("INSERT INTO system.columns VALUES ('default', ?, ?)", [(table, name) for name in columns])
 
@@ -122,11 +129,22 @@ def _answer(database: sqlite3.Connection, text: str) -> Response:
     if (found := _FORMAT.fullmatch(text)) is None:
         raise ValueError("no format, or one that is not known")
     asked = found["query"].replace("countIf(", "total(")  # of what holds, which is 1
+    asked = _FILTERED.sub(lambda parts: f"mapOf({parts[2]}, '{_listed(parts[1])}')", asked)
     cursor = database.execute(_LITERAL.sub(_unescaped, asked))
     names, rows = [told[0] for told in cursor.description], cursor.fetchall()
     columns = {name: [row[place] for row in rows] for place, name in enumerate(names)}
+    columns |= {name: list(map(json.loads, columns[name])) for name in _MAPS if name in columns}
     told = columns if found["format"] == "JSONColumns" else {"meta": [], "data": rows, "rows": len(rows)}
     return Response(json.dumps(told), media_type="application/json")
+
+
+def _listed(literals: str) -> str:
+    return json.dumps(_LITERAL.findall(literals))
+
+
+def _map_of(told: str, keys: str) -> str:
+    wanted = json.loads(keys)
+    return json.dumps({key: text for key, text in json.loads(told).items() if key in wanted})
 
 
 def _unescaped(literal: re.Match[str]) -> str:
@@ -142,7 +160,10 @@ def _int_div(number: int, by: int) -> int:
     return number // by
 
 
-def _element(told: str, key: str) -> str:
+def _element(told: str, key: str | int) -> str:
+    """Of a map by its key, of a list by its place from 1; "" where there is none."""
+    if isinstance(key, int):
+        return next(iter(json.loads(told)[key - 1 :]), "")
     return json.loads(told).get(key, "")
 
 
@@ -170,6 +191,7 @@ _FUNCTIONS: tuple[tuple[str, int, Callable[..., Any]], ...] = (
     ("toInt64", 1, int),
     ("intDiv", 2, _int_div),
     ("arrayElement", 2, _element),
+    ("mapOf", 2, _map_of),
     ("match", 2, _matches),
     ("toValidUTF8", 1, str),
     ("substringUTF8", 3, _substring),

@@ -1,5 +1,6 @@
 """What is asked of ClickHouse, in expressions over the columns of the OpenTelemetry exporter's tables."""
 
+from service.stores.callees import ATTRIBUTES
 from service.stores.embedded.logs import BODY_LENGTH
 from service.stores.embedded.origin import UNKNOWN
 from service.stores.log_fields import LOUD_LEVEL, LOUD_TEXT
@@ -67,6 +68,9 @@ SPAN_COLUMNS = ", ".join(
         "toUnixTimestamp64Micro(Timestamp) AS start",
         "toInt64(intDiv(Duration, 1000)) AS duration_us",
         f"CASE WHEN {_STATUS} IN ('ok', 'error') THEN {_STATUS} ELSE 'unset' END AS status",
+        f"mapFilter((k, v) -> k IN ({', '.join(map(_text, ATTRIBUTES))}), SpanAttributes) AS attributes",
+        'arrayElement("Links.TraceId", 1) AS linked_trace_id',
+        'arrayElement("Links.SpanId", 1) AS linked_span_id',
     )
 )
 """Names of kinds and statuses were longer in the exporter's older versions."""

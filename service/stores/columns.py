@@ -9,11 +9,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from service.errors import CaseError
+from service.ports import ADDED
 from service.stores.validation import name_of
 
 _compute: Any = pc
 
-NOT_NAMES = frozenset({"body", "summary", "trace_id", "span_id", "parent_span_id"})
+NOT_NAMES = frozenset({"body", "summary", "trace_id", "span_id", "parent_span_id", "linked_trace_id", "linked_span_id"})
 """Text columns that name nothing: what they hold is redacted where it is shown, or never shown."""
 
 _TEXT: tuple[Any, ...] = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
@@ -33,6 +34,7 @@ def conform(table: pa.Table, schema: pa.Schema, where: str) -> pa.Table:
 
     Raises `CaseError` with one line that begins with ``where`` if a column is missing or holds something else.
     """
+    table = completed(table, schema)
     check_schema(table.schema, schema, where)
     columns = [_column(table.column(name), name, wanted, where) for name, wanted in _types(schema)]
     conformed = pa.table(columns, schema=schema)
@@ -43,9 +45,21 @@ def conform(table: pa.Table, schema: pa.Schema, where: str) -> pa.Table:
     return _without_gaps(conformed)
 
 
+def completed(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The table with the columns that were added to the schema after it was written, empty."""
+    for name in schema.names:
+        if name in ADDED and name not in table.schema.names:
+            table = table.append_column(name, pa.repeat(pa.scalar(""), table.num_rows))
+    return table
+
+
 def check_schema(found: pa.Schema, schema: pa.Schema, where: str) -> None:
-    """Raises `CaseError` if a column of the schema is not among those found, or is of another kind."""
+    """Raises `CaseError` if a column of the schema is not among those found, or is of another kind. Columns that were
+    added to the format later may be missing.
+    """
     for name, wanted in _types(schema):
+        if name in ADDED and name not in found.names:
+            continue
         if (count := found.names.count(name)) != 1:
             found_so = "missing" if count == 0 else f"there {count} times"
             raise CaseError(f"{where}: column '{name}' is {found_so}, should be there once, as {wanted}")

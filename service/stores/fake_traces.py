@@ -83,5 +83,23 @@ def _with_ids(row: Row) -> dict[str, Any]:
         "trace_id": hexadecimal(row["trace_id"], TRACE_DIGITS),
         "span_id": hexadecimal(row["span_id"], SPAN_DIGITS),
         "parent_span_id": hexadecimal(row["parent_span_id"], SPAN_DIGITS),
+        "linked_trace_id": hexadecimal(row["linked_trace_id"], TRACE_DIGITS),
+        "linked_span_id": hexadecimal(row["linked_span_id"], SPAN_DIGITS),
         "start_us": microseconds(row["start"]),
     }
+
+
+def span_attributes(row: Row) -> dict[str, str]:
+    """What an instrumentation writes on a span to whoever the row says that it speaks to."""
+    match row["peer_role"]:
+        case "queue":
+            system, _, destination = row["peer"].partition(":")
+            return {"messaging.system": system, "messaging.destination.name": destination}
+        case "database":
+            return {"db.system.name": "postgresql", "peer.service": row["peer"], "db.namespace": "ours"}
+        case "cache":
+            return {"db.system": "redis", "net.peer.name": f"{row['peer']}.shop.svc.cluster.local"}
+        case "external":
+            return {"url.full": f"https://user:secret@{row['peer']}:8443/v1/pay?token=secret"}
+        case _:
+            return {}

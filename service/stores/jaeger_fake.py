@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from service.stores.embedded.decoded import microseconds
-from service.stores.fake_traces import FakeTraces, Row, Trace, Wanted
+from service.stores.fake_traces import FakeTraces, Row, Trace, Wanted, span_attributes
 from service.stores.otlp_fake import resource_spans
 from service.stores.span_rows import TRACE_DIGITS
 
@@ -97,10 +97,13 @@ class FakeJaeger:
             "traceID": trace_id,
             "spanID": row["span_id"],
             "operationName": row["operation"],
-            "references": [{"refType": "CHILD_OF", "traceID": trace_id, "spanID": parent}] if parent else [],
+            "references": [*_reference("CHILD_OF", trace_id, parent), *_link(row)],
             "startTime": row["start_us"],
             "duration": row["duration_us"],
-            "tags": self._tags(row["kind"], row["status"]),
+            "tags": [
+                *self._tags(row["kind"], row["status"]),
+                *(_tag(key, text) for key, text in span_attributes(row).items()),
+            ],
             "logs": [],
             "processID": process,
             "warnings": None,
@@ -113,6 +116,14 @@ class FakeJaeger:
         codes = [_tag("otel.status_code", status.upper())] if status in ("ok", "error") else []
         errors = [{"key": "error", "type": "bool", "value": True}] if status == "error" else []
         return [*kinds, *codes, *errors]
+
+
+def _reference(kind: str, trace_id: str, span_id: str) -> list[dict[str, str]]:
+    return [{"refType": kind, "traceID": trace_id, "spanID": span_id}] if span_id else []
+
+
+def _link(row: Row) -> list[dict[str, str]]:
+    return _reference("FOLLOWS_FROM", row["linked_trace_id"], row["linked_span_id"])
 
 
 def _answering(known: FakeTraces, answer: Any) -> Any:

@@ -5,9 +5,10 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from service.stores.callees import callee_of
 from service.stores.embedded.origin import NAME_LENGTH, UNKNOWN, origin_from
 from service.stores.otlp_json import Told, Traces, kind_of
-from service.stores.span_rows import SPAN_DIGITS, TRACE_DIGITS, SpanRow, identifier
+from service.stores.span_rows import SPAN_DIGITS, TRACE_DIGITS, SpanRow, identifier, link
 
 HOST_TAG, INSTANCE_TAG = "hostname", "service.instance.id"
 """Jaeger's own clients told where they ran: in a container that is the pod, and on a machine as good as one."""
@@ -134,6 +135,7 @@ def rows_of_jaeger(traces: Sequence[JaegerTrace]) -> Iterator[SpanRow]:
         origins = {name: origin_from(_attributes(process)) for name, process in trace.processes.items()}
         for span in trace.spans:
             tags = {tag.key: tag.text for tag in span.tags}
+            kind = kind_of(tags.get("span.kind", ""))
             origin = origins.get(span.process) or origin_from({})
             yield SpanRow(
                 identifier(span.trace_id, TRACE_DIGITS),
@@ -143,10 +145,12 @@ def rows_of_jaeger(traces: Sequence[JaegerTrace]) -> Iterator[SpanRow]:
                 origin.pod,
                 origin.node,
                 span.operation,
-                kind_of(tags.get("span.kind", "")),
+                kind,
                 span.start_us,
                 span.duration_us,
                 _status(tags),
+                *callee_of(kind, {key: text[:NAME_LENGTH] for key, text in tags.items()}),
+                *_link(span),
             )
 
 
@@ -162,6 +166,12 @@ def _parent(span: JaegerSpan) -> str:
     own = [reference for reference in span.references if reference.trace_id in ("", span.trace_id)]
     children = [reference for reference in own if reference.kind == "CHILD_OF"]
     return next((reference.span_id for reference in (*children, *own)), "")
+
+
+def _link(span: JaegerSpan) -> tuple[str, str]:
+    """The first reference into another trace."""
+    away = (each for each in span.references if each.trace_id not in ("", span.trace_id))
+    return next((link(each.trace_id, each.span_id) for each in away), ("", ""))
 
 
 def _status(tags: Mapping[str, str]) -> str:

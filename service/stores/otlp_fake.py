@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
 
-from service.stores.fake_traces import Row
+from service.stores.fake_traces import Row, span_attributes
 from service.stores.span_rows import KINDS, STATUSES
 
 NUMBERS = {name: number for names in (KINDS, STATUSES) for number, name in names.items()}
@@ -37,6 +37,11 @@ def _span(row: Row, *, by_name: bool) -> dict[str, Any]:
         "endTimeUnixNano": str(start_ns + row["duration_us"] * 1000),
         "status": {},
     }
+    if named := span_attributes(row):
+        told["attributes"] = [{"key": key, "value": {"stringValue": text}} for key, text in named.items()]
+    if row["linked_span_id"]:
+        linked = {"traceId": row["linked_trace_id"], "spanId": row["linked_span_id"]}
+        told["links"] = [{key: _base64(text) if by_name else text for key, text in linked.items()}]
     if row["kind"] in NUMBERS:
         told["kind"] = f"SPAN_KIND_{row['kind'].upper()}" if by_name else NUMBERS[row["kind"]]
     if row["status"] in NUMBERS:

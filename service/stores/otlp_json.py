@@ -7,8 +7,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from service.stores.callees import callee_of
 from service.stores.embedded.origin import NAME_LENGTH, UNKNOWN, Origin, origin_from
-from service.stores.span_rows import KINDS, SPAN_DIGITS, STATUSES, TRACE_DIGITS, SpanRow, identifier
+from service.stores.span_rows import KINDS, SPAN_DIGITS, STATUSES, TRACE_DIGITS, SpanRow, identifier, link
 
 Nanoseconds = Annotated[int, Field(ge=0, lt=2**63)]
 
@@ -57,6 +58,17 @@ class Status(Told):
     code: int | str = 0
 
 
+class Link(Told):
+    """A span of this or another trace that caused this one."""
+
+    trace_id: str = Field(default="", alias="traceId")
+    span_id: str = Field(default="", alias="spanId")
+
+
+def _or_none(value: object) -> object:
+    return () if value is None else value
+
+
 class Span(Told):
     """One span."""
 
@@ -68,6 +80,8 @@ class Span(Told):
     start_ns: Nanoseconds = Field(default=0, alias="startTimeUnixNano")
     end_ns: Nanoseconds = Field(default=0, alias="endTimeUnixNano")
     status: Annotated[Status, BeforeValidator(_or_empty)] = Status()
+    attributes: Annotated[tuple[Attribute, ...], BeforeValidator(_or_none)] = ()
+    links: Annotated[tuple[Link, ...], BeforeValidator(_or_none)] = ()
 
 
 class ScopeSpans(Told):
@@ -122,6 +136,7 @@ def _named(told: int | str, names: dict[int, str], prefix: str) -> str:
 
 def _row(span: Span, origin: Origin) -> SpanRow:
     start_us, end_us = span.start_ns // 1000, span.end_ns // 1000
+    kind = kind_of(span.kind)
     return SpanRow(
         identifier(span.trace_id, TRACE_DIGITS),
         identifier(span.span_id, SPAN_DIGITS),
@@ -130,8 +145,10 @@ def _row(span: Span, origin: Origin) -> SpanRow:
         origin.pod,
         origin.node,
         span.name,
-        kind_of(span.kind),
+        kind,
         start_us,
         end_us - start_us,
         status_of(span.status.code),
+        *callee_of(kind, attributes_of(span.attributes)),
+        *next((link(each.trace_id, each.span_id) for each in span.links), ("", "")),
     )

@@ -38,6 +38,10 @@ class SpanRow(NamedTuple):
     start_us: int
     duration_us: int
     status: str
+    peer: str = ""
+    peer_role: str = ""
+    linked_trace_id: str = ""
+    linked_span_id: str = ""
 
 
 def span_table(rows: Iterable[SpanRow]) -> pa.Table:
@@ -62,6 +66,12 @@ def distinct(tables: Sequence[pa.Table]) -> pa.Table:
     once = joined.take(pa.array(list(seen.values()), pa.int64()))
     starts = once.column("start").cast(pa.int64()).to_numpy()
     return once.take(np.argsort(starts, kind="stable")).combine_chunks()
+
+
+def link(trace_id: str, span_id: str) -> tuple[str, str]:
+    """The ids of a linked span; both "" unless both are ids."""
+    ids = identifier(trace_id, TRACE_DIGITS), identifier(span_id, SPAN_DIGITS)
+    return ids if all(ids) else ("", "")
 
 
 def identifier(told: str, digits: int) -> str:

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from service.stores.fake_traces import FakeTraces, Row, Trace, Wanted
+from service.stores.fake_traces import FakeTraces, Row, Trace, Wanted, span_attributes
 from service.stores.otlp_fake import resource_spans
 from service.stores.span_rows import TRACE_DIGITS
 
@@ -135,8 +135,9 @@ def _span(row: Row, selected: Sequence[str]) -> dict[str, Any]:
         "resource.service.name": row["service"],
         "resource.k8s.pod.name": row["pod"],
         "resource.k8s.node.name": row["node"],
+        **{f"span.{key}": text for key, text in span_attributes(row).items()},
     }
-    present = {name.removeprefix("resource."): told[name] for name in selected if told.get(name)}
+    present = {_unscoped(name): told[name] for name in selected if told.get(name)}
     return {
         "spanID": row["span_id"].lstrip("0"),
         **({"name": row["operation"]} if "name" in selected else {}),
@@ -144,6 +145,10 @@ def _span(row: Row, selected: Sequence[str]) -> dict[str, Any]:
         "durationNanos": str(row["duration_us"] * 1000),
         "attributes": [{"key": key, "value": {"stringValue": text}} for key, text in present.items()],
     }
+
+
+def _unscoped(name: str) -> str:
+    return name.removeprefix("resource.").removeprefix("span.")
 
 
 def _sent(known: FakeTraces, trace_id: str) -> list[dict[str, Any]] | None:

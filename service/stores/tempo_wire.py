@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import AliasChoices, BeforeValidator, Field
 
+from service.stores.callees import ATTRIBUTES, callee_of
 from service.stores.embedded.origin import UNKNOWN, origin_from
 from service.stores.otlp_json import (
     Attribute,
@@ -22,8 +23,14 @@ from service.stores.trace_sampling import Asked
 
 PARENT, SERVICE = "span:parentID", "service.name"
 _OF_RESOURCE = (SERVICE, "service.instance.id", "k8s.pod.name", "k8s.node.name", "host.name", "container.id")
-SELECTED = ", ".join(["name", "kind", "status", PARENT, *(f"resource.{name}" for name in _OF_RESOURCE)])
-"""What makes a row."""
+SELECTED = ", ".join(
+    [
+        *("name", "kind", "status", PARENT),
+        *(f"resource.{name}" for name in _OF_RESOURCE),
+        *(f"span.{name}" for name in ATTRIBUTES),
+    ]
+)
+"""What makes a row. Links cannot be selected: those of traces that are asked for one by one are known."""
 
 
 def trace_ql(asked: Asked, *, whole: bool) -> str:
@@ -116,6 +123,7 @@ class TagValues(Told):
 
 def _row(trace_id: str, span: FoundSpan, attributes: dict[str, str]) -> SpanRow:
     origin = origin_from(attributes)
+    kind = kind_of(attributes.get("kind", ""))
     return SpanRow(
         trace_id,
         identifier(span.span_id, SPAN_DIGITS),
@@ -124,8 +132,9 @@ def _row(trace_id: str, span: FoundSpan, attributes: dict[str, str]) -> SpanRow:
         origin.pod,
         origin.node,
         span.name,
-        kind_of(attributes.get("kind", "")),
+        kind,
         span.start_ns // 1000,
         span.duration_ns // 1000,
         status_of(attributes.get("status", "")),
+        *callee_of(kind, attributes),
     )

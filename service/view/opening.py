@@ -19,6 +19,7 @@ from service.stores.evening import evened
 from service.stores.partial import ANY, bare, notes_of, queries_of
 from service.stores.patience import patience
 from service.telemetry import span
+from service.view.callees import with_callees
 from service.view.identity import about_named, in_namespaces
 from service.view.ourselves import without_ourselves
 from service.view.sampling import sampled
@@ -72,6 +73,7 @@ def _viewed(incident: Incident, fetched: _Fetched, *, qualified: bool) -> View:
     tables, thinned = sampled(fetched.tables)
     tables, namespaces = in_namespaces(tables) if qualified else (tables, dict[str, str]())
     tables, folded = with_versions(tables)
+    tables = with_callees(tables)
     graph = build_graph(tables)
     about = subjects(incident.alerts, graph, namespaces)
     if graph.services:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
-from service.evidence.spans import Bools, Ints, codes
+from service.evidence.lineage import Bools, Ints, codes
 from service.evidence.tables import Compared, Tables
 
 MOST_ROWS = 200_000

@@ -1,12 +1,12 @@
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
 
 from service.domain.component import EDGE_ARROW
 from service.domain.graph import ServiceGraph
-from service.evidence.spans import Ints, codes, parent_rows
+from service.evidence.lineage import Ints, calling, codes, crossings, linked_rows, parent_rows
 from service.evidence.tables import Compared, Tables
 
 Pairs = list[tuple[str, str]]
@@ -20,12 +20,14 @@ def build_graph(tables: Tables) -> ServiceGraph:
     """
     spans, metrics, logs = _by_start(_rows(tables.spans)), _rows(tables.metrics), _rows(tables.logs)
     calls, runs_on = _relations(tables.topology, "calls"), _relations(tables.topology, "runs_on")
-    edges = calls + _span_calls(spans) + _edge_calls(metrics)
+    named_calls = _calls_by_attributes(spans)
+    edges = calls + _span_calls(spans) + named_calls + _edge_calls(metrics)
     pods = _pods(spans, metrics, logs)
     in_spans, in_logs = _pairs(spans, "service", "node"), _pairs(logs, "service", "node")
     named = [
         *(name for pair in calls for name in pair),
         *(service for service, _ in in_spans),
+        *(name for pair in named_calls for name in pair),
         *_metric_services(metrics),
         *(service for service, _ in in_logs),
     ]
@@ -37,6 +39,7 @@ def build_graph(tables: Tables) -> ServiceGraph:
         calls=frozenset((a, b) for a, b in edges if a and b and a != b),
         pods=pods,
         hosts=_grouped((service, node) for service, node in hosted if service and node),
+        roles={peer: role for peer, role in reversed(_pairs(spans, "peer", "peer_role")) if peer and role},
     )
 
 
@@ -53,7 +56,10 @@ def _by_start(spans: pa.Table | None) -> pa.Table | None:
     return spans.select(_TOLD_BY_SPANS).take(order)
 
 
-_TOLD_BY_SPANS = ["trace_id", "span_id", "parent_span_id", "service", "pod", "node"]
+_TOLD_BY_SPANS = [
+    *("trace_id", "span_id", "parent_span_id", "service", "pod", "node", "kind"),
+    *("peer", "peer_role", "linked_trace_id", "linked_span_id"),
+]
 
 
 def _relations(topology: pa.Table | None, relation: str) -> Pairs:
@@ -64,13 +70,33 @@ def _relations(topology: pa.Table | None, relation: str) -> Pairs:
 
 
 def _span_calls(spans: pa.Table | None) -> Pairs:
-    """A span whose parent belongs to another service is a call from that one to this one."""
+    """A span whose parent, or the call that it is linked to, belongs to another service is a call from that one to this
+    one; from the queue, where that one spoke to a queue.
+    """
     if spans is None or spans.num_rows == 0:
         return []
-    parent = parent_rows(spans)
-    services, names = codes(spans.column("service"))
-    child_rows = np.flatnonzero(parent >= 0)
-    return _distinct(services[parent[child_rows]], services[child_rows], names, names)
+    parent, linked = parent_rows(spans), linked_rows(spans)
+    (own, names), (peer, peers) = codes(spans.column("service")), codes(spans.column("peer"))
+    queues = np.asarray([role == "queue" for role in spans.column("peer_role").to_pylist()]) & calling(spans)
+    source = np.where(queues, len(names) + peer, own)
+    pairs: Pairs = []
+    for caller in (parent, linked):
+        if caller is not None:
+            rows = np.flatnonzero(crossings(caller, own))
+            pairs += _distinct(source[caller[rows]], own[rows], [*names, *peers], names)
+    return pairs
+
+
+def _calls_by_attributes(spans: pa.Table | None) -> Pairs:
+    """Callers and whom their spans say that they speak to; queues and who says that it reads from them."""
+    if spans is None or not any(cast(Any, spans.column("peer")).unique().to_pylist()):
+        return []
+    calls = calling(spans)
+    named = np.asarray(spans.column("peer").to_pylist()) != ""
+    consumers = np.asarray(spans.column("kind").to_pylist()) == "consumer"
+    asked = spans.filter(pa.array(named & calls))
+    read = spans.filter(pa.array(named & consumers))
+    return [*_pairs(asked, "service", "peer"), *_pairs(read, "peer", "service")]
 
 
 def _edge_calls(metrics: pa.Table | None) -> Pairs:

@@ -12,6 +12,7 @@ import pyarrow as pa
 from service.stores.clickhouse_fake import FakeClickHouse
 
 _RESOURCE = "Map(LowCardinality(String), String)"
+_AS_JSON = ("ResourceAttributes", "SpanAttributes", "Links.TraceId", "Links.SpanId")
 LOG_COLUMNS = {
     "Timestamp": "DateTime64(9)",
     "TimestampTime": "DateTime DEFAULT toDateTime(Timestamp)",
@@ -34,6 +35,9 @@ SPAN_COLUMNS = {
     "ResourceAttributes": _RESOURCE,
     "Duration": "UInt64",
     "StatusCode": "LowCardinality(String)",
+    "SpanAttributes": _RESOURCE,
+    "Links.TraceId": "Array(String)",
+    "Links.SpanId": "Array(String)",
 }
 
 
@@ -60,7 +64,7 @@ def _session() -> Any:
 
 
 def _fill(session: Any, table: str, columns: Mapping[str, str], order: str, rows: Iterable[dict[str, Any]]) -> None:
-    told = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+    told = ", ".join(f"`{name}` {kind}" for name, kind in columns.items())
     session.query(f"DROP TABLE IF EXISTS {table}")
     session.query(f"CREATE TABLE {table} ({told}) ENGINE = MergeTree ORDER BY {order}")
     written = [json.dumps(_written(row)) for row in rows]
@@ -73,5 +77,5 @@ def _written(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **row,
         "Timestamp": f"{seconds}.{nanoseconds:09d}",
-        "ResourceAttributes": json.loads(row["ResourceAttributes"]),
+        **{name: json.loads(row[name]) for name in _AS_JSON if name in row},
     }

@@ -100,7 +100,12 @@ def test_a_name_that_is_none_is_refused_before_anybody_is_asked(name: str) -> No
 
 
 NAMES = ("trace_id", "span_id", "parent_span_id", "service", "pod", "node", "operation", "kind", "status")
-ANSWER: dict[str, list[object]] = {**{name: ["a"] for name in NAMES}, "start": [1], "duration_us": [1]}
+ANSWER: dict[str, list[object]] = {
+    **{name: ["a"] for name in (*NAMES, "linked_trace_id", "linked_span_id")},
+    "attributes": [{}],
+    "start": [1],
+    "duration_us": [1],
+}
 
 
 @pytest.mark.parametrize(

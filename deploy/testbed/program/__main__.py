@@ -146,7 +146,8 @@ def main() -> None:
     start_logging()
     replica = _Replica(arguments)
     node = replica.shop.services[replica.service].node
-    start_tracing(replica.service, replica.pod, node, replica.version, replica.wiring.collector)
+    stores = {store.kind: name for name, store in replica.shop.stores.items()}
+    start_tracing(replica.service, replica.pod, node, replica.version, replica.wiring.collector, stores)
     uvicorn.run(
         replica.app(), host="127.0.0.1", port=arguments.port, log_config=None, access_log=False,
         timeout_graceful_shutdown=2,

@@ -4,16 +4,18 @@ import json
 import logging
 import sys
 import traceback
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
 from opentelemetry.instrumentation.psycopg import PsycopgInstrumentor
 from opentelemetry.instrumentation.redis import RedisInstrumentor
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import Span, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -32,8 +34,27 @@ MADE_HERE = "trouble.py"
 log = logging.getLogger("shop")
 
 
-def start_tracing(service: str, pod: str, node: str, version: str, collector: str) -> None:
-    """Sends spans of this process to the collector, and instruments its clients."""
+INSTRUMENTED = {"opentelemetry.instrumentation.psycopg": "postgres", "opentelemetry.instrumentation.redis": "redis"}
+"""Whose spans are calls to a store, and of which kind."""
+
+
+class _Stores(SpanProcessor):
+    """Names the store on spans of calls to it, by its kind: all of them listen on one address here."""
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self._names = names
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        scope = span.instrumentation_scope
+        name = self._names.get(INSTRUMENTED.get(scope.name if scope else "", ""))
+        if name:
+            span.set_attribute("peer.service", name)
+
+
+def start_tracing(
+    service: str, pod: str, node: str, version: str, collector: str, stores: Mapping[str, str] | None = None
+) -> None:
+    """Sends spans of this process to the collector, and instruments its clients; ``stores`` are named by their kind."""
     attributes = {
         "service.name": service,
         "service.instance.id": pod,
@@ -42,6 +63,7 @@ def start_tracing(service: str, pod: str, node: str, version: str, collector: st
         "k8s.node.name": node,
     }
     provider = TracerProvider(resource=Resource(attributes))
+    provider.add_span_processor(_Stores(stores or {}))
     exporter = OTLPSpanExporter(endpoint=f"{collector}/v1/traces", timeout=3)
     provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=1000))
     trace.set_tracer_provider(provider)

@@ -7,11 +7,13 @@ frame that is not whole: a crash, or a writer at this moment, leaves nothing els
 import os
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+
+from service.stores.columns import completed
 
 _HEADER = struct.Struct("<II")
 _ipc: Any = pa.ipc
@@ -61,15 +63,17 @@ def read_journal(path: Path, schema: pa.Schema) -> pa.Table:
     """The rows of all whole frames, in the order in which they came. Raises FileNotFoundError where it is gone, and
     pa.ArrowException where it holds something else.
     """
-    tables: list[pa.Table] = [_ipc.open_stream(frame).read_all() for frame in _whole_frames(path.read_bytes())]
-    need_schema(tables, schema)
+    frames = (_ipc.open_stream(frame).read_all() for frame in _whole_frames(path.read_bytes()))
+    tables = [of_schema(table, schema) for table in frames]
     return pa.concat_tables(tables) if tables else schema.empty_table()
 
 
-def need_schema(tables: Iterable[pa.Table], schema: pa.Schema) -> None:
-    """Raises pa.ArrowInvalid if a table has other columns than this version writes."""
-    if not all(table.schema.equals(schema) for table in tables):
+def of_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The table as this version writes it. Raises pa.ArrowInvalid if it has other columns than any version wrote."""
+    table = completed(table, schema)
+    if not table.schema.equals(schema):
         raise pa.ArrowInvalid("it has other columns than this version writes")
+    return table
 
 
 def flush_directory(directory: Path) -> None:

@@ -18,7 +18,7 @@ from service.domain.window import Window
 from service.stores.case_tables import time_column
 from service.stores.columns import first_line
 from service.stores.embedded.decoded import microseconds
-from service.stores.embedded.journal import flush_directory, need_schema, read_journal
+from service.stores.embedded.journal import flush_directory, of_schema, read_journal
 from service.telemetry import logger
 
 _compute: Any = pc
@@ -99,8 +99,7 @@ def read_segment(path: Path, schema: pa.Schema) -> pa.Table:
     """All its rows. Raises FileNotFoundError where it is gone, pa.ArrowException where it is damaged."""
     with _parquet.ParquetFile(path, memory_map=True) as file:
         table: pa.Table = file.read()
-    need_schema([table], schema)
-    return table
+    return of_schema(table, schema)
 
 
 def clear_away(directory: Path) -> None:

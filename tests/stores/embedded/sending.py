@@ -17,6 +17,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from service.stores.case_tables import CaseTables
 from service.stores.embedded.decoded import Acceptable, microseconds
 from service.stores.embedded.intake import Intake, Kind, Receipt, Sent
+from service.stores.fake_traces import span_attributes
 from tests.telemetry_rows import NOON, at
 
 KINDS = {"internal": 1, "server": 2, "client": 3, "producer": 4, "consumer": 5}
@@ -91,7 +92,11 @@ def span_rows_request(table: pa.Table) -> ExportTraceServiceRequest:
             start_time_unix_nano=start_ns,
             end_time_unix_nano=start_ns + row["duration_us"] * 1000,
             status={"code": STATUSES.get(row["status"], 0)},
+            attributes=attributes(dict(span_attributes(row))),
         )
+        if row["linked_span_id"]:
+            linked = bytes.fromhex(row["linked_trace_id"]), bytes.fromhex(row["linked_span_id"])
+            sent.links.add(trace_id=linked[0], span_id=linked[1])
         request.resource_spans.add(resource=of_row(row)).scope_spans.add(spans=[sent])
     return request
 

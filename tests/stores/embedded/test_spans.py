@@ -46,6 +46,10 @@ def test_a_span_becomes_a_row() -> None:
         "start": NOON,
         "duration_us": 2500,
         "status": "error",
+        "peer": "",
+        "peer_role": "",
+        "linked_trace_id": "",
+        "linked_span_id": "",
     }
 
 
