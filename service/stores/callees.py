@@ -88,7 +88,8 @@ def _destination(attributes: Mapping[str, str]) -> str:
 
 def _named(attributes: Mapping[str, str]) -> str:
     """By a name that somebody gave it, else by its host."""
-    return _first(attributes, _PEER) or next(filter(None, map(_host, _every(attributes, _HOST))), "")
+    hosts = [_host(address) for address in _every(attributes, _HOST)]
+    return _first(attributes, _PEER) or next((host for host in hosts if host), "")
 
 
 def _host(address: str) -> str:

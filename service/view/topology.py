@@ -94,8 +94,8 @@ def _calls_by_attributes(spans: pa.Table | None) -> Pairs:
     calls = calling(spans)
     named = np.asarray(spans.column("peer").to_pylist()) != ""
     consumers = np.asarray(spans.column("kind").to_pylist()) == "consumer"
-    asked = spans.filter(pa.array(named & calls))
-    read = spans.filter(pa.array(named & consumers))
+    table = cast(Any, spans)
+    asked, read = table.filter(pa.array(named & calls)), table.filter(pa.array(named & consumers))
     return [*_pairs(asked, "service", "peer"), *_pairs(read, "peer", "service")]
 
 

