@@ -45,6 +45,7 @@ from service.stores.recorded import RecordedCase
 from service.telemetry import Meters, log_to, logger
 from service.text import printable
 from service.view.saving import save_view
+from service.wiring import storms
 from service.wiring.asking import Asked
 from service.wiring.checkup import Report, examine
 from service.wiring.doors import alerts_room, connection_limits, open_doors, probe_doors, rate_limits
@@ -53,14 +54,6 @@ from service.wiring.notify import examine_targets, open_targets, wanting
 from service.wiring.own_telemetry import build_meters, told_model, tracing
 from service.wiring.sources import NO_SOURCE, no_source, open_intakes, open_source
 from service.wiring.storage import build_retention, has_store, open_store
-from service.wiring.storms import (
-    build_call_paths,
-    build_consultation,
-    build_pace,
-    no_incidents_of,
-    severities_of,
-    trusted_of,
-)
 from service.wiring.tenants import TenantSources, open_sources, settings_of, settings_of_known
 from service.worker import Worker
 
@@ -98,7 +91,7 @@ async def serve(config: Path | None, options: Options) -> None:
         if sources is not None and settings.worker.at_once:
             worker = build_worker(settings, store, sources, meters, traced, targets, outage)
         intakes = open_intakes(settings.telemetry)
-        paths = build_call_paths(settings.grouping, sources)
+        paths = storms.build_call_paths(settings.grouping, sources)
         gateway = build_gateway(settings, doors, store, sources, meters, stopping)
         gateway = replace(gateway, tracer=traced, kin_of=paths.of)
         server = _Server(_http_config(web_app(gateway, VERSION, intakes), connection_limits(settings.gateway)))
@@ -171,7 +164,7 @@ async def localize_asked(
     Raises `SettingsError`, `service.errors.CallerError`, and `service.errors.CaseError` if it cannot be saved there.
     """
     settings, now = read_settings(os.environ, config, options), datetime.now(UTC)
-    sighting = asked.sighting(now, trusted_of(settings.labels))
+    sighting = asked.sighting(now, storms.trusted_of(settings.labels))
     async with contextlib.AsyncExitStack() as closing:
         source = open_source(settings_of_known(settings, asked.tenant))
         if source is None:
@@ -250,9 +243,9 @@ def build_worker(
         async with sources.lent(tenant) as source:
             yield with_told_changes(source.telemetry, store, tenant)
 
-    bench, pace = build_bench(settings, sources.shared.telemetry), build_pace(settings)
+    bench, pace = build_bench(settings, sources.shared.telemetry), storms.build_pace(settings)
     model = None if bench.model is None else told_model(settings, bench.model, meters)
-    consultation = build_consultation(settings.model, model, meters)
+    consultation = storms.build_consultation(settings.model, model, meters)
     windows, tell = sources.shared.windows, wanting(targets)
     return Worker(store, bench, windows, pace, meters, tracer, telemetry_of, consultation, tell, outage)
 
@@ -288,10 +281,10 @@ def build_gateway(
         looking_at_once=said.connections // 2,
         telemetry_check=no_source if sources is None else sources.shared.check,
         model_name=title(settings.model),
-        severities=severities_of(settings.grouping),
-        trusted=trusted_of(settings.labels),
+        severities=storms.severities_of(settings.grouping),
+        trusted=storms.trusted_of(settings.labels),
         again=timedelta(seconds=settings.grouping.again_s),
-        no_incidents=no_incidents_of(settings.grouping),
+        no_incidents=storms.no_incidents_of(settings.grouping),
         alerts_limit_bytes=said.alerts_limit_bytes,
         alerts_room=alerts_room(said),
         body_limit_bytes=said.body_limit_bytes,

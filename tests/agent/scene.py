@@ -104,9 +104,10 @@ def a_view(
 
 
 def an_incident(alerting: str = "frontend", labels: dict[str, str] | None = None) -> Incident:
-    """One alert of one service."""
+    """One alert of one service, which telemetry knows."""
     alert = Alert("f1", ALERTED, labels={"alertname": "Slow", "service": alerting, **(labels or {})})
-    return Incident("i1", (alert,), Window(ALERTED - timedelta(minutes=10), ALERTED + timedelta(minutes=5)))
+    window = Window(ALERTED - timedelta(minutes=10), ALERTED + timedelta(minutes=5))
+    return Incident("i1", (alert,), window, alerting=(alerting,))
 
 
 def tables() -> Tables:
