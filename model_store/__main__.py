@@ -266,20 +266,20 @@ def calibrate(
     incidents: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Pools, or directories with cases.")],
     model: Annotated[str, typer.Option(help='"rules", a model\'s directory, or "none".')] = "none",
     wrong: Annotated[float, typer.Option(min=0, max=1, help="Share of resolved answers that may be wrong.")] = 0.1,
-    write: Annotated[bool, typer.Option("--write", help="Into the manifest of the model's directory.")] = False,
+    write: Annotated[bool, typer.Option("--write", help="Into the rank's data file and the model's manifest.")] = False,
 ) -> None:
     """What statistics and model are worth beside each other, and whether confidence means frequency."""
     from model_store.calibrate.command import calibrate as learn
-    from model_store.calibrate.command import write_fusion
+    from model_store.calibrate.command import write_numbers
     from model_store.evaluate.methods import opened
     from service.llm.promoted import model_directory
 
     directory = model_directory(STORE, model) if write else None
-    if write and directory is None:
+    if write and directory is None and model != "none":
         raise CallerError(f"--write: {model} is no model with a directory whose manifest could be written")
     learned = learn(incidents, opened(model)[0], wrong, print)
-    if directory is not None:
-        print(f"written to {write_fusion(directory, learned)}")
+    for file in write_numbers(learned, directory) if write else ():
+        print(f"written to {file}")
 
 
 @app.command("list")

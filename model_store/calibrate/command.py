@@ -1,7 +1,9 @@
 """What ``hypocenter-models calibrate`` does: learn what statistics and a model are worth, and how sure one may be."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +11,12 @@ import numpy as np
 from model_store.calibrate.incidents import Labelled, labelled
 from model_store.calibrate.logit import Choice, Logit, fit
 from model_store.cases import NO_CAUSE
-from model_store.evaluate.reliability import Bin, calibration_error, reliability, resolved_from
+from model_store.evaluate.reliability import Bin, calibration_error, calm_from, reliability, resolved_from
 from service.domain.localization import RankedBy
 from service.errors import CallerError
 from service.llm.manifest import FILE_NAME, read_manifest
 from service.ports import ChatModel
-from service.rank.fusion import Weights
+from service.rank.fusion import CONFIDENCE_FILE, Weights
 
 FOLDS = 5
 LEAST_ORIGINS = 3
@@ -68,26 +70,43 @@ def calibrate(roots: Sequence[Path], model: ChatModel | None, wrong_share: float
     return learned
 
 
-def write_fusion(directory: Path, learned: Mapping[RankedBy, Learned]) -> Path:
-    """Put what was learned into a model's manifest, for what was there. Raises `SettingsError` if it has none."""
+def write_numbers(
+    learned: Mapping[RankedBy, Learned], model: Path | None, confidence: Path = CONFIDENCE_FILE
+) -> Iterator[Path]:
+    """Put the numbers of the statistical rank into its data file, and those of a model, if any, into the manifest of
+    its directory. Raises `SettingsError` if that has none.
+    """
+    if model is not None:
+        yield _write_manifest(model, learned)
+    _replace(confidence, json.dumps(asdict(learned[RankedBy.STATISTICAL].weights), indent=1) + "\n")
+    yield confidence
+
+
+def _write_manifest(directory: Path, learned: Mapping[RankedBy, Learned]) -> Path:
     file = directory / FILE_NAME
     read_manifest(directory)
     kept = file.read_text(encoding="utf-8").partition("\n[fusion.")[0].rstrip("\n")
     tables = [
         "\n".join([f"[fusion.{part}]", *(f"{name} = {value}" for name, value in asdict(one.weights).items())])
         for part, one in learned.items()
+        if part is not RankedBy.STATISTICAL
     ]
-    aside = file.with_suffix(".part")
-    aside.write_text("\n\n".join([kept, *tables]) + "\n", encoding="utf-8")
-    aside.replace(file)
+    _replace(file, "\n\n".join([kept, *tables]) + "\n")
     read_manifest(directory)
     return file
+
+
+def _replace(file: Path, text: str) -> None:
+    aside = file.with_suffix(".part")
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(file)
 
 
 def _learned(incidents: Sequence[Labelled], part: RankedBy, wrong_share: float) -> Learned:
     foretold = [_first(logit, one.choices[part]) for logit, one in _cross_fitted(incidents, part)]
     sure, right = [confidence for confidence, _ in foretold], [hit for _, hit in foretold]
-    bound = round(resolved_from(sure, right, wrong_share), 3)
+    healthy = [confidence for confidence, one in zip(sure, incidents, strict=True) if one.cluster.fault == NO_CAUSE]
+    bound = ceil(1000 * max(resolved_from(sure, right, wrong_share), calm_from(healthy, wrong_share))) / 1000
     resolved = [hit for confidence, hit in foretold if confidence >= bound]
     calm = [c >= bound for (c, _), one in zip(foretold, incidents, strict=True) if one.cluster.fault == NO_CAUSE]
     curve = tuple(reliability(sure, right))

@@ -40,3 +40,12 @@ def resolved_from(confidences: Sequence[float], right: Sequence[bool], wrong_sha
     wrong = np.cumsum(~np.asarray(right, np.bool_)[order]) / np.arange(1, len(order) + 1)
     fitting = np.flatnonzero(wrong <= wrong_share)
     return float(np.asarray(confidences)[order][fitting[-1]]) if len(fitting) else 1.01
+
+
+def calm_from(confidences: Sequence[float], share: float) -> float:
+    """The confidence of first answers to incidents without a cause above which at most this share of them lies; 0 where
+    all may.
+    """
+    ordered = sorted(confidences, reverse=True)
+    allowed = int(share * len(ordered))
+    return float(np.nextafter(ordered[allowed], 2.0)) if allowed < len(ordered) else 0.0

@@ -37,7 +37,7 @@ class Manifest:
     seeds: Mapping[str, int] = field(default_factory=dict[str, int])
     scores: Scores = field(default_factory=dict[str, Mapping[str, float]])
     fusion: Mapping[str, Mapping[str, float]] = field(default_factory=dict[str, Mapping[str, float]])
-    """What its word is worth (`service.rank.fusion.Weights`), for each part that can make the order."""
+    """What its word is worth (`service.rank.fusion.Weights`): alone, and beside the statistics."""
 
     @property
     def title(self) -> str:
@@ -112,7 +112,7 @@ class _Read(BaseModel):
     licence: str = ""
     seeds: dict[str, int] = Field(default_factory=dict[str, int])
     scores: dict[str, dict[str, _Score]] = Field(default_factory=dict[str, dict[str, float]])
-    fusion: dict[Literal["statistical", "model", "fused"], _Weights] = Field(default_factory=dict[Any, _Weights])
+    fusion: dict[Literal["model", "fused"], _Weights] = Field(default_factory=dict[Any, _Weights])
 
 
 def read_manifest(directory: Path) -> Manifest:

@@ -7,13 +7,17 @@ model's word is worth: e to the power of ``(place + support × how well proven) 
 that speak for the statistically first one, at most 1. The confidence of a cause is its share of all weights, that of
 "none of them" included: it orders causes and says how often such a cause is the true one.
 
-`hypocenter-models calibrate` learns the numbers on labelled incidents and shows how well confidence and frequency
-agree; those of a trained model stand in its manifest, those here are for all others.
+`hypocenter-models calibrate --write` learns the numbers on labelled incidents and shows how well confidence and
+frequency agree. Those of the statistical rank stand in `confidence.json`, those of a trained model in its manifest; the
+others here are for models without one.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import exp, log
+from pathlib import Path
+from typing import Final
 
 from service.domain.component import Component
 from service.domain.fault import Fault
@@ -53,13 +57,17 @@ class Weights:
     resolved_from: float
 
 
+CONFIDENCE_FILE: Final = Path(__file__).with_name("confidence.json")
+"""The numbers of the statistical rank, as `calibrate --write` left them."""
+
+STATISTICAL: Final = Weights(**json.loads(CONFIDENCE_FILE.read_bytes()))
+
+
 @dataclass(frozen=True, slots=True)
 class Fusion:
-    """The numbers of each part that can make the order: rounded, learned from simulated incidents and the recordings of
-    four origins (`calibrate --model promoted --wrong 0.12`), each of which the others foretold.
-    """
+    """The numbers of each part that can make the order."""
 
-    statistical: Weights = Weights(sharpness=2.6, place=0.0, support=0.0, nothing=0.6, resolved_from=0.45)
+    statistical: Weights = STATISTICAL
     model: Weights = Weights(sharpness=0.0, place=1.2, support=7.0, nothing=1.1, resolved_from=0.48)
     fused: Weights = Weights(sharpness=1.7, place=0.35, support=1.2, nothing=0.9, resolved_from=0.44)
 

@@ -1,6 +1,6 @@
 import pytest
 
-from model_store.evaluate.reliability import calibration_error, reliability, resolved_from
+from model_store.evaluate.reliability import calibration_error, calm_from, reliability, resolved_from
 
 
 def test_confidence_that_is_frequency_has_no_error() -> None:
@@ -30,3 +30,10 @@ def test_resolved_is_from_where_few_enough_are_wrong() -> None:
 def test_where_the_surest_are_wrong_nothing_is_resolved() -> None:
     assert resolved_from([0.9, 0.2], [False, True], 0.1) > 1
     assert resolved_from([], [], 0.1) > 1
+
+
+@pytest.mark.parametrize(("share", "resolved"), [(0.0, 0), (0.24, 0), (0.25, 1), (0.5, 2), (1.0, 4)])
+def test_few_enough_healthy_incidents_lie_above_the_bound(share: float, resolved: int) -> None:
+    healthy = [0.1, 0.4, 0.3, 0.2]
+    assert sum(confidence >= calm_from(healthy, share) for confidence in healthy) == resolved
+    assert calm_from([], share) == 0
