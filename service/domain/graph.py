@@ -5,6 +5,23 @@ from dataclasses import dataclass, field
 from service.domain.component import Component, ComponentKind, edge_ends, service
 
 
+class _Neighbours:
+    """Of each service those that it calls and those that call it, in the graph's order."""
+
+    def __init__(self, services: tuple[str, ...], calls: frozenset[tuple[str, str]]) -> None:
+        order = {name: place for place, name in enumerate(services)}
+        known = [(caller, callee) for caller, callee in calls if caller in order or callee in order]
+        self.callees = _grouped(((a, b) for a, b in known if b in order), order)
+        self.callers = _grouped(((b, a) for a, b in known if a in order), order)
+
+
+def _grouped(pairs: Iterable[tuple[str, str]], order: Mapping[str, int]) -> dict[str, tuple[str, ...]]:
+    groups: dict[str, list[str]] = {}
+    for one, other in pairs:
+        groups.setdefault(one, []).append(other)
+    return {one: tuple(sorted(others, key=order.__getitem__)) for one, others in groups.items()}
+
+
 @dataclass(frozen=True, slots=True)
 class ServiceGraph:
     """Who calls whom and what runs where, in the order in which the data tells it: that order numbers the aliases.
@@ -19,14 +36,18 @@ class ServiceGraph:
     pods: Mapping[str, str] = field(default_factory=dict[str, str])
     hosts: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     roles: Mapping[str, str] = field(default_factory=dict[str, str])
+    _neighbours: "_Neighbours" = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_neighbours", _Neighbours(self.services, self.calls))
 
     def callees(self, name: str) -> tuple[str, ...]:
         """Services that this one calls, in the graph's order."""
-        return tuple(s for s in self.services if (name, s) in self.calls)
+        return self._neighbours.callees.get(name, ())
 
     def callers(self, name: str) -> tuple[str, ...]:
         """Services that call this one, in the graph's order."""
-        return tuple(s for s in self.services if (s, name) in self.calls)
+        return self._neighbours.callers.get(name, ())
 
     def nodes(self) -> tuple[str, ...]:
         """All hosts, in the order of the services that run on them."""

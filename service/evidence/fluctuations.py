@@ -19,6 +19,7 @@ from service.evidence.constants import (
     LONE_PART,
     MIN_PEERS,
     SCORE_LIMIT,
+    SCORE_SHOWN,
     SMALL_SAMPLE,
     STARTING_S,
     UNIT_FLOORS,
@@ -111,72 +112,118 @@ def _quantile(ordered: Floats, q: float) -> float:
     return float(ordered[below] + (ordered[above] - ordered[below]) * (position - below))
 
 
-def metric_evidence(all_series: Iterable[Series], after: Stretch, reference: Stretch | None = None) -> list[Evidence]:
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """What a series is compared with: the median, of the values and of their logarithms, and how widely these vary."""
+
+    median: float
+    centre: float
+    scale: float
+    count: int
+
+
+class Peers:
+    """The series of one metric, by components; what they are compared with is computed once for all comparisons."""
+
+    def __init__(self, series: Sequence[Series]) -> None:
+        self.series = series
+        medians = [abs(_quantile(np.sort(one.before), 0.5)) for one in series if len(one.before)]
+        self.usual = float(np.median(medians)) if len(medians) >= MIN_PEERS else 0.0
+        self.floor = _floor(series, self.usual)
+        self.siblings: dict[str, list[Series]] = {}
+        for one in series:
+            if one.kind == ComponentKind.POD and one.service and len(one.before):
+                self.siblings.setdefault(one.service, []).append(one)
+        self._own: dict[int, _Past | None] = {}
+
+    def past(self, position: int, reference: Stretch | None) -> tuple[_Past | None, bool]:
+        """What the series at a position is compared with, None where that is too short, and whether it is its own."""
+        one = self.series[position]
+        siblings = self.siblings.get(one.service, ())
+        if reference is None:
+            own = bool(len(one.before)) or not siblings
+            if position not in self._own:
+                values = one.before if own else np.concatenate([sibling.before for sibling in siblings])
+                self._own[position] = _past(values, self.floor, LEAST_BASELINE)
+            return self._own[position], own
+        values = one.now[reference.of(one.now_s)]
+        own = len(values) >= LEAST_REFERENCE or not siblings or bool(len(one.before))
+        if not own:
+            values = np.concatenate([sibling.now[reference.of(sibling.now_s)] for sibling in siblings])
+        return _past(values, self.floor, LEAST_REFERENCE), own
+
+
+def peers_of(all_series: Iterable[Series]) -> list[Peers]:
+    """Series of the same metric and kind of component together."""
+    by_metric: dict[tuple[str, str], list[Series]] = {}
+    for series in all_series:
+        by_metric.setdefault((series.kind, series.metric), []).append(series)
+    return [Peers(series) for series in by_metric.values()]
+
+
+def _past(values: Floats, floor: float, least: int) -> _Past | None:
+    if len(values) < least:
+        return None
+    ordered = np.sort(values)
+    logs = _logarithm(ordered, floor)  # in order, too
+    centre = _quantile(logs, 0.5)
+    deviations = np.sort(np.abs(logs - centre))
+    scale = max(1.4826 * _quantile(deviations, 0.5), _quantile(deviations, 0.8) / 1.2816)
+    return _Past(_quantile(ordered, 0.5), centre, scale * (1 + SMALL_SAMPLE / len(values)), len(values))
+
+
+def metric_evidence(all_peers: Iterable[Peers], after: Stretch, reference: Stretch | None = None) -> list[Evidence]:
     """A row for each series, its level in the stretch ``after`` against its baseline (or against the stretch
     ``reference`` of the window), less what its peers (the same metric, other components) did at the same time. A pod
     without a past of its own is compared with that of its siblings, less what these did.
 
     Levels are compared as logarithms, a floor added: what peers usually have, else what costs a request nothing.
-    ``impact`` is the change in units of what is usual among peers.
+    ``impact`` is the change in units of what is usual among peers. When it began is computed only of what moved so much
+    that it may be shown.
     """
-    by_metric: dict[tuple[str, str], list[Series]] = {}
-    for series in all_series:
-        by_metric.setdefault((series.kind, series.metric), []).append(series)
-    return [row for peers in by_metric.values() for row in _peer_rows(peers, after, reference)]
+    return [row for peers in all_peers for row in _peer_rows(peers, after, reference)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Level:
-    """The median of a series now and before, how far it moved on the scale of logarithms, and its error; ``own`` tells
+    """The median of a series now, its past, how far it moved on the scale of logarithms, and its error; ``own`` tells
     whether the past is its own.
     """
 
     series: Series
     own: bool
+    past: _Past
     now: float
-    before: float
     moved: float
     error: float
     n_now: int
-    n_before: int
 
 
-def _past(series: Series, reference: Stretch | None) -> Floats:
-    return series.before if reference is None else series.now[reference.of(series.now_s)]
-
-
-def _level(
-    series: Series, after: Stretch, reference: Stretch | None, floor: float, siblings: Sequence[Series]
-) -> _Level | None:
+def _level(peers: Peers, position: int, after: Stretch, reference: Stretch | None) -> _Level | None:
     """None without samples on both sides. A stretch that lasts until now has at least the last sample: coarse series
     have no other yet.
     """
-    running, before = after.of(series.now_s), _past(series, reference)
-    least = LEAST_BASELINE if reference is None else LEAST_REFERENCE
-    own = len(before) >= least or not siblings or bool(len(series.before))
+    series = peers.series[position]
+    past, own = peers.past(position, reference)
+    if past is None:
+        return None
+    running = after.of(series.now_s)
     if not own:
-        before = np.concatenate([_past(one, reference) for one in siblings])
         started = running & (series.now_s >= series.now_s[0] + STARTING_S)
         running = started if started.any() else running
-    now = series.now[running]
+    now = np.sort(series.now[running])
     if not len(now) and after.end_s == math.inf:
         now = series.now[-1:]
-    if not len(now) or len(before) < least:
+    if not len(now):
         return None
-    logs_now, logs_before = np.sort(_logarithm(now, floor)), np.sort(_logarithm(before, floor))
-    centre = _quantile(logs_before, 0.5)
-    deviations = np.sort(np.abs(logs_before - centre))
-    scale = max(1.4826 * _quantile(deviations, 0.5), _quantile(deviations, 0.8) / 1.2816)
-    scale *= 1 + SMALL_SAMPLE / len(before)
     return _Level(
         series=series,
         own=own,
-        now=_quantile(np.sort(now), 0.5),
-        before=_quantile(np.sort(before), 0.5),
-        moved=_quantile(logs_now, 0.5) - centre,
-        error=math.hypot(scale * math.sqrt(len(now) ** -0.5 + 1 / len(before)), DRIFT_OF_METRIC),
+        past=past,
+        now=_quantile(now, 0.5),
+        moved=_quantile(_logarithm(now, peers.floor), 0.5) - past.centre,
+        error=math.hypot(past.scale * math.sqrt(len(now) ** -0.5 + 1 / past.count), DRIFT_OF_METRIC),
         n_now=len(now),
-        n_before=len(before),
     )
 
 
@@ -194,30 +241,18 @@ def _floor(peers: Sequence[Series], usual: float) -> float:
     return of_unit or max(LONE_PART * largest, LEAST_FLOOR)
 
 
-def _siblings(peers: Sequence[Series]) -> dict[str, list[Series]]:
-    """Of each service its pods that have a baseline."""
-    of_services: dict[str, list[Series]] = {}
-    for one in peers:
-        if one.kind == ComponentKind.POD and one.service and len(one.before):
-            of_services.setdefault(one.service, []).append(one)
-    return of_services
-
-
-def _peer_rows(peers: Sequence[Series], after: Stretch, reference: Stretch | None) -> Iterator[Evidence]:
+def _peer_rows(peers: Peers, after: Stretch, reference: Stretch | None) -> Iterator[Evidence]:
     """Rows of one metric (with few peers nothing is held in common)."""
-    medians = [abs(_quantile(np.sort(one.before), 0.5)) for one in peers if len(one.before)]
-    usual = float(np.median(medians)) if len(medians) >= MIN_PEERS else 0.0
-    floor = _floor(peers, usual)
-    siblings = _siblings(peers)
-    measured = (_level(one, after, reference, floor, siblings.get(one.service, ())) for one in peers)
+    measured = (_level(peers, position, after, reference) for position in range(len(peers.series)))
     levels = [level for level in measured if level is not None]
     of_all = float(np.median([one.moved for one in levels])) if len(levels) >= MIN_PEERS else 0.0
     for one in levels:
         theirs = [] if one.own else [x.moved for x in levels if x.own and x.series.service == one.series.service]
         common = float(np.median(theirs)) if theirs else of_all
-        moved = one.moved - float(np.clip(common, -abs(one.moved), abs(one.moved)))
+        moved = one.moved - max(-abs(one.moved), min(common, abs(one.moved)))
         if moved * one.moved < 0:
             continue
+        score = min(abs(moved / one.error), SCORE_LIMIT)
         yield Evidence(
             id="",
             signal=Signal.METRICS,
@@ -225,14 +260,14 @@ def _peer_rows(peers: Sequence[Series], after: Stretch, reference: Stretch | Non
             component=_component(one.series),
             subject=one.series.metric,
             given="" if one.own else SIBLINGS,
-            score=min(abs(moved / one.error), SCORE_LIMIT),
+            score=score,
             now=one.now,
-            before=one.before,
+            before=one.past.median,
             unit=one.series.unit,
             n_now=one.n_now,
-            n_before=one.n_before,
-            impact=abs(one.now - one.before) / usual if usual > LEAST_FLOOR else None,
-            began_s=_began(one, floor),
+            n_before=one.past.count,
+            impact=abs(one.now - one.past.median) / peers.usual if peers.usual > LEAST_FLOOR else None,
+            began_s=_began(one, peers.floor) if score >= SCORE_SHOWN else None,
             shift=moved,
             error=one.error,
             usual=USUAL_LEVEL.get(metric_class(one.series.metric, one.series.unit), USUAL_OTHERWISE),
@@ -242,7 +277,9 @@ def _peer_rows(peers: Sequence[Series], after: Stretch, reference: Stretch | Non
 def _began(level: _Level, floor: float) -> float:
     """Seconds from the alert to the first sample of the window that had moved half as far as it did in the end."""
     series = level.series
-    distance = _logarithm(series.now, floor) - math.copysign(math.log1p(abs(level.before) / floor), level.before)
+    distance = _logarithm(series.now, floor) - math.copysign(
+        math.log1p(abs(level.past.median) / floor), level.past.median
+    )
     moved = np.flatnonzero(distance * np.sign(level.moved) >= 0.5 * abs(level.moved))
     return float(series.now_s[moved[0]]) if len(moved) else float(series.now_s[-1])
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 from service.domain.component import Component, ComponentKind
 from service.domain.evidence import Evidence
 from service.domain.graph import ServiceGraph
-from service.evidence.fluctuations import Series, metric_evidence, read_series
+from service.evidence.fluctuations import Peers, Series, metric_evidence, peers_of, read_series
 from service.evidence.instances import instance_evidence, new_pods, of_new_pods, runs, version_rows
 from service.evidence.lineage import Bools, Floats
 from service.evidence.lines import Lines, read_lines
@@ -44,9 +44,14 @@ class Reading:
         """When the trace of each span began."""
         return np.zeros(0) if self.spans is None else (self.spans.began_us - self.alerted_at_us) / 1e6
 
+    @cached_property
+    def peers(self) -> list[Peers]:
+        """The series of each metric."""
+        return peers_of(self.series)
+
     def compare(self, after: Stretch, reference: Stretch | None = None) -> list[Evidence]:
         """A row for all that can be compared between a stretch of the window and its baseline, or another stretch."""
-        rows = [_of_host(row, self.graph) for row in metric_evidence(self.series, after, reference)]
+        rows = [_of_host(row, self.graph) for row in metric_evidence(self.peers, after, reference)]
         part, place = None, np.full(1, -1, np.int64)
         if self.spans is not None:
             now, before = _split(self.spans.now, self.began_s, after, reference)

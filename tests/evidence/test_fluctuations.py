@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from service.domain.component import service
 from service.domain.evidence import Evidence
-from service.evidence.fluctuations import metric_evidence, read_series
+from service.evidence.fluctuations import metric_evidence, peers_of, read_series
 from service.evidence.stretch import WHOLE, Stretch
 from service.evidence.tables import Compared
 from tests.evidence.traces import shown
@@ -36,7 +36,7 @@ def _evidence(
 ) -> list[Evidence]:
     before = [row for earlier, _ in series for row in earlier]
     now = [row for _, later in series for row in later]
-    return metric_evidence(read_series(Compared(metrics(*now), metrics(*before)), ALERT_US), after, reference)
+    return metric_evidence(peers_of(read_series(Compared(metrics(*now), metrics(*before)), ALERT_US)), after, reference)
 
 
 def test_a_step_is_flagged_with_its_size_and_when_it_began() -> None:

@@ -6,7 +6,7 @@ import pytest
 from service.domain.component import ComponentKind
 from service.domain.evidence import Evidence, EvidenceKind
 from service.evidence import reading
-from service.evidence.fluctuations import metric_evidence, read_series
+from service.evidence.fluctuations import metric_evidence, peers_of, read_series
 from service.evidence.instances import instance_evidence, new_pods, runs
 from service.evidence.stretch import WHOLE
 from service.evidence.tables import Compared, Tables
@@ -114,7 +114,7 @@ def _samples(pod: str, minutes: range, level: float) -> list[Row]:
 
 
 def _of_metrics(now: list[Row], before: list[Row]) -> list[Evidence]:
-    return shown(metric_evidence(read_series(Compared(metrics(*now), metrics(*before)), ALERT_US), WHOLE))
+    return shown(metric_evidence(peers_of(read_series(Compared(metrics(*now), metrics(*before)), ALERT_US)), WHOLE))
 
 
 def test_series_of_a_new_pod_are_compared_with_the_past_of_the_old_ones() -> None:

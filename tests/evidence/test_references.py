@@ -8,7 +8,7 @@ import pytest
 
 from service.domain.evidence import Evidence, EvidenceKind, Signal
 from service.evidence.assess import assess
-from service.evidence.fluctuations import metric_evidence, read_series
+from service.evidence.fluctuations import metric_evidence, peers_of, read_series
 from service.evidence.reading import read
 from service.evidence.stretch import WHOLE
 from service.evidence.tables import Compared, Tables
@@ -86,7 +86,7 @@ def rows_of_peers(before: Sequence[float], now: Sequence[float]) -> list[Evidenc
         earlier += [about | {"time": at(0) - timedelta(minutes=40 - t), "value": v} for t, v in enumerate(before)]
         later += [about | {"time": at(t), "value": v} for t, v in enumerate(now)]
     series = read_series(Compared(metrics(*later), metrics(*earlier)), round(at(10).timestamp() * 1e6))
-    return metric_evidence(series, WHOLE)
+    return metric_evidence(peers_of(series), WHOLE)
 
 
 @pytest.mark.parametrize("next_to_nothing", [5e-324, 1e-300])
@@ -110,7 +110,7 @@ def test_a_page_written_now_and_then_is_no_load_whatever_the_unit(unit: str, siz
         before: list[Row] = [{"unit": unit, "time": at(-40 + t), "value": 0.0} for t in range(20)]
         now: list[Row] = [{"unit": unit, "time": at(t), "value": bytes_per_second / size} for t in range(5)]
         series = read_series(Compared(metrics(*now), metrics(*before)), round(at(10).timestamp() * 1e6))
-        (row,) = metric_evidence(series, WHOLE)
+        (row,) = metric_evidence(peers_of(series), WHOLE)
         return row.shift
 
     assert shift(4_100.0) < 0.01
