@@ -75,7 +75,7 @@ def test_verdicts_come_back_folded_into_one_observation():
     scripts = {"root": [LOOK, investigate("c1", "c2"), CART], "c1": [INNOCENT], "c2": [LOOK, GUILTY]}
     outcome, _ = played(scripts)
     step = outcome.transcript.frames[0].steps[1]
-    assert step.observation == "c1 innocent\nc2 guilty network-delay e0:f11"
+    assert step.observation == "c1 innocent\nc2 guilty network-delay e0:s7"
     assert step.rows == ("e0",)
 
 
@@ -93,7 +93,7 @@ def test_a_component_is_investigated_once():
     outcome, _ = played(scripts)
     assert len(outcome.transcript.frames) == 3
     assert observations(outcome, 1)[0] == "c2 being investigated"
-    assert observations(outcome, 0)[1] == "c2 guilty network-delay e0:f11"
+    assert observations(outcome, 0)[1] == "c2 guilty network-delay e0:s7"
 
 
 def test_a_cycle_of_calls_does_not_lock_frames():

@@ -80,7 +80,7 @@ def test_a_forced_ending_is_obeyed():
 
 def test_a_rendered_row_is_read_back_as_it_was_written():
     arguments = '{"component": "all"}'
-    rows = "traces all\ne3 gap c2>c4/1 f11 s7 u15 t6 p2 o2 @o1 b-3\n+2 more"
+    rows = "traces all\ne3 gap c2>c4/1 s7 u5 t6 p2 i8 k4 o2 @o1 b-3\n+2 more"
     reading = read(
         (
             Message("user", "root c0"),
@@ -90,12 +90,5 @@ def test_a_rendered_row_is_read_back_as_it_was_written():
     )
     row = reading.rows["e3"]
     assert (row.kind, row.caller, row.owner) == ("gap", "c2", "c4")
-    assert (round(row.effect, 1), row.surprise, row.change, row.duration, row.share, row.began) == (
-        5.7,
-        7,
-        "u15",
-        6,
-        2,
-        -3,
-    )
+    assert (row.score, row.change, row.duration, row.share, row.impact, row.support) == (7, "u5", 6, 2, 8, 4)
     assert reading.called("search_traces", "all")

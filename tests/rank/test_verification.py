@@ -44,6 +44,6 @@ def test_pods_and_edges_collapse_and_repeats_join():
 
 def test_only_rows_about_the_component_itself_prove_it():
     about_it = checked(claim(service("cart"), "e0")).suspects[0].score
-    assert about_it == 6.0
+    assert about_it == 30.0
     assert checked(claim(service("cart"), "e2")).suspects[0].score == 0.0
     assert checked(claim(service("checkout"), "e0")).suspects[0].score == about_it

@@ -20,14 +20,14 @@ def page(*rows: str, question: str = "root c0") -> Reading:
 
 
 def test_a_callee_explains_a_part_of_what_its_caller_shows() -> None:
-    alone = page("e0 self-time c1 u6 t5 f8 s6")
-    behind = page("e0 self-time c1 u6 t5 f8 s6", "e1 gap c1>c2 u6 t5 f8 s6")
+    alone = page("e0 self-time c1 u6 t5 s6 i7 k3")
+    behind = page("e0 self-time c1 u6 t5 s6 i7 k3", "e1 gap c1>c2 u6 t5 s6 i7 k3")
     assert suspicions(behind)["c1"] < suspicions(alone)["c1"]
     assert suspicions(behind)["c2"] > 0
 
 
 def test_who_got_faster_is_not_spoken_against() -> None:
-    assert speaking(page("e0 self-time c1 d6 t5 f8 s6"), "c1") == []
+    assert speaking(page("e0 self-time c1 d6 t5 s6 i7 k3"), "c1") == []
 
 
 def test_proof_holds_one_row_of_each_symptom_and_three_at_most() -> None:
@@ -48,17 +48,17 @@ def test_nobody_is_suspected_on_an_empty_page() -> None:
 
 
 def test_the_true_fault_is_named_only_where_a_row_shows_what_it_shows() -> None:
-    rows = proof(page("e0 self-time c1 u6 t5 f8 s6"), "c1")
+    rows = proof(page("e0 self-time c1 u6 t5 s6 i7 k3"), "c1")
     assert named_fault(rows, Fault.LOCK) is Fault.LOCK
     assert named_fault(rows, Fault.CRASH) is not Fault.CRASH
 
 
 def test_failure_and_slowness_are_told_apart() -> None:
-    assert fails_rather_than_slows(page("e0 error-share c1 u6 p5 f8 s6"))
-    assert not fails_rather_than_slows(page("e0 self-time c1 u6 t5 f8 s6"))
+    assert fails_rather_than_slows(page("e0 error-share c1 u6 p5 s6 i7 k3"))
+    assert not fails_rather_than_slows(page("e0 self-time c1 u6 t5 s6 i7 k3"))
 
 
 def test_a_child_is_explained_by_its_callees_alone() -> None:
-    rows = ("e0 self-time c1 u6 t5 f8 s6", "callees", "e1 self-time c2 u6 t5 f8 s6")
+    rows = ("e0 self-time c1 u6 t5 s6 i7 k3", "callees", "e1 self-time c2 u6 t5 s6 i7 k3")
     assert explained_below(page(*rows, question="child c1")) > 0
     assert explained_below(page(rows[0], question="child c1")) == 0

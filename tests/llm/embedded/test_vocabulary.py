@@ -46,7 +46,7 @@ def test_nothing_that_is_written_becomes_a_mark(text: str) -> None:
 
 
 def test_a_row_costs_a_token_a_code() -> None:
-    row = "e9 gap c1>c7 f21 s5 u19 t12 o0"
+    row = "e9 gap c1>c7 s5 u9 t7 i8 k4 o0"
     ids = vocabulary().encode_plain(row)
     assert [vocabulary().decode([i]) for i in ids] == ["e9", "gap", "c1", ">", "c7", *row.split()[3:]]
 
