@@ -74,9 +74,9 @@ def test_steps_are_streamed_while_they_are_made_and_every_one_arrives_once(make_
     assert seen.status_code == 204
 
 
-def test_a_ten_megabyte_body_is_refused_and_the_server_lives_on(make_server: Callable[[], Server]) -> None:
+def test_a_body_of_twenty_megabytes_is_refused_and_the_server_lives_on(make_server: Callable[[], Server]) -> None:
     server = make_server()
-    refused = httpx.post(f"{server.url}/v1/alerts", content=b"x" * 10_000_000, timeout=PATIENCE_S)
+    refused = httpx.post(f"{server.url}/v1/alerts", content=b"x" * 20_000_000, timeout=PATIENCE_S)
     assert refused.status_code == 413
     assert refused.headers["content-type"] == "application/problem+json"
     assert server.get("/readyz").status_code == 200

@@ -127,7 +127,8 @@ def test_traces_as_a_real_server_answers() -> None:
     traces = TracesAnswer.model_validate_json(recorded_body("victoriatraces_jaeger_traces.json")).data
     table = span_table(rows_of_jaeger(traces))
     assert table.num_rows == 10
-    assert set(table.column("service").to_pylist()) == {"frontend", "cart", "checkout", "pay", "email"}
+    services = ("frontend", "cart", "checkout", "pay", "email")
+    assert set(table.column("service").to_pylist()) == {f"shop/{name}" for name in services}
     assert table.column("parent_span_id").to_pylist().count("") == 2
     assert set(table.column("status").to_pylist()) == {"unset"}
 

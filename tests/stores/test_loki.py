@@ -179,7 +179,7 @@ def test_an_answer_of_a_real_one_is_read(recorded: Path) -> None:
 def test_a_refusal_of_a_real_one_is_one_line(recorded: Path) -> None:
     told = (recorded / "loki_bad.txt").read_text()
     with pytest.raises(BackendError, match="parse error at line 1, col 5") as caught:
-        asyncio.run(LokiLogs(saying({"query": told}), "{}").logs(HOUR))
+        asyncio.run(LokiLogs(saying({"query": told, "query_range": told}), "{}").logs(HOUR))
     assert "\n" not in str(caught.value)
 
 

@@ -93,6 +93,7 @@ def test_a_span_that_was_found_twice_is_there_once_and_in_its_time() -> None:
 @pytest.mark.parametrize("name", ["tempo_trace_v1.json", "tempo_trace_v2.json"])
 def test_a_trace_as_tempo_really_answers(name: str) -> None:
     table = span_table(rows_of(TraceAnswer.model_validate_json(recorded_body(name)).sent))
-    assert table.column("service").to_pylist() == ["frontend", "cart", "checkout", "pay", "email"]
+    names = ["shop/frontend", "shop/cart", "shop/checkout", "shop/pay", "shop/email"]
+    assert table.column("service").to_pylist() == names
     assert table.column("parent_span_id").to_pylist() == ["", *table.column("span_id").to_pylist()[:-1]]
     assert table.column("status").to_pylist() == ["unset", "unset", "unset", "error", "unset"]

@@ -148,7 +148,7 @@ def test_a_real_search_and_a_real_trace_tell_the_same_span() -> None:
     same = next(row for row in whole if row["span_id"] == found.span_id)
     assert (found.trace_id, found.service, found.status, found.duration_us) == (
         same["trace_id"],
-        same["service"],
+        same["service"].rpartition("/")[2],  # a search tells no namespace
         same["status"],
         same["duration_us"],
     )

@@ -12,7 +12,7 @@ from deploy.testbed.containers import Pod
 from deploy.testbed.telemetry_tables import change_table, log_table, span_table, topology_table
 from deploy.testbed.topology import read_shop
 from service.domain.window import Window
-from service.ports import CHANGES, LOGS, SPANS, TOPOLOGY
+from service.ports import ADDED, CHANGES, LOGS, SPANS, TOPOLOGY
 
 T0 = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 WINDOW = Window(T0, T0 + timedelta(seconds=60))
@@ -51,6 +51,7 @@ def test_exported_spans_become_rows() -> None:
             "start": T0,
             "duration_us": 12_345,
             "status": "error",
+            **dict.fromkeys(ADDED, ""),
         }
     ]
 
