@@ -50,13 +50,13 @@ def linked_rows(table: pa.Table) -> Ints | None:
         return None
     rows = np.flatnonzero(np.asarray(_compute.not_equal(links, "")))
     named = _pairs(table, "linked_trace_id", "linked_span_id", rows)
-    found = dict.fromkeys(named, -1)
+    row_of = dict.fromkeys(named, -1)
     calls = np.flatnonzero(calling(table))
     for row, pair in zip(calls.tolist(), _pairs(table, "trace_id", "span_id", calls), strict=True):
-        if pair in found:
-            found[pair] = row
+        if pair in row_of:
+            row_of[pair] = row
     linked = np.full(len(table), -1, np.int64)
-    linked[rows] = [found[pair] for pair in named]
+    linked[rows] = [row_of[pair] for pair in named]
     service, _ = codes(table["service"])
     return np.where(crossings(linked, service), linked, -1)
 
@@ -74,8 +74,8 @@ def _recorded_parents(table: pa.Table) -> Ints:
     keys, wanted = trace * len(names) + own, trace * len(names) + parents
     order = np.argsort(keys, kind="stable")
     place = np.minimum(np.searchsorted(keys[order], wanted), len(keys) - 1)
-    found = np.where(keys[order[place]] == wanted, order[place], -1) if len(keys) else keys
-    return np.where(found == np.arange(len(found)), -1, found)
+    parent = np.where(keys[order[place]] == wanted, order[place], -1) if len(keys) else keys
+    return np.where(parent == np.arange(len(parent)), -1, parent)  # nobody is its own parent
 
 
 def roots(parent: Ints) -> Ints:

@@ -73,8 +73,8 @@ def _as_much_as(
         executions = np.bincount(spans.service[entered], minlength=len(spans.services))
         known = {name: int(count) for name, count in zip(spans.services, executions, strict=True)}
         among = np.maximum(among, np.array([known.get(name, 0) for name in services], np.int64))
-    told = np.bincount(owner[trouble], minlength=len(services))
-    much = {name: int(among[place]) for place, name in enumerate(services) if told[place]}
+    lines_of_trouble = np.bincount(owner[trouble], minlength=len(services))
+    much = {name: int(among[place]) for place, name in enumerate(services) if lines_of_trouble[place]}
     below = [max((much.get(callee, 0) for callee in graph.callees(name)), default=0) for name in services]
     return np.maximum(among, np.array(below, np.int64))
 

@@ -22,11 +22,11 @@ def complaint_of(response: httpx.Response, body: bytes) -> str:
         return ""
     text = body[:65_536].decode("utf-8", "replace")
     try:
-        told = json.loads(text)
+        answer = json.loads(text)
     except (ValueError, RecursionError):
-        told = text
+        answer = text
     for member in ("error", "message", "reason"):
-        if isinstance(told, dict) and member in told:
-            told = told[member]  # pyright: ignore[reportUnknownVariableType]
-    said, asked = " ".join(str(told).split()), response.request  # pyright: ignore[reportUnknownArgumentType]
-    return unechoed(said, asked.headers, (asked.url.password, asked.url.username))[:LONGEST_COMPLAINT]
+        if isinstance(answer, dict) and member in answer:
+            answer = answer[member]  # pyright: ignore[reportUnknownVariableType]
+    complaint, request = " ".join(str(answer).split()), response.request  # pyright: ignore[reportUnknownArgumentType]
+    return unechoed(complaint, request.headers, (request.url.password, request.url.username))[:LONGEST_COMPLAINT]

@@ -53,6 +53,10 @@ async def open_view(incident: Incident, telemetry: Telemetry, timeout_s: float =
     return await asyncio.to_thread(_viewed, incident, fetched, qualified=telemetry.qualified)
 
 
+BASELINE = "its baseline: "
+"""Begins what a note says of the time that now is compared with."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Fetched:
     """What the stores answered; ``queries`` as `service.stores.partial` has them."""
@@ -152,7 +156,9 @@ class _Source:
         if self.ask is None or baseline is None:
             now, before = await self.rows(window), None
         else:
-            now, before = await gather(self.rows(window), self.rows(baseline, "its baseline: "))
+            now, before = await gather(self.rows(window), self.rows(baseline, BASELINE))
+            of_now = set(self.notes)  # what is so now need not be said of the baseline again
+            self.notes = [n for n in self.notes if BASELINE not in n or n.replace(BASELINE, "", 1) not in of_now]
         if now is None:
             return None
         if before is None:
